@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef SEEP_BPF_KERNEL_H
+#define SEEP_BPF_KERNEL_H
+/* The kernel's types as far as they are used here. CO-RE finds the real offsets when the program is loaded, so only the
+ * names and types of the members count, not their order. */
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __s32 s32;
+typedef __u64 u64;
+typedef __s64 s64;
+
+struct bpf_map;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct xol_area {
+	unsigned long vaddr; /* where the [uprobes] page of a process is; its first slot is the return trampoline */
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+	unsigned long brk;
+};
+
+struct signal_struct {
+	atomic_t live; /* threads not yet in do_exit */
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+	int exit_code;
+	u64 start_boottime; /* 5.5, cf25e24db61c */
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	struct task_struct *group_leader;
+	unsigned long sas_ss_sp;
+	unsigned long sas_ss_size;
+};
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+#pragma clang attribute pop
+
+#endif

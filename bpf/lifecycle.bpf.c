@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Processes begin, change and end: fork, exec, exit.
+ *
+ * All three run in the process concerned (fork: in the parent, before the child can run), so that no allocation can
+ * come between the event and its effect here.
+ *
+ * Needs: BTF tracepoints sched_process_fork, _exec, _exit (5.5, ac4414b5ca47). */
+#include "maps.bpf.h"
+
+const volatile struct wire_settings settings = {};
+
+__u32 next_instance = 1;
+
+static __always_inline struct wire_event *event_reserve(u32 type, struct task_struct *task, wire_instance instance)
+{
+	struct wire_event *event = bpf_ringbuf_reserve(&process_ring, sizeof(*event), 0);
+
+	if (!event) {
+		lost_anywhere(WIRE_LOST_PROCESS_RING);
+		return NULL;
+	}
+	*event = (struct wire_event){
+		.type = type,
+		.pid = task->tgid,
+		.tid = task->pid,
+		.instance = instance,
+		.time_ns = bpf_ktime_get_ns(),
+	};
+	return event;
+}
+
+/* A new instance for a process, 0 when the tables are full. */
+static __always_inline wire_instance instance_create(struct task_struct *task, wire_instance parent, bool forked)
+{
+	struct wire_process process = {
+		.pid = task->tgid,
+		.parent_instance = parent,
+		.start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime),
+		.began_ns = bpf_ktime_get_ns(),
+		.forked = forked,
+	};
+	wire_instance instance = __sync_fetch_and_add(&next_instance, 1);
+
+	if (bpf_map_update_elem(&instances, &instance, &process, BPF_NOEXIST)) {
+		lost(parent, WIRE_LOST_PROCESSES);
+		return 0;
+	}
+	return instance;
+}
+
+static __always_inline void instance_end(wire_instance instance, u32 how, int exit_code)
+{
+	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
+
+	if (!process)
+		return;
+	process->exit_code = exit_code;
+	process->ended_ns = bpf_ktime_get_ns();
+	process->ended = how;
+}
+
+/* A vfork child, or any other process with its parent's memory, counts as its parent until it execs: also without
+ * --follow, as what it allocates and frees is the parent's. */
+SEC("tp_btf/sched_process_fork")
+int process_fork(u64 *args)
+{
+	struct task_struct *parent = (struct task_struct *)args[0], *child = (struct task_struct *)args[1];
+	u32 parent_pid = parent->tgid, child_pid = child->tgid;
+	struct wire_member *member, borrowed;
+	struct wire_member joined = {};
+	struct wire_event *event;
+	bool shares;
+
+	if (parent_pid == child_pid)
+		return 0;
+	member = bpf_map_lookup_elem(&procs, &parent_pid);
+	if (!member)
+		return 0;
+	shares = BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm);
+	if (!shares && !settings.follow)
+		return 0;
+	borrowed = *member;
+	joined.flags = shares ? WIRE_MEMBER_BORROWED : 0;
+	joined.instance = shares ? borrowed.instance : instance_create(child, borrowed.instance, true);
+	if (!joined.instance)
+		return 0;
+	if (bpf_map_update_elem(&procs, &child_pid, &joined, BPF_ANY)) {
+		lost(borrowed.instance, WIRE_LOST_PROCESSES);
+		if (!shares)
+			bpf_map_delete_elem(&instances, &joined.instance);
+		return 0;
+	}
+	event = event_reserve(WIRE_EVENT_FORK, child, joined.instance);
+	if (event) {
+		event->other = borrowed.instance;
+		event->flags = shares ? WIRE_EVENT_SHARES_MEMORY : 0;
+		bpf_ringbuf_submit(event, 0);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int process_exec(u64 *args)
+{
+	struct task_struct *task = (struct task_struct *)args[0];
+	u32 pid = task->tgid;
+	struct wire_member *member = bpf_map_lookup_elem(&procs, &pid), now = {};
+	struct wire_member before;
+	struct wire_event *event;
+
+	if (!member)
+		return 0;
+	before = *member;
+	if (before.flags & WIRE_MEMBER_HELD) {
+		now.instance = before.instance;
+	} else {
+		if (!(before.flags & WIRE_MEMBER_BORROWED))
+			instance_end(before.instance, WIRE_ENDED_EXEC, 0);
+		else if (!settings.follow) {
+			bpf_map_delete_elem(&procs, &pid);
+			return 0;
+		}
+		now.instance = instance_create(task, before.instance, false);
+	}
+	if ((u32)args[1] != pid)
+		now.flags = WIRE_MEMBER_NEW_LEADER;
+	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
+		bpf_map_delete_elem(&procs, &pid);
+		return 0;
+	}
+	event = event_reserve(WIRE_EVENT_EXEC, task, now.instance);
+	if (event) {
+		event->other = before.instance;
+		event->flags = before.flags & WIRE_MEMBER_BORROWED ? WIRE_EVENT_SHARES_MEMORY : 0;
+		bpf_ringbuf_submit(event, 0);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int process_exit(u64 *args)
+{
+	struct task_struct *task = (struct task_struct *)args[0];
+	u32 pid = task->tgid;
+	struct wire_member *member;
+	struct wire_member last;
+	struct wire_event *event;
+
+	/* The last thread of its process: the count went down before this tracepoint. */
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
+	member = bpf_map_lookup_elem(&procs, &pid);
+	if (!member)
+		return 0;
+	last = *member;
+	/* Two last threads may both come here: deleting is the claim. */
+	if (bpf_map_delete_elem(&procs, &pid))
+		return 0;
+	if (last.flags & WIRE_MEMBER_BORROWED)
+		return 0;
+	instance_end(last.instance, WIRE_ENDED_EXIT, task->exit_code);
+	event = event_reserve(WIRE_EVENT_EXIT, task, last.instance);
+	if (event)
+		bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+/* One pass over the live map that removes the blocks of processes which user space has already reported for the last time
+ * (their entry in `instances` is gone). Run by bpf_prog_test_run. */
+struct purge_pass {
+	u64 n_removed;
+};
+
+static long purge_block(struct bpf_map *map, struct wire_block_key *key, struct wire_block *block, struct purge_pass *pass)
+{
+	struct wire_block_key gone = *key;
+
+	if (bpf_map_lookup_elem(&instances, &gone.instance))
+		return 0;
+	bpf_map_delete_elem(map, &gone);
+	pass->n_removed++;
+	return 0;
+}
+
+SEC("syscall")
+int purge(void *ctx)
+{
+	struct purge_pass pass = {};
+
+	bpf_for_each_map_elem(&live, purge_block, &pass, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";

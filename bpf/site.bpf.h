@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef SEEP_BPF_SITE_BPF_H
+#define SEEP_BPF_SITE_BPF_H
+/* Stacks to sites, and the counters of a site. */
+#include "unwind.bpf.h"
+
+static const struct wire_site empty_site;
+
+/* wire.h's slots: linear below four units, then four an octave. */
+static __always_inline u32 birth_slot(u64 time_ns)
+{
+	u64 units, rest;
+	u32 log2 = 0, slot;
+
+	if (time_ns < settings.session_start_ns)
+		return 0;
+	units = (time_ns - settings.session_start_ns) >> WIRE_BIRTH_SHIFT;
+	if (units < 4)
+		return units;
+	rest = units;
+	if (rest >> 32)
+		return WIRE_BIRTH_SLOTS - 1;
+	if (rest >> 16)
+		log2 += 16, rest >>= 16;
+	if (rest >> 8)
+		log2 += 8, rest >>= 8;
+	if (rest >> 4)
+		log2 += 4, rest >>= 4;
+	if (rest >> 2)
+		log2 += 2, rest >>= 2;
+	if (rest >> 1)
+		log2 += 1;
+	slot = 4 * (log2 - 1) + ((units >> (log2 - 2)) & 3);
+	return slot < WIRE_BIRTH_SLOTS ? slot : WIRE_BIRTH_SLOTS - 1;
+}
+
+struct hash_walk {
+	struct wire_stack *stack;
+	u64 hash;
+};
+
+static long hash_step(u32 i, struct hash_walk *walk)
+{
+	if (i >= walk->stack->n_frames || i >= WIRE_MAX_FRAMES)
+		return 1;
+	walk->hash = (walk->hash ^ walk->stack->frames[i & WIRE_MAX_FRAMES]) * 0x9e3779b97f4a7c15ULL;
+	walk->hash ^= walk->hash >> 32;
+	return 0;
+}
+
+/* 64 bits over instance and frames, never 0. Two stacks of one session share a hash with a probability of n^2 / 2^65. */
+static __always_inline u64 stack_hash(struct wire_stack *stack, wire_instance instance)
+{
+	struct hash_walk walk = {.stack = stack, .hash = instance * 0xbf58476d1ce4e5b9ULL + 1};
+
+	bpf_loop(WIRE_MAX_FRAMES, hash_step, &walk, 0);
+	return walk.hash ? walk.hash : 1;
+}
+
+/* The site's counters, made when new; falls back to the process's site of unknown stack when the map is full. The
+ * chosen stack id is stored in key. NULL: not even that could be had; nothing is counted here then. */
+static __noinline struct wire_site *site_get(struct wire_site_key *key, struct wire_stack *stack)
+{
+	struct wire_site *site;
+
+	if (!key || !stack)
+		return NULL;
+	site = bpf_map_lookup_elem(&sites, key);
+	if (site)
+		return site;
+	/* The stack first: whoever reads the site finds its frames. */
+	if (bpf_map_update_elem(&stacks, &key->stack, stack, BPF_ANY))
+		lost(key->instance, WIRE_LOST_STACKS_FULL);
+	bpf_map_update_elem(&sites, key, &empty_site, BPF_NOEXIST);
+	site = bpf_map_lookup_elem(&sites, key);
+	if (site)
+		return site;
+	bpf_map_delete_elem(&stacks, &key->stack);
+	lost(key->instance, WIRE_LOST_SITES_FULL);
+	key->stack = 0;
+	bpf_map_update_elem(&sites, key, &empty_site, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&sites, key);
+}
+
+static __always_inline void site_allocated(struct wire_site *site, const struct wire_block *block)
+{
+	u32 slot = birth_slot(block->time_ns) & (WIRE_BIRTH_SLOTS - 1);
+
+	__sync_fetch_and_add(&site->allocated_bytes, block->size_bytes * block->weight >> 16);
+	__sync_fetch_and_add(&site->allocated_weight, block->weight);
+	__sync_fetch_and_add(&site->born[slot], 1);
+	if (settings.sampling)
+		__sync_fetch_and_add(&site->n_allocated, 1);
+}
+
+static __always_inline void site_freed(wire_instance instance, u32 kind, const struct wire_block *block)
+{
+	struct wire_site_key key = {.stack = block->site, .instance = instance, .kind = kind};
+	struct wire_site *site = bpf_map_lookup_elem(&sites, &key);
+	u32 slot = birth_slot(block->time_ns) & (WIRE_BIRTH_SLOTS - 1);
+
+	if (!site) {
+		lost(instance, WIRE_LOST_SITE_GONE);
+		return;
+	}
+	__sync_fetch_and_add(&site->freed_bytes, block->size_bytes * block->weight >> 16);
+	__sync_fetch_and_add(&site->freed_weight, block->weight);
+	__sync_fetch_and_add(&site->born[slot], (u32)-1);
+	if (settings.sampling)
+		__sync_fetch_and_add(&site->n_freed, 1);
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_ATTACH_CLOSER_H
+#define SEEP_ATTACH_CLOSER_H
+/* Closes links in a thread of its own: each close waits for a grace period of the kernel, and a target that forks a lot must not wait
+ * for it. */
+#include "attach/link.h"
+#include "base/diag.h"
+
+struct closer;
+
+int closer_create(struct closer **ret, struct diag *d);
+/* Waits until all is closed; accepts NULL. */
+void closer_destroy(struct closer *c);
+/* Takes over what links holds, which is empty afterwards. Thread-safe. */
+void closer_links(struct closer *c, struct links *links);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_ATTACH_COVER_H
+#define SEEP_ATTACH_COVER_H
+/* Probes in every file of every traced process that defines allocation functions. A file's plan is made once; each process has
+ * links of its own. Thread-safe: the launcher's thread and the main thread both come here. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "attach/kernel.h"
+#include "base/diag.h"
+
+struct cover;
+struct plan;
+
+struct cover_options {
+	const char *object; /* only files whose path ends with this (-O), or NULL */
+	const char *prefix; /* only symbols with this prefix (-S), or NULL */
+};
+
+/* k is borrowed for the cover's life; NULL: plans only, nothing is attached (seep doctor). */
+int cover_create(struct kernel *k, const struct cover_options *options, struct cover **ret, struct diag *d);
+/* Removes all probes. */
+void cover_destroy(struct cover *c);
+
+/* Looks through the process's executable mappings and probes the files that are new. Returns the number of files newly
+ * probed, >= 0, or -errno with a diag (-ESRCH: it is gone; -ENOTSUP: a 32-bit program). Trouble with one file does not stop the
+ * others; it is kept as a note. */
+int cover_update(struct cover *c, pid_t pid, struct diag *d);
+
+/* The process has ended: its links are closed in the background. */
+void cover_forget(struct cover *c, pid_t pid);
+
+/* How many probes a process has, 0 when none or unknown. */
+size_t cover_count(struct cover *c, pid_t pid);
+
+/* What is not seen in a process, in sentences: files with corrupt tables, no allocation functions at all. Appends at most max
+ * strings, malloc'ed, to ret. Returns their number. */
+size_t cover_notes(struct cover *c, pid_t pid, char **ret, size_t max);
+
+/* Visits the files of a process that have probes. Do not call back into the cover. */
+void cover_each(struct cover *c, pid_t pid, void (*visit)(void *arg, const char *path, const struct plan *plan), void *arg);
+
+#endif

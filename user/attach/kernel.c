@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "attach/kernel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "attach/privilege.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "plan/plan.h"
+#include "wire.h"
+/* Uses the types of wire.h. */
+#include "seep.skel.h"
+
+_Static_assert((int)PLAN_MALLOC == (int)WIRE_MALLOC && (int)PLAN_CALLOC == (int)WIRE_CALLOC &&
+		       (int)PLAN_REALLOC == (int)WIRE_REALLOC && (int)PLAN_REALLOCARRAY == (int)WIRE_REALLOCARRAY &&
+		       (int)PLAN_MEMALIGN == (int)WIRE_MEMALIGN &&
+		       (int)PLAN_POSIX_MEMALIGN == (int)WIRE_POSIX_MEMALIGN && (int)PLAN_FREE == (int)WIRE_FREE &&
+		       (int)PLAN_MEMALIGN_SWAPPED == (int)WIRE_MEMALIGN_SWAPPED,
+	       "plan.h and wire.h number the functions alike");
+_Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == (int)WIRE_LINK_PERF, "link kinds");
+
+#define LOG_BYTES 4096
+
+struct kernel {
+	struct seep_bpf *object;
+	enum link_kind link;
+	uint64_t start_ns;
+	bool empty;
+};
+
+/* libbpf reports through a process-wide callback: the end of its warnings, for the diag. One load at a time. */
+static char libbpf_log[LOG_BYTES];
+
+static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t had = strlen(libbpf_log);
+	int n;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	n = vasprintf(&text, fmt, ap);
+	if (n < 0)
+		return 0;
+	if ((size_t)n >= LOG_BYTES) {
+		memcpy(libbpf_log, text + n - LOG_BYTES + 1, LOG_BYTES);
+	} else {
+		size_t drop = had + n >= LOG_BYTES ? had + n - LOG_BYTES + 1 : 0;
+
+		memmove(libbpf_log, libbpf_log + drop, had - drop);
+		memcpy(libbpf_log + had - drop, text, n + 1);
+	}
+	return n;
+}
+
+/* The verifier's last sentence, else libbpf's first. */
+static const char *libbpf_reason(void)
+{
+	const char *reason = "", *first = NULL;
+
+	for (char *line = strtok(libbpf_log, "\n"); line; line = strtok(NULL, "\n")) {
+		if (!first)
+			first = line;
+		if (!strncmp(line, "processed ", 10) && *reason)
+			return reason;
+		if (strncmp(line, "libbpf: ", 8) && strncmp(line, "-- ", 3))
+			reason = line;
+	}
+	return first ? first : "";
+}
+
+/* Before 5.11 BPF memory counted against RLIMIT_MEMLOCK; raising it is harmless later. Failure shows at the load. */
+static void raise_memlock(void)
+{
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+static void set_settings(struct kernel *k, const struct kernel_options *o)
+{
+	bool bounded = o->min_size_bytes || o->max_size_bytes;
+
+	*(struct wire_settings *)&k->object->rodata->settings = (struct wire_settings){
+		.min_size_bytes = o->min_size_bytes,
+		.max_size_bytes = o->max_size_bytes ? o->max_size_bytes : UINT64_MAX,
+		.sample_interval = o->sample_interval,
+		.session_start_ns = k->start_ns,
+		.sampling = o->sampling,
+		.link = k->link,
+		.max_frames = o->max_frames,
+		.follow = o->follow,
+		.trace_calls = o->trace_calls,
+		.count_unknown = !bounded && o->sampling == KERNEL_SAMPLE_ALL,
+		.vm = o->vm,
+	};
+}
+
+static int set_sizes(struct kernel *k, const struct kernel_options *o)
+{
+	int err = bpf_map__set_max_entries(k->object->maps.live, o->max_outstanding);
+
+	if (!err)
+		err = bpf_map__set_max_entries(k->object->maps.sites, o->max_sites);
+	if (!err)
+		err = bpf_map__set_max_entries(k->object->maps.stacks, o->max_stacks);
+	if (!err && (o->trace_calls || o->vm))
+		err = bpf_map__set_max_entries(k->object->maps.event_ring, 16 << 20);
+	return err;
+}
+
+/* Only what this kind of link runs is loaded: a program for one kind is refused by another. */
+static int set_programs(struct kernel *k)
+{
+	struct seep_bpf *o = k->object;
+	bool session = k->link == LINK_SESSION;
+	int attach_type = link_attach_type(session ? LINK_MULTI : k->link), err;
+
+	bpf_program__set_autoload(o->progs.heap_session, session);
+	bpf_program__set_autoload(o->progs.heap_return, !session);
+	bpf_program__set_autoload(o->progs.empty_session, session);
+	err = bpf_program__set_expected_attach_type(o->progs.heap_session, link_attach_type(LINK_SESSION));
+	if (!err)
+		err = bpf_program__set_expected_attach_type(o->progs.heap_entry, attach_type);
+	if (!err)
+		err = bpf_program__set_expected_attach_type(o->progs.heap_return, attach_type);
+	if (!err)
+		err = bpf_program__set_expected_attach_type(o->progs.heap_exit, attach_type);
+	if (!err)
+		err = bpf_program__set_expected_attach_type(o->progs.heap_free, attach_type);
+	if (!err)
+		err = bpf_program__set_expected_attach_type(o->progs.empty, attach_type);
+	if (!err)
+		err = bpf_program__set_expected_attach_type(o->progs.empty_session, link_attach_type(LINK_SESSION));
+	return err;
+}
+
+/* The process events: links that live as long as the object. */
+static int attach_lifecycle(struct seep_bpf *o)
+{
+	o->links.process_fork = bpf_program__attach(o->progs.process_fork);
+	o->links.process_exec = bpf_program__attach(o->progs.process_exec);
+	o->links.process_exit = bpf_program__attach(o->progs.process_exit);
+	o->links.signal_deliver = bpf_program__attach(o->progs.signal_deliver);
+	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit || !o->links.signal_deliver)
+		return -errno;
+	return 0;
+}
+
+static int load(struct kernel *k, const struct kernel_options *options, struct diag *d)
+{
+	int err;
+
+	libbpf_log[0] = '\0';
+	k->object = seep_bpf__open();
+	if (!k->object)
+		return privilege_explain(d, errno, "opening the BPF object", libbpf_reason());
+	set_settings(k, options);
+	err = set_sizes(k, options);
+	if (!err)
+		err = set_programs(k);
+	if (!err)
+		err = seep_bpf__load(k->object);
+	if (err)
+		return privilege_explain(d, -err, "loading the BPF programs", libbpf_reason());
+	err = attach_lifecycle(k->object);
+	if (err)
+		return privilege_explain(d, -err, "attaching to process events", libbpf_reason());
+	return 0;
+}
+
+int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d)
+{
+	struct kernel *k;
+	int err;
+
+	err = privilege_check(d);
+	if (err)
+		return err;
+	raise_memlock();
+	libbpf_set_print(keep_warning);
+	err = options->link ? link_try(options->link, d) : link_best(d);
+	if (err < 0) {
+		d->exit_code = EXIT_REFUSED;
+		return err;
+	}
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return diag_set(d, ENOMEM, "out of memory");
+	k->link = options->link ? options->link : (enum link_kind)err;
+	k->start_ns = clock_monotonic_ns();
+	k->empty = options->empty;
+	err = load(k, options, d);
+	if (err) {
+		kernel_close(k);
+		return err;
+	}
+	*ret = k;
+	return 0;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	seep_bpf__destroy(k->object);
+	free(k);
+}
+
+enum link_kind kernel_link(const struct kernel *k)
+{
+	return k->link;
+}
+
+uint64_t kernel_start_ns(const struct kernel *k)
+{
+	return k->start_ns;
+}
+
+void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
+{
+	*ret = (struct kernel_maps){
+		.live = bpf_map__fd(k->object->maps.live),
+		.sites = bpf_map__fd(k->object->maps.sites),
+		.stacks = bpf_map__fd(k->object->maps.stacks),
+		.procs = bpf_map__fd(k->object->maps.procs),
+		.instances = bpf_map__fd(k->object->maps.instances),
+		.process_ring = bpf_map__fd(k->object->maps.process_ring),
+		.event_ring = bpf_map__fd(k->object->maps.event_ring),
+		.losses = bpf_map__fd(k->object->maps.losses),
+	};
+}
+
+/* The memlock line of the map's fdinfo: what it takes now (6.3, 90a5527d7686), before that its upper bound. */
+static uint64_t map_bytes(const struct bpf_map *map)
+{
+	unsigned long long bytes = 0;
+	char path[64], line[128];
+	_cleanup_fclose_ FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	return bytes;
+}
+
+uint64_t kernel_map_bytes(const struct kernel *k)
+{
+	struct bpf_map *map;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_map(map, k->object->obj)
+		sum += map_bytes(map);
+	return sum;
+}
+
+uint64_t kernel_missed_runs(const struct kernel *k)
+{
+	struct bpf_program *program;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(program, k->object->obj) {
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (bpf_program__fd(program) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held, struct diag *d)
+{
+	struct wire_process process = {
+		.pid = pid,
+		.start_boottime_ns = start_boottime_ns,
+		.began_ns = clock_monotonic_ns(),
+	};
+	struct wire_member member = {.flags = held ? WIRE_MEMBER_HELD : 0};
+	__u32 key = pid;
+	int err;
+
+	member.instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance, &process, BPF_NOEXIST);
+	if (!err)
+		err = bpf_map_update_elem(bpf_map__fd(k->object->maps.procs), &key, &member, BPF_ANY);
+	if (err)
+		return diag_set(d, -err, "process %d: cannot be added: %s", pid, strerror(-err));
+	return member.instance;
+}
+
+uint32_t kernel_instance(const struct kernel *k, pid_t pid, bool *ret_new_leader)
+{
+	struct wire_member member;
+	__u32 key = pid;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(k->object->maps.procs), &key, &member))
+		return 0;
+	*ret_new_leader = member.flags & WIRE_MEMBER_NEW_LEADER;
+	return member.instance;
+}
+
+int kernel_purge(struct kernel *k)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(k->object->progs.purge), &options);
+}
+
+int kernel_program_fd(const struct kernel *k, enum kernel_program which)
+{
+	const struct seep_bpf *o = k->object;
+	bool session = k->link == LINK_SESSION;
+
+	if (k->empty)
+		return bpf_program__fd(session && which == KERNEL_ALLOCATE ? o->progs.empty_session : o->progs.empty);
+	switch (which) {
+	case KERNEL_ALLOCATE:
+		return bpf_program__fd(session ? o->progs.heap_session : o->progs.heap_entry);
+	case KERNEL_ALLOCATE_RETURN:
+		return bpf_program__fd(o->progs.heap_return);
+	case KERNEL_ALLOCATE_ENTRY:
+		return bpf_program__fd(o->progs.heap_entry);
+	case KERNEL_ALLOCATE_EXIT:
+		return bpf_program__fd(o->progs.heap_exit);
+	case KERNEL_FREE:
+		return bpf_program__fd(o->progs.heap_free);
+	}
+	return -1;
+}
+
+enum link_kind kernel_program_link(const struct kernel *k, enum kernel_program which)
+{
+	return k->link == LINK_SESSION && which != KERNEL_ALLOCATE ? LINK_MULTI : k->link;
+}

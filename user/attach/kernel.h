@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_ATTACH_KERNEL_H
+#define SEEP_ATTACH_KERNEL_H
+/* Our programs and maps in the kernel: loaded, sized, configured. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "attach/link.h"
+#include "base/diag.h"
+
+struct kernel;
+
+enum kernel_sampling {
+	KERNEL_SAMPLE_ALL = 0,
+	KERNEL_SAMPLE_COUNT = 1,
+	KERNEL_SAMPLE_BYTES = 2,
+};
+
+struct kernel_options {
+	enum link_kind link; /* 0: the best that works */
+	enum kernel_sampling sampling;
+	uint64_t sample_interval;
+	uint64_t min_size_bytes, max_size_bytes; /* recorded sizes; max 0: no bound */
+	uint32_t max_outstanding, max_sites, max_stacks, max_frames;
+	bool follow, trace_calls, vm;
+	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
+};
+
+/* Descriptors of the maps, for collect/; owned by the kernel object. */
+struct kernel_maps {
+	int live, sites, stacks, procs, instances, process_ring, event_ring, losses;
+};
+
+/* Loads everything and attaches the process events. Returns 0, or -errno with a diag whose exit code is EXIT_REFUSED where
+ * the kernel or the privileges are the reason (the hint says which and how to get it). */
+int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d);
+/* Accepts NULL. Probes are removed with their attachments, not here. */
+void kernel_close(struct kernel *k);
+
+enum link_kind kernel_link(const struct kernel *k);
+/* CLOCK_MONOTONIC when it was loaded: what birth slots count from. */
+uint64_t kernel_start_ns(const struct kernel *k);
+void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
+/* Bytes that all maps take in the kernel just now, by its own account. */
+uint64_t kernel_map_bytes(const struct kernel *k);
+/* Runs of our programs that the kernel left out (recursion on one CPU), since the load. */
+uint64_t kernel_missed_runs(const struct kernel *k);
+
+/* Begins to trace a process. held: it is our launcher, about to exec. start_boottime_ns as the kernel counts. Probes are placed
+ * separately. Returns the instance, > 0, or -errno with a diag. */
+int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held, struct diag *d);
+/* The instance that a process is now, 0: it is not traced. ret_new_leader: whether another thread than its first exec'ed,
+ * so that links placed before see it no more. Thread-safe. */
+uint32_t kernel_instance(const struct kernel *k, pid_t pid, bool *ret_new_leader);
+/* Removes the blocks of all instances that are no longer in the instances map; one pass over the live map. */
+int kernel_purge(struct kernel *k);
+
+/* Program descriptors for link_place. */
+enum kernel_program {
+	KERNEL_ALLOCATE,	/* session: entry and return; else entry */
+	KERNEL_ALLOCATE_RETURN, /* not with session */
+	KERNEL_ALLOCATE_ENTRY,	/* entry only, for functions whose exits are probed */
+	KERNEL_ALLOCATE_EXIT,	/* on ret instructions */
+	KERNEL_FREE,
+};
+int kernel_program_fd(const struct kernel *k, enum kernel_program which);
+/* The link kind that a program was loaded for: only session's KERNEL_ALLOCATE differs from multi. */
+enum link_kind kernel_program_link(const struct kernel *k, enum kernel_program which);
+
+#endif

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "attach/place.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/vec.h"
+#include "plan/plan.h"
+#include "wire.h"
+
+/* Sites are chosen where nothing was pushed yet: the return address is on top of the stack. */
+#define CFA_OFFSET 8
+
+struct probe_list {
+	struct link_probe *items;
+	size_t n, cap;
+};
+
+/* The order matters: ends before entries, frees before allocations, so that no call is seen half, and no block is recorded whose
+ * free would not be. */
+enum group {
+	GROUP_EXITS,
+	GROUP_RETURNS,
+	GROUP_FREES,
+	GROUP_ENTRIES_ONLY,
+	GROUP_ALLOCATIONS,
+	N_GROUPS,
+};
+
+static int add(struct probe_list *list, const struct plan_probe *probe, uint64_t offset)
+{
+	bool exits = probe->end == PLAN_END_EXITS;
+	struct link_probe p = {offset, WIRE_COOKIE(probe->function, CFA_OFFSET, exits)};
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->items[i].offset == offset)
+			return 0; /* an exit that two functions share */
+	return vec_push(list, p);
+}
+
+static int sort_probe(struct probe_list *groups, const struct plan_probe *probe, bool session)
+{
+	int err = 0;
+
+	if (probe->function == PLAN_FREE)
+		return add(&groups[GROUP_FREES], probe, probe->offset);
+	if (probe->end == PLAN_END_EXITS) {
+		for (size_t i = 0; i < probe->n_exits && !err; i++)
+			err = add(&groups[GROUP_EXITS], probe, probe->exits[i].offset);
+		return err ? err : add(&groups[GROUP_ENTRIES_ONLY], probe, probe->offset);
+	}
+	if (!session)
+		err = add(&groups[GROUP_RETURNS], probe, probe->offset);
+	return err ? err : add(&groups[GROUP_ALLOCATIONS], probe, probe->offset);
+}
+
+int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *plan, struct links *links, struct diag *d)
+{
+	static const enum kernel_program programs[N_GROUPS] = {
+		[GROUP_EXITS] = KERNEL_ALLOCATE_EXIT,	      [GROUP_RETURNS] = KERNEL_ALLOCATE_RETURN,
+		[GROUP_FREES] = KERNEL_FREE,		      [GROUP_ENTRIES_ONLY] = KERNEL_ALLOCATE_ENTRY,
+		[GROUP_ALLOCATIONS] = KERNEL_ALLOCATE,
+	};
+	struct probe_list groups[N_GROUPS] = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < plan->n && !err; i++)
+		err = sort_probe(groups, &plan->items[i], kernel_link(k) == LINK_SESSION);
+	for (int g = 0; g < N_GROUPS && !err; g++)
+		err = link_place(kernel_program_link(k, programs[g]), kernel_program_fd(k, programs[g]), fd, pid,
+				 groups[g].items, groups[g].n, g == GROUP_RETURNS, links, d);
+	for (int g = 0; g < N_GROUPS; g++)
+		free(groups[g].items);
+	return err;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_BASE_CLOCK_H
+#define SEEP_BASE_CLOCK_H
+#include <stdint.h>
+
+#define NS_PER_SECOND 1000000000ULL
+
+/* CLOCK_MONOTONIC in nanoseconds: what the BPF side stamps blocks with. */
+uint64_t clock_monotonic_ns(void);
+/* CLOCK_REALTIME in nanoseconds since 1970. */
+uint64_t clock_realtime_ns(void);
+/* CLOCK_BOOTTIME in nanoseconds: what process start times count in. */
+uint64_t clock_boottime_ns(void);
+
+/* RFC 3339 in UTC with milliseconds, "2026-11-22T19:46:19.123Z", of a CLOCK_REALTIME value. */
+#define CLOCK_RFC3339_SIZE 32
+void clock_format_rfc3339(uint64_t realtime_ns, char out[CLOCK_RFC3339_SIZE]);
+
+#endif

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/assemble.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/growth.h"
+#include "analyze/rank.h"
+#include "attach/cover.h"
+#include "attach/kernel.h"
+#include "base/clock.h"
+#include "model/losses.h"
+#include "cli/tracing.h"
+#include "collect/collector.h"
+#include "collect/mappings.h"
+#include "symbol/symbolize.h"
+
+struct named_stack {
+	struct frame *frames;
+	size_t n;
+	uint64_t fingerprint, family;
+	const char *truncated;
+};
+
+/* What a pass over the blocks of a site finds. */
+struct site_sums {
+	double bytes, allocations;
+	double bytes_variance, allocations_variance; /* Horvitz and Thompson's estimate */
+};
+
+#define Z_95 1.96 /* standard deviations of a 95% confidence interval */
+
+int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
+{
+	a->tracing = t;
+	a->start_ns = clock_monotonic_ns();
+	return growth_create(&a->growth) ? diag_set(d, ENOMEM, "out of memory") : 0;
+}
+
+static void named_free(struct named_stack *n)
+{
+	if (!n)
+		return;
+	free(n->frames);
+	free(n);
+}
+
+void assembly_done(struct assembly *a)
+{
+	struct named_stack *n;
+	size_t cursor = 0;
+
+	while ((n = hashmap_next(&a->named, &cursor, NULL)))
+		named_free(n);
+	hashmap_done(&a->named);
+	growth_destroy(a->growth);
+	free(a->ended_losses);
+}
+
+/* Frames that may become known later are not kept. */
+static bool all_known(const struct named_stack *n)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (!n->frames[i].module)
+			return false;
+	return true;
+}
+
+static struct named_stack *name_stack(struct assembly *a, const struct traced *p, uint64_t stack)
+{
+	struct tracing *t = a->tracing;
+	const uint64_t *addresses = NULL;
+	struct named_stack *n = calloc(1, sizeof(*n));
+	size_t n_addresses;
+
+	if (!n)
+		return NULL;
+	n_addresses = collector_stack(t->collector, stack, &addresses, &n->truncated);
+	pthread_mutex_lock(&t->lock);
+	if (n_addresses && p && p->space)
+		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames, &n->n);
+	pthread_mutex_unlock(&t->lock);
+	symbolize_fingerprints(n->frames, n->n, &n->fingerprint, &n->family);
+	return n;
+}
+
+/* The names of a stack, from the cache or made now. Owned by the cache. NULL without memory. */
+static const struct named_stack *named_get(struct assembly *a, const struct traced *p, uint64_t stack)
+{
+	struct named_stack *n = hashmap_get(&a->named, stack);
+
+	if (n && all_known(n))
+		return n;
+	named_free(hashmap_take(&a->named, stack));
+	n = name_stack(a, p, stack);
+	if (n && hashmap_put(&a->named, stack, n)) {
+		named_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+static uint64_t site_key(uint64_t stack, instance_id instance)
+{
+	return stack ^ (uint64_t)instance * 0x9e3779b97f4a7c15ULL;
+}
+
+static uint64_t difference(double a, double b)
+{
+	return a > b ? (uint64_t)llround(a - b) : 0;
+}
+
+static void fill_site(const struct snapshot_site *from, const struct named_stack *name, uint32_t process, struct site *to)
+{
+	*to = (struct site){
+		.process = process,
+		.kind = from->kind,
+		.outstanding_bytes = from->allocated_bytes - from->freed_bytes,
+		.outstanding_allocations = difference(from->allocations, from->frees),
+		.allocated_bytes = from->allocated_bytes,
+		.allocations = llround(from->allocations),
+		.freed_bytes = from->freed_bytes,
+		.frees = llround(from->frees),
+		.oldest_age_seconds = from->oldest_ns < 0 ? -1 : from->oldest_ns / NS_PER_SECOND,
+		.median_age_seconds = from->median_ns < 0 ? -1 : from->median_ns / NS_PER_SECOND,
+		.growth_bytes_per_second = NAN,
+		.verdict = "unknown",
+	};
+	if (!name)
+		return;
+	to->fingerprint = name->fingerprint;
+	to->family = name->family;
+	to->truncated = name->truncated;
+	to->frames = name->frames;
+	to->n_frames = name->n;
+}
+
+static void fill_process(const struct snapshot_process *from, const struct traced *p, bool last, struct process_report *to)
+{
+	*to = (struct process_report){
+		.pid = from->pid,
+		.start_ns = p ? p->start_real_ns : 0,
+		.comm = p ? p->comm : NULL,
+		.exe = p ? p->exe : NULL,
+		.cgroup = p ? p->cgroup : NULL,
+		.container = p ? p->container : NULL,
+		.final = last || from->ended,
+		.ended = from->ended,
+		.exit_status = from->exit_status,
+		.inherited_frees = from->inherited_frees,
+		.unknown_frees = from->unknown_frees,
+		.rss_bytes = p ? p->rss_bytes : 0,
+		.limit_bytes = p ? p->limit_bytes : 0,
+		.growth_bytes_per_second = NAN,
+		.seconds_to_limit = NAN,
+		.overhead_ratio = NAN,
+		.verdict = "unknown",
+		.seen_from_seconds = p ? p->seen_from_seconds : 0,
+		.losses = from->losses,
+		.n_losses = from->n_losses,
+	};
+}
+
+/* Notes of processes that live; what ended cannot be looked at any more. */
+static void fill_notes(struct assembly *a, struct assembled *r, const struct snapshot_process *from, struct process_report *to)
+{
+	char *notes[8];
+	char **grown;
+	size_t n;
+
+	if (from->ended)
+		return;
+	n = cover_notes(a->tracing->cover, from->pid, notes, 8);
+	grown = n ? realloc(r->notes, (r->n_notes + n) * sizeof(*grown)) : NULL;
+	if (!grown) {
+		for (size_t i = 0; i < n; i++)
+			free(notes[i]);
+		return;
+	}
+	r->notes = grown;
+	for (size_t i = 0; i < n; i++) {
+		r->notes[r->n_notes++] = notes[i];
+		to->notes[to->n_notes++] = notes[i];
+	}
+}
+
+static int fill_processes(struct assembly *a, bool last, struct assembled *r, struct hashmap *ret_indices)
+{
+	struct report *report = &r->report;
+
+	report->processes = calloc(r->snapshot.processes.n ? r->snapshot.processes.n : 1, sizeof(*report->processes));
+	if (!report->processes)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->snapshot.processes.n; i++) {
+		const struct snapshot_process *from = &r->snapshot.processes.items[i];
+		struct process_report *to = &report->processes[report->n_processes];
+
+		fill_process(from, tracing_find(a->tracing, from->instance), last, to);
+		fill_notes(a, r, from, to);
+		report->n_processes++;
+		if (hashmap_put(ret_indices, from->instance, to))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int fill_sites(struct assembly *a, struct assembled *r, const struct hashmap *indices)
+{
+	struct report *report = &r->report;
+
+	report->sites = calloc(r->snapshot.sites.n ? r->snapshot.sites.n : 1, sizeof(*report->sites));
+	r->refs = calloc(r->snapshot.sites.n ? r->snapshot.sites.n : 1, sizeof(*r->refs));
+	if (!report->sites || !r->refs)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->snapshot.sites.n; i++) {
+		const struct snapshot_site *from = &r->snapshot.sites.items[i];
+		const struct process_report *process = hashmap_get(indices, from->instance);
+		const struct traced *p = tracing_find(a->tracing, from->instance);
+		struct site *to = &report->sites[report->n_sites];
+		struct site_ref *ref = &r->refs[report->n_sites];
+
+		if (!process)
+			continue;
+		fill_site(from, named_get(a, p, from->stack), process - report->processes, to);
+		*ref = (struct site_ref){to->process, to->fingerprint};
+		if (from->kind == SITE_MALLOC && hashmap_put(&r->site_index, site_key(from->stack, from->instance), ref))
+			return -ENOMEM;
+		report->n_sites++;
+	}
+	return 0;
+}
+
+struct summing {
+	const struct assembly *a;
+	const struct assembled *r;
+	struct site_sums *sums; /* one per site */
+};
+
+static bool old_enough(const struct assembly *a, const struct assembled *r, const struct snapshot_block *b)
+{
+	return b->time_ns + a->older_ns <= r->snapshot.time_ns;
+}
+
+static int sum_block(void *arg, const struct snapshot_block *b)
+{
+	const struct summing *s = arg;
+	const struct site_ref *ref = hashmap_get(&s->r->site_index, site_key(b->stack, b->instance));
+	double size = b->size_bytes, w = b->weight;
+	struct site_sums *sums;
+
+	if (!ref || !old_enough(s->a, s->r, b))
+		return 0;
+	sums = &s->sums[ref - s->r->refs];
+	sums->bytes += size * w;
+	sums->allocations += w;
+	sums->bytes_variance += size * size * w * (w - 1);
+	sums->allocations_variance += w * (w - 1);
+	return 0;
+}
+
+/* Replaces the sites' outstanding figures by what a pass over the blocks finds: with -o and when sampling. */
+static int sum_blocks(struct assembly *a, struct assembled *r)
+{
+	struct report *report = &r->report;
+	struct summing s = {a, r, calloc(report->n_sites ? report->n_sites : 1, sizeof(struct site_sums))};
+	int err;
+
+	if (!s.sums)
+		return -ENOMEM;
+	err = collector_each_block(a->tracing->collector, sum_block, &s);
+	for (size_t i = 0; i < report->n_sites && !err; i++) {
+		struct site *site = &report->sites[i];
+		struct process_report *process = &report->processes[site->process];
+
+		if (site->kind != SITE_MALLOC)
+			continue;
+		if (a->older_ns) {
+			site->outstanding_bytes = llround(s.sums[i].bytes);
+			site->outstanding_allocations = llround(s.sums[i].allocations);
+		}
+		site->interval_bytes = llround(Z_95 * sqrt(s.sums[i].bytes_variance));
+		site->interval_allocations = llround(Z_95 * sqrt(s.sums[i].allocations_variance));
+		/* Variances add up, so intervals do by their squares; the root is taken in sum_sites(). */
+		process->interval_bytes += (uint64_t)(s.sums[i].bytes_variance > 1e18 ? 1e18 : s.sums[i].bytes_variance);
+		process->interval_allocations += (uint64_t)s.sums[i].allocations_variance;
+	}
+	free(s.sums);
+	return err;
+}
+
+static void sum_sites(struct report *report)
+{
+	for (size_t i = 0; i < report->n_sites; i++) {
+		const struct site *site = &report->sites[i];
+		struct process_report *p = &report->processes[site->process];
+
+		p->outstanding_bytes += site->outstanding_bytes;
+		p->outstanding_allocations += site->outstanding_allocations;
+		p->allocated_bytes += site->allocated_bytes;
+		p->freed_bytes += site->freed_bytes;
+		p->allocations += site->allocations;
+		p->frees += site->frees;
+	}
+	for (size_t i = 0; i < report->n_processes; i++) {
+		struct process_report *p = &report->processes[i];
+
+		p->interval_bytes = llround(Z_95 * sqrt((double)p->interval_bytes));
+		p->interval_allocations = llround(Z_95 * sqrt((double)p->interval_allocations));
+	}
+}
+
+/* Losses of no one process: the kernel side's, and those of our own readers. */
+static int fill_losses(struct assembly *a, struct assembled *r)
+{
+	const uint64_t lost_mappings = mapping_watch_lost(a->tracing->mappings);
+	const uint64_t missed_runs = kernel_missed_runs(a->tracing->kernel);
+	struct report *report = &r->report;
+	int err = 0;
+
+	for (size_t i = 0; i < r->snapshot.n_losses && !err; i++)
+		err = losses_add(&report->losses, &report->n_losses, r->snapshot.losses[i].cause, r->snapshot.losses[i].count);
+	if (!err && lost_mappings)
+		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full", lost_mappings);
+	if (!err && missed_runs)
+		err = losses_add(&report->losses, &report->n_losses, "missed_runs", missed_runs);
+	return err;
+}
+
+int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
+{
+	struct assembled r = {0};
+	struct hashmap indices = HASHMAP_INIT;
+	int err;
+
+	tracing_refresh(a->tracing);
+	tracing_drain(a->tracing);
+	err = collector_read(a->tracing->collector, &r.snapshot, d);
+	if (err)
+		return err;
+	r.report.time_ns = clock_realtime_ns();
+	r.report.elapsed_seconds = (double)(r.snapshot.time_ns - a->start_ns) / NS_PER_SECOND;
+	r.report.sequence = ++a->sequence;
+	r.report.map_bytes = kernel_map_bytes(a->tracing->kernel);
+	err = fill_processes(a, last, &r, &indices);
+	if (!err)
+		err = fill_sites(a, &r, &indices);
+	if (!err && (a->sampled || a->older_ns))
+		err = sum_blocks(a, &r);
+	if (!err)
+		err = fill_losses(a, &r);
+	hashmap_done(&indices);
+	if (err) {
+		assembled_settle(a, &r);
+		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
+	}
+	sum_sites(&r.report);
+	rank_sites(r.report.sites, r.report.n_sites, a->by_count);
+	growth_update(a->growth, &r.report);
+	*ret = r;
+	return 0;
+}
+
+/* The stacks' names go with their process; its losses stay in the session's sums. */
+static void forget(struct assembly *a, struct assembled *r, const struct snapshot_process *process)
+{
+	struct traced *p = tracing_find(a->tracing, process->instance);
+
+	for (size_t i = 0; i < r->snapshot.sites.n; i++)
+		if (r->snapshot.sites.items[i].instance == process->instance)
+			named_free(hashmap_take(&a->named, r->snapshot.sites.items[i].stack));
+	for (size_t i = 0; i < process->n_losses; i++)
+		losses_add(&a->ended_losses, &a->n_ended_losses, process->losses[i].cause, process->losses[i].count);
+	if (p)
+		tracing_forget(a->tracing, &r->snapshot, p);
+	else
+		collector_forget(a->tracing->collector, &r->snapshot, process->instance);
+}
+
+void assembled_settle(struct assembly *a, struct assembled *r)
+{
+	bool purge = false;
+
+	for (size_t i = 0; i < r->report.n_processes; i++)
+		if (r->snapshot.processes.items[i].ended) {
+			forget(a, r, &r->snapshot.processes.items[i]);
+			purge = true;
+		}
+	if (purge)
+		kernel_purge(a->tracing->kernel);
+	for (size_t i = 0; i < r->n_notes; i++)
+		free(r->notes[i]);
+	free(r->notes);
+	free(r->report.processes);
+	free(r->report.sites);
+	free(r->report.losses);
+	free(r->refs);
+	hashmap_done(&r->site_index);
+	snapshot_done(&r->snapshot);
+}
+
+struct passing {
+	const struct assembly *a;
+	const struct assembled *r;
+	int (*visit)(void *arg, const struct block *b);
+	void *arg;
+};
+
+static int pass_block(void *arg, const struct snapshot_block *b)
+{
+	const struct passing *p = arg;
+	const struct site_ref *ref = hashmap_get(&p->r->site_index, site_key(b->stack, b->instance));
+	uint64_t now = p->r->snapshot.time_ns;
+
+	if (!ref || !old_enough(p->a, p->r, b))
+		return 0;
+	return p->visit(p->arg, &(struct block){
+					.process = ref->process,
+					.address = b->address,
+					.size_bytes = b->size_bytes,
+					.age_seconds = now > b->time_ns ? (double)(now - b->time_ns) / NS_PER_SECOND : 0,
+					.site = ref->fingerprint,
+					.reachable = -1,
+				});
+}
+
+int assembled_each_block(struct assembly *a, const struct assembled *r, int (*visit)(void *arg, const struct block *b), void *arg)
+{
+	struct passing p = {a, r, visit, arg};
+
+	return collector_each_block(a->tracing->collector, pass_block, &p);
+}
+
+int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret, size_t *ret_n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < a->n_ended_losses && !err; i++)
+		err = losses_add(ret, ret_n, a->ended_losses[i].cause, a->ended_losses[i].count);
+	for (size_t i = 0; i < r->n_losses && !err; i++)
+		err = losses_add(ret, ret_n, r->losses[i].cause, r->losses[i].count);
+	for (size_t i = 0; i < r->n_processes && !err; i++)
+		for (size_t j = 0; j < r->processes[i].n_losses && !err; j++)
+			err = losses_add(ret, ret_n, r->processes[i].losses[j].cause, r->processes[i].losses[j].count);
+	return err;
+}

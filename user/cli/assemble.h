@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_CLI_ASSEMBLE_H
+#define SEEP_CLI_ASSEMBLE_H
+/* A report out of a live trace: counters, names and judgement put together. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+#include "base/hashmap.h"
+#include "model/report.h"
+#include "model/snapshot.h"
+
+struct growth;
+struct tracing;
+
+struct assembly {
+	struct tracing *tracing;
+	struct growth *growth;
+	bool sampled;	   /* intervals are wanted: they take a pass over the (sampled) blocks */
+	uint64_t older_ns; /* count only blocks at least so old; 0: all */
+	bool by_count;
+	uint64_t start_ns; /* CLOCK_MONOTONIC of the session */
+	uint64_t sequence;
+	struct hashmap named;  /* stack -> struct named_stack */
+	struct loss *ended_losses; /* sums over processes already reported for the last time */
+	size_t n_ended_losses;
+};
+
+/* What a block needs to know of its site. */
+struct site_ref {
+	uint32_t process;
+	uint64_t fingerprint;
+};
+
+/* One report with what it was made of; strings live in tracing. */
+struct assembled {
+	struct report report;
+	struct snapshot snapshot;
+	struct site_ref *refs;	   /* one per site, in the order of the snapshot: the report's are sorted */
+	struct hashmap site_index; /* stack and instance -> struct site_ref */
+	char **notes;
+	size_t n_notes;
+};
+
+int assembly_init(struct assembly *a, struct tracing *t, struct diag *d);
+void assembly_done(struct assembly *a);
+
+/* last: the trace ends with it, so every process's records are final. Returns 0 or -errno with a diag. */
+int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d);
+/* Forgets the processes whose final records were in it, and frees it. */
+void assembled_settle(struct assembly *a, struct assembled *r);
+
+/* Passes every outstanding block that the report counts to visit. Returns visit's non-zero value, -errno, or 0. */
+int assembled_each_block(struct assembly *a, const struct assembled *r, int (*visit)(void *arg, const struct block *b), void *arg);
+
+/* Losses of the whole session: those of the processes in r and of those before. Appends to ret, which the caller frees. */
+int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret, size_t *ret_n);
+
+#endif

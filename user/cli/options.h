@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_CLI_OPTIONS_H
+#define SEEP_CLI_OPTIONS_H
+/* What each command was asked to do: plain structs, filled from argv by the tables in
+ * options_*.c. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/diag.h"
+
+/* Process ids as given, without duplicates. */
+struct pid_list {
+	pid_t *items;
+	size_t n, cap;
+};
+
+enum options_sort {
+	OPTIONS_SORT_SIZE,
+	OPTIONS_SORT_COUNT,
+};
+
+enum options_format {
+	OPTIONS_FORMAT_TEXT,
+	OPTIONS_FORMAT_NDJSON,
+	OPTIONS_FORMAT_FOLDED,
+};
+
+enum options_color {
+	OPTIONS_COLOR_AUTO, /* at a terminal, unless NO_COLOR is set */
+	OPTIONS_COLOR_ALWAYS,
+	OPTIONS_COLOR_NEVER,
+};
+
+enum options_link {
+	OPTIONS_LINK_BEST, /* the first of the following that attaches */
+	OPTIONS_LINK_SESSION,
+	OPTIONS_LINK_MULTI,
+	OPTIONS_LINK_PERF,
+};
+
+/* `seep trace`. Strings are the caller's argv. Exactly one of pids, command and argv names the
+ * target. */
+struct trace_options {
+	struct pid_list pids;
+	const char *command; /* -c: one string for the shell, or NULL */
+	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */
+	bool no_follow;	     /* not the children of the target */
+
+	bool trace;	      /* -t: each call, to stdout */
+	bool show_allocs;     /* -a: each outstanding block */
+	bool combined_only;   /* -C: totals without stacks */
+	bool wa_missing_free; /* -F: accepted, changes nothing */
+	uint64_t older_ns;    /* -o: only blocks at least so old, 0: all */
+	uint64_t top;	      /* -T: sites per process, 0: all */
+	int sort;	      /* enum options_sort */
+	int format;	      /* enum options_format */
+	int color;	      /* enum options_color */
+	const char *output;   /* file for the report, NULL: stdout */
+	const char *capture;  /* -w: capture file, or NULL */
+	bool verbose, quiet;
+
+	uint64_t sample_rate;	    /* one in so many allocations, 1: all */
+	uint64_t sample_bytes;	    /* mean distance of samples, 0: off */
+	uint64_t min_size_bytes;    /* -z, 0: no bound */
+	uint64_t max_size_bytes;    /* -Z, 0: no bound */
+	const char *object;	    /* -O: only this file's functions, or NULL */
+	const char *symbols_prefix; /* -S: or NULL */
+	bool mmap;		    /* mmap and brk as well */
+
+	uint64_t max_outstanding; /* blocks the kernel map may hold */
+	uint64_t max_sites;
+	uint64_t stack_storage_size; /* distinct stacks kept */
+	uint64_t max_stack_depth;    /* frames, 1 to 127 */
+	int link;		     /* enum options_link */
+
+	uint64_t interval_ns; /* between reports */
+	uint64_t count;	      /* reports until the end, 0: no limit */
+	uint64_t duration_ns; /* duration of the trace, 0: no limit */
+};
+
+/* `seep report`. */
+struct report_options {
+	const char *path; /* of the capture, "-": stdin */
+	bool all_reports; /* text: each report, not only the last of each process */
+	bool show_allocs;
+	bool combined_only;
+	uint64_t top;	    /* 0: all */
+	int sort;	    /* enum options_sort */
+	int format;	    /* enum options_format */
+	int color;	    /* enum options_color */
+	const char *output; /* NULL: stdout */
+};
+
+/* `seep doctor`. */
+struct doctor_options {
+	struct pid_list pids; /* may be empty: the host only */
+	int format;	      /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int link;	      /* enum options_link */
+};
+
+/* `seep help`. */
+struct help_options {
+	const char *topic; /* a command, NULL: seep itself */
+	bool man, list_commands, list_options;
+	int completion; /* enum options_shell */
+};
+
+enum options_shell {
+	OPTIONS_SHELL_NONE,
+	OPTIONS_SHELL_BASH,
+	OPTIONS_SHELL_ZSH,
+};
+
+/* What the parse functions below return when the user asked for words instead of work. */
+enum options_request {
+	OPTIONS_HELP = 1,
+	OPTIONS_VERSION = 2,
+};
+
+/* argv[0] is the command's name. Each returns 0; an enum options_request; -EINVAL (bad usage: exit
+ * code 2) or -ENOMEM, with a diag. ret is filled only on 0 and then needs its _done. Not
+ * thread-safe (getopt). In the caller:
+ *	r = trace_options_parse(argc, argv, &o, &d);
+ *	if (r)
+ *		return command_settle(&command_trace, r, &d);
+ */
+int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d);
+int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
+int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
+int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
+void trace_options_done(struct trace_options *o);
+void doctor_options_done(struct doctor_options *o);
+
+/* The name that output_find() knows. */
+const char *options_format_name(enum options_format format);
+
+#endif

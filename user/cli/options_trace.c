@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "cli/manual.h"
+#include "cli/option_spec.h"
+
+#define NS_PER_MS 1000000ULL
+#define NS_PER_HOUR (3600 * NS_PER_SECOND)
+#define LATER "comes with a later version"
+#define SYSTEM_WIDE "choosing processes system-wide " LATER ": give -p PID or -- COMMAND"
+
+static const struct trace_options defaults = {
+	.top = 10,
+	.sample_rate = 1,
+	.max_outstanding = 1000000,
+	.max_sites = 65536,
+	.stack_storage_size = 65536,
+	.max_stack_depth = 127,
+	.interval_ns = 5 * NS_PER_SECOND,
+};
+
+static const struct option_spec operands[] = {
+	{.argument = "INTERVAL",
+	 OPTION_INTO_DURATION(struct trace_options, interval_ns),
+	 .unit_ns = NS_PER_SECOND,
+	 .min = 10 * NS_PER_MS,
+	 .max = 24 * NS_PER_HOUR,
+	 .help = "time between reports; a plain number is seconds"},
+	{.argument = "COUNT",
+	 OPTION_INTO_COUNT(struct trace_options, count),
+	 .min = 1,
+	 .max = UINT64_MAX,
+	 .help = "end after so many reports; else when the targets have exited, or at Ctrl-C"},
+	{.argument = "COMMAND [ARGS...]",
+	 OPTION_INTO_TAIL(struct trace_options, argv),
+	 .help = "a command to start and trace from its first allocation"},
+};
+
+#define TARGET .group = "What to trace"
+#define SHOW .group = "What to show"
+#define FILTER .group = "Which allocations count"
+#define OUTPUT .group = "Where to"
+#define LIMIT .group = "Limits"
+#define NOT_YET .group = "Known, but not in this version"
+
+static const struct option_spec options[] = {
+	{"pid", 'p', "PID,...", OPTION_INTO_PIDS(struct trace_options, pids), TARGET,
+	 .help = "running processes",
+	 .man = "They are not stopped, restarted or changed. May be given more than once."},
+	{"command", 'c', "CMD", OPTION_INTO_STRING(struct trace_options, command), TARGET,
+	 .help = "start CMD through /bin/sh and trace it from its first allocation",
+	 .man = "As \"-- COMMAND ARGS\", for a command that is one string. It starts to run only "
+		"once the probes stand. seep reports its exit status, and ends when it does."},
+	{"no-follow", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_follow), TARGET,
+	 .help = "do not trace the processes that the target starts"},
+
+	{"trace", 't', NULL, OPTION_INTO_FLAG(struct trace_options, trace), SHOW,
+	 .help = "print each allocation and free as it happens, to stdout",
+	 .man = "With a --format other than text this needs --output, so that the two do not mix."},
+	{"show-allocs", 'a', NULL, OPTION_INTO_FLAG(struct trace_options, show_allocs), SHOW,
+	 .help = "also list every outstanding block with its address, size and age",
+	 .man = "The cost of a report then follows the number of blocks, not of call sites."},
+	{"older", 'o', "AGE_MS", OPTION_INTO_DURATION(struct trace_options, older_ns), SHOW,
+	 .unit_ns = NS_PER_MS, .min = 0, .max = 8760 * NS_PER_HOUR,
+	 .help = "only blocks that are at least this old; a plain number is milliseconds",
+	 .man = "Without it blocks of every age count (memleak leaves out those younger than 500 "
+		"ms). Like -a it makes the cost of a report follow the number of blocks. May be "
+		"combined with sampling."},
+	{"top", 'T', "N", OPTION_INTO_COUNT(struct trace_options, top), SHOW, .max = 1000000,
+	 .help = "only the N largest call sites of each process; 0 for all",
+	 .man = "For text and folded; ndjson and captures hold all sites."},
+	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, sort), .choices = options_sorts,
+	 SHOW, .help = "order of the call sites: by outstanding bytes or by number of blocks"},
+	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct trace_options, combined_only), SHOW,
+	 .help = "only the totals of each process, no stacks"},
+
+	{"sample-rate", 's', "N", OPTION_INTO_COUNT(struct trace_options, sample_rate), FILTER,
+	 .min = 1, .max = 1000000000,
+	 .help = "sample one in N allocations, to lower the cost; 1 counts all",
+	 .man = "Figures are then scaled estimates, marked as such, with a 95% confidence "
+		"interval."},
+	{"sample-bytes", 0, "SIZE", OPTION_INTO_SIZE(struct trace_options, sample_bytes), FILTER,
+	 .min = 1, .max = 1ULL << 40, .help = "sample on average once in SIZE allocated bytes",
+	 .man = "A Poisson process over bytes: large blocks are caught almost surely, small ones "
+		"rarely. Figures are scaled estimates as with -s. Cannot be combined with -s."},
+	{"min-size", 'z', "SIZE", OPTION_INTO_SIZE(struct trace_options, min_size_bytes), FILTER,
+	 .max = UINT64_MAX,
+	 .help = "only allocations of at least SIZE bytes, such as 512, 64k or 1M"},
+	{"max-size", 'Z', "SIZE", OPTION_INTO_SIZE(struct trace_options, max_size_bytes), FILTER,
+	 .min = 1, .max = UINT64_MAX, .help = "only allocations of at most SIZE bytes"},
+	{"mmap", 0, NULL, OPTION_INTO_FLAG(struct trace_options, mmap), FILTER,
+	 .help = "also memory that the program takes with mmap and brk itself",
+	 .man = "Shown as kinds of their own. The allocator's own mappings and thread stacks are "
+		"not counted twice."},
+	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
+	 .help = "only the allocation functions that FILE defines",
+	 .man = "A library or an executable. Without it, those of every file that the target has "
+		"mapped."},
+	{"symbols-prefix", 'S', "PREFIX", OPTION_INTO_STRING(struct trace_options, symbols_prefix),
+	 FILTER, .help = "only allocation functions whose names begin with PREFIX, such as je_",
+	 .man = "PREFIX is put before malloc, free and so on. The prefixes je_, tc_ and mi_ are "
+		"known without it."},
+
+	{"format", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, format),
+	 .choices = options_formats, OUTPUT, .help = "form of the report",
+	 .man = "text is for people. ndjson is one JSON object a line, see RECORDS in seep(1). "
+		"folded is one line a stack for flame graphs, of the last report only."},
+	{"output", 0, "FILE", OPTION_INTO_PATH(struct trace_options, output), OUTPUT,
+	 .help = "write the report to FILE, not to stdout"},
+	{"write", 'w', "FILE", OPTION_INTO_PATH(struct trace_options, capture), OUTPUT,
+	 .help = "also save a capture, which 'seep report FILE' shows again",
+	 .man = "The file is readable by its owner only. If seep dies, it holds every report "
+		"that was complete."},
+	{"color", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, color),
+	 .choices = options_colors, OUTPUT, .help = "colour in text",
+	 .man = "auto: when stdout is a terminal and NO_COLOR is not set."},
+	{"verbose", 'v', NULL, OPTION_INTO_FLAG(struct trace_options, verbose), OUTPUT,
+	 .help = "say more about what is being done, on stderr"},
+	{"quiet", 'q', NULL, OPTION_INTO_FLAG(struct trace_options, quiet), OUTPUT,
+	 .help = "only errors on stderr"},
+
+	{"for", 0, "DURATION", OPTION_INTO_DURATION(struct trace_options, duration_ns), LIMIT,
+	 .unit_ns = NS_PER_SECOND, .min = 10 * NS_PER_MS, .max = 8760 * NS_PER_HOUR,
+	 .help = "end after this time, such as 90s, 15m or 2h; a plain number is seconds",
+	 .man = "With COUNT, whichever comes first ends the trace."},
+	{"max-outstanding", 0, "N", OPTION_INTO_COUNT(struct trace_options, max_outstanding), LIMIT,
+	 .min = 1, .max = 100000000, .help = "outstanding blocks to keep, of all targets together",
+	 .man = "Kernel memory is taken as blocks come, and the report says how much. Blocks "
+		"past the limit are not kept; the report says how many those were, and the exit "
+		"code is 4."},
+	{"max-sites", 0, "N", OPTION_INTO_COUNT(struct trace_options, max_sites), LIMIT, .min = 1,
+	 .max = 16000000, .help = "call sites to keep, of all targets together"},
+	{"stack-storage-size", 0, "N", OPTION_INTO_COUNT(struct trace_options, stack_storage_size),
+	 LIMIT, .min = 1, .max = 16000000, .help = "distinct stacks to keep",
+	 .man = "More than memleak's 10240, which long traces of large programs fill."},
+	{"perf-max-stack-depth", 0, "N", OPTION_INTO_COUNT(struct trace_options, max_stack_depth),
+	 LIMIT, .min = 1, .max = 127, .help = "frames of a stack; deeper ones are cut and marked"},
+	{"link", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, link), .choices = options_links,
+	 LIMIT, .help = "how to attach the probes",
+	 .man = "best takes the cheapest kind that this kernel lets attach; the others force "
+		"one, for tests: session (kernel 6.13 and later), multi (6.6 and later), perf "
+		"(all)."},
+
+	{"wa-missing-free", 'F', NULL, OPTION_INTO_FLAG(struct trace_options, wa_missing_free),
+	 .group = "Other", .help = "accepted for memleak's users; seep always does it",
+	 .man = "A block that comes again at an address without a free that was seen replaces "
+		"the old record."},
+	OPTION_ASKS,
+
+	{"kernel", 0, NULL, .type = OPTION_FLAG, NOT_YET,
+	 .help = "trace the kernel's own allocations",
+	 .refused = "tracing of kernel allocations " LATER},
+	{"percpu", 'P', NULL, .type = OPTION_FLAG, NOT_YET,
+	 .help = "trace the kernel's per-CPU allocations",
+	 .refused = "tracing of kernel allocations " LATER},
+	{"comm", 0, "GLOB", .type = OPTION_STRING, NOT_YET, .help = "processes by name",
+	 .refused = SYSTEM_WIDE},
+	{"cgroup", 0, "PATH", .type = OPTION_PATH, NOT_YET, .help = "processes of a cgroup",
+	 .refused = SYSTEM_WIDE},
+	{"container", 0, "ID", .type = OPTION_STRING, NOT_YET, .help = "processes of a container",
+	 .refused = SYSTEM_WIDE},
+};
+_Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
+
+static const char *const synopsis[] = {
+	"[OPTIONS] -p PID,... [INTERVAL [COUNT]]",
+	"[OPTIONS] -c CMD [INTERVAL [COUNT]]",
+	"[OPTIONS] [INTERVAL [COUNT]] -- COMMAND [ARGS...]",
+	NULL,
+};
+
+static const struct example examples[] = {
+	{"seep trace -p 1234",
+	 "what process 1234 allocates from now on and does not free, every 5 seconds"},
+	{"seep trace -p 1234 -o 60000 10 6",
+	 "six reports of blocks that have been held for a minute or longer"},
+	{"seep trace -w run.seep -- ./server --port 8080",
+	 "a command from its first allocation, saved for later"},
+	{"seep trace -p 1234 --sample-bytes 512k --for 1h 60",
+	 "an hour, once a minute, at a fraction of the cost"},
+	{"seep trace -p 1234 --format ndjson | jq 'select(.type == \"site\")'", "for programs"},
+	{"seep trace --format folded --output out.folded -p 1234 30 1",
+	 "for flamegraph.pl or speedscope"},
+};
+
+const struct command command_trace = {
+	.name = "trace",
+	.summary = "show the memory that processes allocate and do not free, by call site",
+	.run = cmd_trace,
+	.synopsis = synopsis,
+	.description =
+		"Counts every allocation and free of the target from the moment of attaching, "
+		"and every INTERVAL reports which call sites hold how much memory that was never "
+		"freed. The target needs no restart, no debug build and no library loaded into "
+		"it.",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.operands = operands,
+	.n_operands = ARRAY_SIZE(operands),
+	.defaults = &defaults,
+	.examples = examples,
+	.n_examples = ARRAY_SIZE(examples),
+	.sections = manual_trace,
+};
+
+/* Rules between options. */
+static int check(const struct trace_options *o, struct diag *d)
+{
+	int n_targets = !!o->pids.n + !!o->command + !!o->argv;
+
+	if (!n_targets)
+		return options_error(d,
+				     "system-wide tracing comes later: give -p PID or -- COMMAND");
+	if (n_targets > 1)
+		return options_error(
+			d, "more than one target: give only one of -p PID, -c CMD and -- COMMAND");
+	if (o->sample_bytes && o->sample_rate > 1)
+		return options_error(
+			d, "-s and --sample-bytes exclude each other: sample by count or by bytes");
+	if (o->max_size_bytes && o->min_size_bytes > o->max_size_bytes)
+		return options_error(d, "-z %llu is larger than -Z %llu: no allocation would count",
+				     (unsigned long long)o->min_size_bytes,
+				     (unsigned long long)o->max_size_bytes);
+	if (o->trace && o->format != OPTIONS_FORMAT_TEXT && !o->output)
+		return options_error(
+			d,
+			"-t prints to stdout, where it would mix with --format %s: give --output "
+			"FILE",
+			options_format_name(o->format));
+	if (o->verbose && o->quiet)
+		return options_error(d, "-v and -q exclude each other");
+	return 0;
+}
+
+int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d)
+{
+	struct trace_options o = defaults;
+	int r = options_parse(&command_trace, argc, argv, &o, d);
+
+	if (!r)
+		r = check(&o, d);
+	if (r)
+		trace_options_done(&o);
+	else
+		*ret = o;
+	return r;
+}
+
+void trace_options_done(struct trace_options *o)
+{
+	free(o->pids.items);
+	o->pids = (struct pid_list){0};
+}

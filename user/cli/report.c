@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* seep report FILE: renders a capture again. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyze/rank.h"
+#include "base/cleanup.h"
+#include "base/diag.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "collect/capture.h"
+#include "output/output.h"
+
+#define NOT_SHOWN UINT32_MAX
+
+struct render {
+	const struct output_format *format;
+	struct output_options options;
+	FILE *out;
+	bool final_only; /* of each process its last report only */
+	/* What of the current report is shown; strings, frames and losses are the capture's. */
+	struct report shown;
+	uint32_t *shown_index; /* by the process's index in the capture, or NOT_SHOWN */
+};
+
+static void select_done(struct render *r)
+{
+	free(r->shown.processes);
+	free(r->shown.sites);
+	free(r->shown_index);
+	r->shown = (struct report){0};
+	r->shown_index = NULL;
+}
+
+/* Fills r->shown with the processes of all that are to be shown, and their sites in the order asked for. */
+static int select_shown(struct render *r, const struct report *all)
+{
+	struct report *shown = &r->shown;
+
+	select_done(r);
+	*shown = *all;
+	shown->n_processes = shown->n_sites = 0;
+	shown->processes = calloc(all->n_processes + 1, sizeof(*shown->processes));
+	shown->sites = calloc(all->n_sites + 1, sizeof(*shown->sites));
+	r->shown_index = calloc(all->n_processes + 1, sizeof(*r->shown_index));
+	if (!shown->processes || !shown->sites || !r->shown_index)
+		return -ENOMEM;
+	for (size_t i = 0; i < all->n_processes; i++) {
+		r->shown_index[i] = NOT_SHOWN;
+		if (r->final_only && !all->processes[i].final)
+			continue;
+		r->shown_index[i] = shown->n_processes;
+		shown->processes[shown->n_processes++] = all->processes[i];
+	}
+	for (size_t i = 0; i < all->n_sites; i++) {
+		uint32_t index = r->shown_index[all->sites[i].process];
+
+		if (index == NOT_SHOWN)
+			continue;
+		shown->sites[shown->n_sites] = all->sites[i];
+		shown->sites[shown->n_sites++].process = index;
+	}
+	rank_sites(shown->sites, shown->n_sites, r->options.by_count);
+	return 0;
+}
+
+static bool is_skipped(const struct render *r)
+{
+	return r->final_only && !r->shown.n_processes;
+}
+
+static int on_session(void *arg, const struct session *s)
+{
+	struct render *r = arg;
+
+	return r->format->session ? r->format->session(r->out, &r->options, s) : 0;
+}
+
+static int on_report(void *arg, const struct session *s, const struct report *all)
+{
+	struct render *r = arg;
+	int err = select_shown(r, all);
+
+	if (err || is_skipped(r) || !r->format->report)
+		return err;
+	return r->format->report(r->out, &r->options, s, &r->shown);
+}
+
+static int on_block(void *arg, const struct report *all, const struct block *b)
+{
+	struct render *r = arg;
+	struct block shown = *b;
+
+	(void)all;
+	shown.process = r->shown_index[b->process];
+	if (shown.process == NOT_SHOWN || !r->options.blocks || !r->format->block)
+		return 0;
+	return r->format->block(r->out, &r->options, &r->shown, &shown);
+}
+
+static int on_report_end(void *arg, const struct session *s, const struct report *all)
+{
+	struct render *r = arg;
+
+	(void)all;
+	if (is_skipped(r) || !r->format->report_end)
+		return 0;
+	return r->format->report_end(r->out, &r->options, s, &r->shown);
+}
+
+static int on_end(void *arg, const struct session *s, const struct session_end *e)
+{
+	struct render *r = arg;
+
+	return r->format->end ? r->format->end(r->out, &r->options, s, e) : 0;
+}
+
+static void fill_options(struct render *r, const struct report_options *o)
+{
+	const char *no_color = getenv("NO_COLOR");
+	bool terminal = isatty(fileno(r->out));
+	struct winsize size = {0};
+
+	r->format = output_find(options_format_name(o->format));
+	r->final_only = !o->all_reports && o->format == OPTIONS_FORMAT_TEXT;
+	r->options = (struct output_options){
+		.top = o->top,
+		.by_count = o->sort == OPTIONS_SORT_COUNT,
+		.combined_only = o->combined_only,
+		.blocks = o->show_allocs,
+		.color = o->color == OPTIONS_COLOR_ALWAYS ||
+			 (o->color == OPTIONS_COLOR_AUTO && terminal && !(no_color && *no_color)),
+	};
+	if (terminal && !ioctl(fileno(r->out), TIOCGWINSZ, &size))
+		r->options.width = size.ws_col;
+}
+
+/* A damaged capture is rendered as far as it goes, then complained about. main() speaks for a standard output that failed:
+ * not at all when its reader went away, and 1 is the exit code then as well. */
+static int render(struct render *r, const struct report_options *o)
+{
+	static const struct capture_visitor visitor = {
+		.session = on_session,
+		.report = on_report,
+		.block = on_block,
+		.report_end = on_report_end,
+		.end = on_end,
+	};
+	struct diag d = {0};
+	int err;
+
+	fill_options(r, o);
+	err = capture_read(o->path, &visitor, r, &d);
+	select_done(r);
+	if (err && d.text[0]) {
+		fflush(r->out);
+		return log_diag(&d);
+	}
+	if (!err && fflush(r->out))
+		err = -errno;
+	if (err && !ferror(stdout))
+		log_error("%s: cannot write the report: %s", o->output ? o->output : "stdout",
+			  strerror(-err));
+	return err ? EXIT_RUNTIME : EXIT_DONE;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat of_a, of_b;
+
+	return !stat(a, &of_a) && !stat(b, &of_b) && S_ISREG(of_a.st_mode) &&
+	       of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+int cmd_report(int argc, char **argv)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	struct render r = {.out = stdout};
+	struct report_options o;
+	struct diag d = {0};
+	int err = report_options_parse(argc, argv, &o, &d);
+
+	if (err)
+		return command_settle(&command_report, err, &d);
+	if (o.output) {
+		if (is_same_file(o.output, o.path)) {
+			log_error("%s: is the capture itself; give --output another file", o.output);
+			return EXIT_RUNTIME;
+		}
+		file = fopen(o.output, "we");
+		if (!file) {
+			log_error("%s: cannot write the report: %s", o.output, strerror(errno));
+			return EXIT_RUNTIME;
+		}
+		r.out = file;
+	}
+	return render(&r, &o);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_CLI_SINK_H
+#define SEEP_CLI_SINK_H
+/* Where reports go: a stream in one format, and a capture file. */
+#include <stdio.h>
+
+#include "base/diag.h"
+#include "output/output.h"
+
+struct capture_writer;
+
+struct sink {
+	FILE *stream;
+	const char *stream_name; /* for messages */
+	const struct output_format *format;
+	struct output_options options;
+	struct capture_writer *capture;
+	bool last_only; /* folded: only the final report is written */
+};
+
+/* path: the file for the stream, NULL: stdout. capture: or NULL. Options and format are the caller's to set before. Returns 0 or
+ * -errno with a diag. */
+int sink_open(struct sink *sink, const char *path, const char *capture, struct diag *d);
+int sink_session(struct sink *sink, const struct session *s);
+int sink_report(struct sink *sink, const struct session *s, const struct report *r);
+int sink_block(struct sink *sink, const struct report *r, const struct block *b);
+int sink_report_end(struct sink *sink, const struct session *s, const struct report *r);
+int sink_end(struct sink *sink, const struct session *s, const struct session_end *e);
+/* Closes both. Returns 0, or the first error of the stream or capture that was not yet returned, with a diag. */
+int sink_close(struct sink *sink, struct diag *d);
+/* Turns an error of the calls above into words: which of the two could not be written. -EPIPE: no text (the reader left). */
+void sink_explain(const struct sink *sink, int err, struct diag *d);
+
+#endif

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* seep trace: the outstanding allocations of live processes. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "attach/cover.h"
+#include "attach/kernel.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/assemble.h"
+#include "cli/calls.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/sink.h"
+#include "cli/tracing.h"
+#include "collect/collector.h"
+#include "collect/mappings.h"
+#include "process/launch.h"
+
+#define MAX_CAPABILITIES 4
+
+struct trace {
+	struct trace_options options;
+	struct tracing tracing;
+	struct assembly assembly;
+	struct sink sink;
+	struct calls calls;
+	struct session session;
+	const char **targets;
+	const char *capabilities[MAX_CAPABILITIES];
+	struct utsname host;
+	struct launch *launch;
+	char *shell_argv[4];
+	int epoll, signals, timer;
+	bool command_done;
+	const char *end; /* why the trace ends, NULL: it goes on */
+	uint64_t start_ns, n_reports;
+	int err; /* of an output */
+};
+
+static const struct launch_hooks hooks;
+
+static void hook_mapped(void *arg, pid_t pid)
+{
+	tracing_mapped(arg, pid);
+}
+
+static void hook_forked(void *arg, pid_t parent, pid_t child, bool shares_memory)
+{
+	(void)parent;
+	(void)shares_memory;
+	tracing_mapped(arg, child);
+}
+
+static void hook_ended(void *arg, pid_t pid, int wait_status)
+{
+	(void)wait_status;
+	tracing_ended(arg, pid);
+}
+
+static const struct launch_hooks hooks = {
+	.mapped = hook_mapped,
+	.forked = hook_forked,
+	.ended = hook_ended,
+};
+
+static int watch_fd(struct trace *t, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+	return (struct timespec){.tv_sec = ns / NS_PER_SECOND, .tv_nsec = ns % NS_PER_SECOND};
+}
+
+/* Folded stacks are one report, at the end. */
+static bool reports_periodically(const struct trace *t)
+{
+	return t->options.format != OPTIONS_FORMAT_FOLDED;
+}
+
+static int open_events(struct trace *t, struct diag *d)
+{
+	struct itimerspec period = {to_timespec(t->options.interval_ns), to_timespec(t->options.interval_ns)};
+	sigset_t set;
+	int err = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* Before any thread starts, so that all have it blocked and it comes here. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	t->epoll = epoll_create1(EPOLL_CLOEXEC);
+	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->epoll < 0 || t->signals < 0 || t->timer < 0)
+		err = -errno;
+	if (!err)
+		err = watch_fd(t, t->signals);
+	if (!err && reports_periodically(t) && timerfd_settime(t->timer, 0, &period, NULL))
+		err = -errno;
+	if (!err)
+		err = watch_fd(t, t->timer);
+	return err ? diag_set(d, -err, "cannot wait for events: %s", strerror(-err)) : 0;
+}
+
+static bool use_color(const struct trace_options *o)
+{
+	if (o->color != OPTIONS_COLOR_AUTO)
+		return o->color == OPTIONS_COLOR_ALWAYS;
+	return !o->output && isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && *getenv("NO_COLOR"));
+}
+
+static unsigned terminal_width(const struct trace_options *o)
+{
+	struct winsize size;
+
+	if (o->output || !isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+		return 0;
+	return size.ws_col;
+}
+
+static int open_sink(struct trace *t, struct diag *d)
+{
+	const struct trace_options *o = &t->options;
+
+	t->sink.format = output_find(options_format_name(o->format));
+	t->sink.options = (struct output_options){
+		.top = o->top,
+		.by_count = o->sort == OPTIONS_SORT_COUNT,
+		.color = use_color(o),
+		.combined_only = o->combined_only,
+		.blocks = o->show_allocs,
+		.width = terminal_width(o),
+		.verbose = o->verbose,
+	};
+	return sink_open(&t->sink, o->output, o->capture, d);
+}
+
+static int start_pids(struct trace *t, struct diag *d)
+{
+	const struct pid_list *pids = &t->options.pids;
+
+	for (size_t i = 0; i < pids->n; i++) {
+		struct identity id = {0};
+		int err = tracing_attach(&t->tracing, pids->items[i], d);
+
+		if (err)
+			return err;
+		if (!identity_read(pids->items[i], &id, d) && !t->options.quiet)
+			log_info("tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report", id.pid, id.comm,
+				 cover_count(t->tracing.cover, id.pid), link_kind_name(kernel_link(t->tracing.kernel)));
+	}
+	return 0;
+}
+
+static int start_command(struct trace *t, struct diag *d)
+{
+	char **argv = t->options.argv;
+	int err;
+
+	if (!argv) {
+		t->shell_argv[0] = "/bin/sh";
+		t->shell_argv[1] = "-c";
+		t->shell_argv[2] = (char *)t->options.command;
+		argv = t->shell_argv;
+	}
+	err = launch_create(argv, !t->options.no_follow, &hooks, &t->tracing, &t->launch, d);
+	if (!err)
+		err = tracing_adopt(&t->tracing, launch_pid(t->launch), d);
+	if (!err)
+		err = watch_fd(t, launch_eventfd(t->launch));
+	if (!err)
+		err = launch_go(t->launch);
+	if (err && !d->text[0])
+		diag_set(d, -err, "%s: cannot be started: %s", argv[0], strerror(-err));
+	return err;
+}
+
+static int describe_targets(struct trace *t)
+{
+	const struct trace_options *o = &t->options;
+	size_t n = o->pids.n ? o->pids.n : 1;
+
+	t->targets = calloc(n, sizeof(*t->targets));
+	if (!t->targets)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		char text[4096];
+
+		if (o->pids.n)
+			snprintf(text, sizeof(text), "pid %d", o->pids.items[i]);
+		else
+			snprintf(text, sizeof(text), "command %s", o->argv ? o->argv[0] : o->command);
+		t->targets[i] = strings_intern(&t->tracing.strings, text);
+	}
+	t->session.targets = t->targets;
+	t->session.n_targets = n;
+	return 0;
+}
+
+static void describe_session(struct trace *t)
+{
+	const struct trace_options *o = &t->options;
+	char link[32];
+
+	uname(&t->host);
+	snprintf(link, sizeof(link), "link:%s", link_kind_name(kernel_link(t->tracing.kernel)));
+	t->capabilities[0] = strings_intern(&t->tracing.strings, link);
+	t->capabilities[1] = "stack:frame-pointers";
+	t->session = (struct session){
+		.schema = 1,
+		.version = SEEP_VERSION,
+		.kernel = t->host.release,
+		.hostname = t->host.nodename,
+		.start_ns = clock_realtime_ns(),
+		.mode = o->sample_bytes ? REPORT_SAMPLED_BYTES : o->sample_rate > 1 ? REPORT_SAMPLED_COUNT : REPORT_EXACT,
+		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate > 1 ? o->sample_rate : 0,
+		.min_size_bytes = o->min_size_bytes,
+		.max_size_bytes = o->max_size_bytes,
+		.capabilities = t->capabilities,
+		.n_capabilities = 2,
+	};
+}
+
+struct block_writing {
+	struct trace *t;
+	const struct report *report;
+};
+
+static int write_block(void *arg, const struct block *b)
+{
+	const struct block_writing *w = arg;
+
+	return sink_block(&w->t->sink, w->report, b);
+}
+
+/* Writes one report; on the last one also the session's end. */
+static int write_report(struct trace *t, struct assembled *r, bool last)
+{
+	struct block_writing w = {t, &r->report};
+	struct session_end end = {
+		.time_ns = r->report.time_ns,
+		.why = t->end,
+		.duration_seconds = (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND,
+	};
+	int err;
+
+	err = sink_report(&t->sink, &t->session, &r->report);
+	if (!err && t->options.show_allocs)
+		err = assembled_each_block(&t->assembly, r, write_block, &w);
+	if (!err)
+		err = sink_report_end(&t->sink, &t->session, &r->report);
+	if (!err && last)
+		err = assembly_losses(&t->assembly, &r->report, &end.losses, &end.n_losses);
+	if (!err && last)
+		err = sink_end(&t->sink, &t->session, &end);
+	free(end.losses);
+	return err;
+}
+
+/* Makes and writes a report. ret_lost: whether anything was lost so far; may be NULL. */
+static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
+{
+	struct assembled r = {0};
+	struct loss *losses = NULL;
+	size_t n = 0;
+	int err = assemble(&t->assembly, last, &r, d);
+
+	if (err)
+		return err;
+	t->n_reports++;
+	err = write_report(t, &r, last);
+	if (err)
+		sink_explain(&t->sink, err, d);
+	if (ret_lost) {
+		assembly_losses(&t->assembly, &r.report, &losses, &n);
+		*ret_lost = n > 0;
+		free(losses);
+	}
+	assembled_settle(&t->assembly, &r);
+	return err;
+}
+
+static void on_signal(struct trace *t)
+{
+	struct signalfd_siginfo info;
+
+	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
+		t->end = info.ssi_signo == SIGINT ? "interrupted" : "terminated";
+		/* From a terminal the command has had it, too; from kill(1) only we have. */
+		if (t->launch && !t->command_done && info.ssi_code == SI_USER)
+			launch_signal(t->launch, info.ssi_signo);
+	}
+}
+
+static int on_timer(struct trace *t, struct diag *d)
+{
+	uint64_t n_expired;
+
+	if (read(t->timer, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
+		return 0;
+	/* The count's last report is written by the end of the trace. */
+	if (t->options.count && t->n_reports + 1 >= t->options.count) {
+		t->end = "count reached";
+		return 0;
+	}
+	return report(t, false, NULL, d);
+}
+
+static int on_command_end(struct trace *t, struct diag *d)
+{
+	int status, err = launch_status(t->launch, &status, d);
+
+	t->command_done = true;
+	epoll_ctl(t->epoll, EPOLL_CTL_DEL, launch_eventfd(t->launch), NULL);
+	if (err)
+		return err;
+	if (t->options.quiet)
+		return 0;
+	if (WIFSIGNALED(status))
+		log_info("the command was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_info("the command ended with exit code %d", WEXITSTATUS(status));
+	return 0;
+}
+
+static void check_end(struct trace *t)
+{
+	if (t->end)
+		return;
+	if (t->options.duration_ns && clock_monotonic_ns() - t->start_ns >= t->options.duration_ns)
+		t->end = "time is up";
+	else if (!t->tracing.by_pid.n && (!t->launch || t->command_done))
+		t->end = t->launch ? "the command ended" : "the target ended";
+}
+
+static int wait_ms(const struct trace *t)
+{
+	uint64_t gone;
+
+	if (!t->options.duration_ns)
+		return -1;
+	gone = clock_monotonic_ns() - t->start_ns;
+	return gone >= t->options.duration_ns ? 0 : (int)((t->options.duration_ns - gone) / 1000000 + 1);
+}
+
+static int run(struct trace *t, struct diag *d)
+{
+	int err = watch_fd(t, collector_fd(t->tracing.collector));
+
+	if (!err)
+		err = watch_fd(t, mapping_watch_fd(t->tracing.mappings));
+	while (!err && !t->end) {
+		struct epoll_event events[8];
+		int n = epoll_wait(t->epoll, events, ARRAY_SIZE(events), wait_ms(t));
+
+		if (n < 0 && errno != EINTR)
+			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
+		tracing_drain(&t->tracing);
+		for (int i = 0; i < n && !err; i++) {
+			if (events[i].data.fd == t->signals)
+				on_signal(t);
+			else if (events[i].data.fd == t->timer)
+				err = on_timer(t, d);
+			else if (t->launch && !t->command_done && events[i].data.fd == launch_eventfd(t->launch))
+				err = on_command_end(t, d);
+		}
+		check_end(t);
+	}
+	return err;
+}
+
+static int start(struct trace *t, struct diag *d)
+{
+	int err;
+
+	err = open_events(t, d);
+	if (!err)
+		err = open_sink(t, d);
+	if (!err)
+		err = tracing_open(&t->options, &t->tracing, d);
+	if (err)
+		return err;
+	t->calls = (struct calls){t->sink.stream, t->options.format == OPTIONS_FORMAT_NDJSON, &t->tracing};
+	t->tracing.on_call = calls_print;
+	t->tracing.on_call_arg = &t->calls;
+	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;
+	t->assembly.older_ns = t->options.older_ns;
+	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;
+	err = assembly_init(&t->assembly, &t->tracing, d);
+	if (err)
+		return err;
+	t->start_ns = clock_monotonic_ns();
+	describe_session(t);
+	if (describe_targets(t))
+		return diag_set(d, ENOMEM, "out of memory");
+	err = t->options.pids.n ? start_pids(t, d) : start_command(t, d);
+	if (err)
+		return err;
+	err = sink_session(&t->sink, &t->session);
+	if (err)
+		sink_explain(&t->sink, err, d);
+	return err;
+}
+
+/* Runs the whole trace. Returns the exit code. */
+static int trace(struct trace *t)
+{
+	struct diag d = {0}, close_diag = {0};
+	bool lost = false;
+	int err = start(t, &d);
+
+	if (!err)
+		err = run(t, &d);
+	if (!err)
+		err = report(t, true, &lost, &d);
+	launch_destroy(t->launch);
+	if (!err && t->launch && !t->command_done && !t->options.quiet)
+		log_info("the command goes on running, untraced");
+	if (sink_close(&t->sink, &close_diag) && !err) {
+		err = -EIO;
+		d = close_diag;
+	}
+	if (err && d.text[0])
+		return log_diag(&d);
+	return err ? EXIT_RUNTIME : lost ? EXIT_LOST : EXIT_DONE;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	struct trace t = {.epoll = -1, .signals = -1, .timer = -1};
+	struct diag d = {0};
+	int r = trace_options_parse(argc, argv, &t.options, &d), code;
+
+	if (r)
+		return command_settle(&command_trace, r, &d);
+	if (t.options.quiet)
+		log_set_level(LOG_QUIET);
+	if (t.options.verbose)
+		log_set_level(LOG_VERBOSE);
+	code = trace(&t);
+	assembly_done(&t.assembly);
+	tracing_close(&t.tracing);
+	trace_options_done(&t.options);
+	free(t.targets);
+	for (int *fd = (int[]){t.epoll, t.signals, t.timer, -2}; *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+	return code;
+}

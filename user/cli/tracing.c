@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/tracing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attach/cover.h"
+#include "attach/kernel.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/options.h"
+#include "collect/collector.h"
+#include "collect/mappings.h"
+#include "process/maps.h"
+#include "symbol/symbolize.h"
+
+static void on_event(void *arg, const struct collector_event *e);
+
+/* A new executable mapping somewhere on the host. */
+static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
+{
+	struct tracing *t = arg;
+	struct diag d = {0};
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p && p->space && !p->lender)
+		address_space_add(p->space, m);
+	pthread_mutex_unlock(&t->lock);
+	if (p && m->inode)
+		cover_update(t->cover, pid, &d);
+}
+
+static void kernel_options_from(const struct trace_options *o, struct kernel_options *k)
+{
+	*k = (struct kernel_options){
+		.link = o->link == OPTIONS_LINK_SESSION ? LINK_SESSION :
+			o->link == OPTIONS_LINK_MULTI	? LINK_MULTI :
+			o->link == OPTIONS_LINK_PERF	? LINK_PERF :
+							  0,
+		.sampling = o->sample_bytes	? KERNEL_SAMPLE_BYTES :
+			    o->sample_rate > 1	? KERNEL_SAMPLE_COUNT :
+						  KERNEL_SAMPLE_ALL,
+		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate,
+		.min_size_bytes = o->min_size_bytes,
+		.max_size_bytes = o->max_size_bytes,
+		.max_outstanding = o->max_outstanding,
+		.max_sites = o->max_sites,
+		.max_stacks = o->stack_storage_size,
+		.max_frames = o->max_stack_depth,
+		.follow = !o->no_follow,
+		.trace_calls = o->trace,
+		.vm = o->mmap,
+	};
+}
+
+int tracing_open(const struct trace_options *options, struct tracing *t, struct diag *d)
+{
+	const struct cover_options cover = {.object = options->object, .prefix = options->symbols_prefix};
+	const struct symbolizer_options symbols = {0};
+	struct kernel_options kernel;
+	struct kernel_maps maps;
+	int err;
+
+	pthread_mutex_init(&t->lock, NULL);
+	t->quiet = options->quiet;
+	kernel_options_from(options, &kernel);
+	err = kernel_open(&kernel, &t->kernel, d);
+	if (err)
+		return err;
+	kernel_get_maps(t->kernel, &maps);
+	err = collector_create(&(struct collector_maps){.live = maps.live,
+							.sites = maps.sites,
+							.stacks = maps.stacks,
+							.procs = maps.procs,
+							.instances = maps.instances,
+							.process_ring = maps.process_ring,
+							.event_ring = maps.event_ring,
+							.losses = maps.losses},
+			       kernel_start_ns(t->kernel), on_event, t, &t->collector, d);
+	if (!err)
+		err = symbolizer_create(&symbols, &t->symbolizer, d);
+	if (!err)
+		err = cover_create(t->kernel, &cover, &t->cover, d);
+	/* Before anything is read from /proc: what is mapped after that must not be missed. */
+	if (!err)
+		err = mapping_watch_create(on_mapping, t, &t->mappings, d);
+	return err;
+}
+
+static void traced_free(struct traced *p)
+{
+	if (!p->lender)
+		address_space_destroy(p->space);
+	free(p);
+}
+
+void tracing_close(struct tracing *t)
+{
+	struct traced *p;
+	size_t cursor = 0;
+
+	cover_destroy(t->cover);
+	mapping_watch_destroy(t->mappings);
+	while ((p = hashmap_next(&t->traced, &cursor, NULL)))
+		traced_free(p);
+	hashmap_done(&t->traced);
+	hashmap_done(&t->by_pid);
+	symbolizer_destroy(t->symbolizer);
+	collector_destroy(t->collector);
+	kernel_close(t->kernel);
+	strings_done(&t->strings);
+	pthread_mutex_destroy(&t->lock);
+}
+
+static void describe(struct tracing *t, struct traced *p, const struct identity *id)
+{
+	p->comm = strings_intern(&t->strings, id->comm);
+	p->exe = strings_intern(&t->strings, id->exe);
+	p->cgroup = id->cgroup[0] ? strings_intern(&t->strings, id->cgroup) : NULL;
+	p->container = id->container[0] ? strings_intern(&t->strings, id->container) : NULL;
+	p->limit_bytes = id->limit_bytes;
+	p->start_real_ns = id->start_real_ns;
+}
+
+/* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
+ * lock. NULL without memory: the instance is reported without names. */
+static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid, struct traced *lender)
+{
+	struct traced *p = calloc(1, sizeof(*p));
+	struct identity id;
+	struct diag d = {0};
+
+	if (!p)
+		return NULL;
+	p->instance = instance;
+	p->pid = pid;
+	p->start_real_ns = clock_realtime_ns();
+	if (!identity_read(pid, &id, &d))
+		describe(t, p, &id);
+	else if (lender) {
+		p->comm = lender->comm;
+		p->exe = lender->exe;
+		p->cgroup = lender->cgroup;
+		p->container = lender->container;
+	}
+	if (address_space_create(t->symbolizer, pid, &p->space) || hashmap_put(&t->traced, instance, p)) {
+		traced_free(p);
+		return NULL;
+	}
+	hashmap_put(&t->by_pid, pid, p);
+	/* A child that is gone already had the same files in the same places as its parent when it was forked. */
+	if (address_space_refresh(p->space, &d) && lender && lender->space) {
+		address_space_destroy(p->space);
+		p->space = lender->space;
+		p->lender = lender;
+		lender->n_borrowers++;
+	}
+	t->n_alive++;
+	return p;
+}
+
+static double age_seconds(const struct traced *p)
+{
+	uint64_t now = clock_realtime_ns();
+
+	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
+}
+
+int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+{
+	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
+	struct identity id;
+	struct traced *p;
+	int64_t instance;
+	int err;
+
+	err = identity_read(pid, &id, d);
+	if (err)
+		return err;
+	instance = kernel_add_process(t->kernel, pid, id.start_ticks * ns_per_tick, false, d);
+	if (instance < 0)
+		return instance;
+	pthread_mutex_lock(&t->lock);
+	p = traced_create(t, instance, pid, NULL);
+	pthread_mutex_unlock(&t->lock);
+	if (!p)
+		return diag_set(d, ENOMEM, "out of memory");
+	p->target = true;
+	p->seen_from_seconds = age_seconds(p);
+	err = cover_update(t->cover, pid, d);
+	if (err == -ESRCH || !identity_alive(&id))
+		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to", pid, id.comm);
+	if (err < 0)
+		return err;
+	if (!cover_count(t->cover, pid))
+		return diag_set_hint(d, ENOENT, EXIT_RUNTIME,
+				     "a Go program, or a static one without symbols? `seep doctor -p PID` lists what was looked at; "
+				     "an allocator under other names: -O FILE -S PREFIX",
+				     "process %d (%s): no allocation function found in any of its files", pid, id.comm);
+	return 0;
+}
+
+int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
+{
+	struct traced *p;
+	int64_t instance = kernel_add_process(t->kernel, pid, clock_boottime_ns(), true, d);
+
+	if (instance < 0)
+		return instance;
+	t->launched = true;
+	pthread_mutex_lock(&t->lock);
+	p = traced_create(t, instance, pid, NULL);
+	if (p)
+		p->target = true;
+	pthread_mutex_unlock(&t->lock);
+	return p ? 0 : diag_set(d, ENOMEM, "out of memory");
+}
+
+/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
+ * its event was read. Caller holds the lock. */
+static struct traced *traced_now(struct tracing *t, pid_t pid)
+{
+	bool new_leader;
+	instance_id instance = kernel_instance(t->kernel, pid, &new_leader);
+	struct traced *p = hashmap_get(&t->traced, instance);
+
+	return p || !instance ? p : traced_create(t, instance, pid, NULL);
+}
+
+void tracing_mapped(struct tracing *t, pid_t pid)
+{
+	struct diag d = {0};
+	struct identity id;
+	struct traced *p;
+	bool described = !identity_read(pid, &id, &d);
+
+	if (cover_update(t->cover, pid, &d) < 0 && !t->quiet)
+		log_info("%s", d.text);
+	pthread_mutex_lock(&t->lock);
+	p = traced_now(t, pid);
+	if (p && p->space && !p->lender)
+		address_space_refresh(p->space, &d);
+	if (p && described)
+		describe(t, p, &id);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void tracing_ended(struct tracing *t, pid_t pid)
+{
+	cover_forget(t->cover, pid);
+}
+
+static void on_fork(struct tracing *t, const struct collector_event *e)
+{
+	struct diag d = {0};
+	struct traced *p;
+
+	if (!e->shares_memory) {
+		pthread_mutex_lock(&t->lock);
+		p = hashmap_get(&t->traced, e->instance);
+		if (!p)
+			p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
+		pthread_mutex_unlock(&t->lock);
+		if (p && !t->launched)
+			p->seen_from_seconds = age_seconds(p);
+	}
+	if (!t->launched)
+		cover_update(t->cover, e->pid, &d);
+}
+
+static void on_exec(struct tracing *t, const struct collector_event *e)
+{
+	struct diag d = {0};
+
+	pthread_mutex_lock(&t->lock);
+	if (!hashmap_get(&t->traced, e->instance))
+		traced_create(t, e->instance, e->pid, NULL);
+	pthread_mutex_unlock(&t->lock);
+	if (!t->launched)
+		cover_update(t->cover, e->pid, &d);
+}
+
+static void on_exit_event(struct tracing *t, const struct collector_event *e)
+{
+	pthread_mutex_lock(&t->lock);
+	hashmap_take(&t->by_pid, e->pid);
+	pthread_mutex_unlock(&t->lock);
+	if (!t->launched)
+		cover_forget(t->cover, e->pid);
+}
+
+static void on_event(void *arg, const struct collector_event *e)
+{
+	struct tracing *t = arg;
+
+	switch (e->type) {
+	case COLLECTOR_FORK:
+		on_fork(t, e);
+		break;
+	case COLLECTOR_EXEC:
+		on_exec(t, e);
+		break;
+	case COLLECTOR_EXIT:
+		on_exit_event(t, e);
+		break;
+	default:
+		if (t->on_call)
+			t->on_call(t->on_call_arg, e);
+	}
+}
+
+void tracing_drain(struct tracing *t)
+{
+	/* Processes first: a mapping belongs to the program that its process is by then. */
+	collector_drain(t->collector);
+	mapping_watch_drain(t->mappings);
+}
+
+void tracing_refresh(struct tracing *t)
+{
+	struct traced *p;
+	struct diag d = {0};
+	size_t cursor = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
+		if (p->space && !p->lender)
+			address_space_refresh(p->space, &d);
+		identity_rss(p->pid, &p->rss_bytes);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct traced *tracing_find(struct tracing *t, instance_id instance)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, instance);
+	pthread_mutex_unlock(&t->lock);
+	return p;
+}
+
+void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
+{
+	collector_forget(t->collector, s, p->instance);
+	pthread_mutex_lock(&t->lock);
+	if (hashmap_get(&t->by_pid, p->pid) == p)
+		hashmap_take(&t->by_pid, p->pid);
+	/* Borrowers still need its mappings: it stays until the end then. */
+	if (p->n_borrowers) {
+		p->reported = true;
+	} else {
+		hashmap_take(&t->traced, p->instance);
+		if (p->lender)
+			p->lender->n_borrowers--;
+		traced_free(p);
+	}
+	pthread_mutex_unlock(&t->lock);
+}

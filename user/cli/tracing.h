@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_CLI_TRACING_H
+#define SEEP_CLI_TRACING_H
+/* A live trace: the kernel side, the probes, and what is known of each traced process. The launcher's thread and the main thread
+ * share it: `lock` guards `traced`, `symbolizer` and the address spaces; cover has a lock of its own. */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/diag.h"
+#include "base/hashmap.h"
+#include "base/strings.h"
+#include "model/snapshot.h"
+#include "process/identity.h"
+
+struct address_space;
+struct collector;
+struct collector_event;
+struct cover;
+struct kernel;
+struct mapping;
+struct mapping_watch;
+struct symbolizer;
+struct trace_options;
+
+/* One instance: a process as long as it runs one program. Kept until its last report was written. */
+struct traced {
+	instance_id instance;
+	pid_t pid;
+	const char *comm, *exe, *cgroup, *container; /* interned */
+	uint64_t start_real_ns;
+	uint64_t limit_bytes, rss_bytes;
+	double seen_from_seconds; /* its age when tracing began */
+	struct address_space *space;
+	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
+	unsigned n_borrowers;
+	bool target;   /* named by the user */
+	bool reported; /* its last report was written */
+};
+
+struct tracing {
+	struct kernel *kernel;
+	struct cover *cover;
+	struct collector *collector;
+	struct mapping_watch *mappings;
+	struct symbolizer *symbolizer;
+	struct strings strings;
+	pthread_mutex_t lock;
+	struct hashmap traced; /* instance -> struct traced */
+	struct hashmap by_pid; /* pid -> struct traced that it is now */
+	bool launched;	       /* the launcher stops processes for us: no need to hurry after them */
+	bool quiet;
+	uint64_t n_alive;
+	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
+	void *on_call_arg;
+};
+
+/* Loads the kernel side and readies all else. Returns 0 or -errno with a diag. */
+int tracing_open(const struct trace_options *options, struct tracing *t, struct diag *d);
+/* Removes everything; accepts a half-open one. */
+void tracing_close(struct tracing *t);
+
+/* Begins to trace a running process. Returns 0 or -errno with a diag. */
+int tracing_attach(struct tracing *t, pid_t pid, struct diag *d);
+/* Begins to trace our launcher's child before it executes the command. */
+int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d);
+
+/* A stopped process has new executable mappings: probes them. Any thread. */
+void tracing_mapped(struct tracing *t, pid_t pid);
+void tracing_ended(struct tracing *t, pid_t pid);
+
+/* Handles all events that wait. */
+void tracing_drain(struct tracing *t);
+/* Reads /proc/PID/maps and RSS of all that live: for the report that comes. */
+void tracing_refresh(struct tracing *t);
+
+struct traced *tracing_find(struct tracing *t, instance_id instance);
+/* After its last report: frees it and what the kernel keeps of it. */
+void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p);
+
+#endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "collect/birth.h"
+
+#include "wire.h"
+
+uint64_t birth_slot_start_ns(unsigned slot)
+{
+	unsigned octave = slot / 4;
+
+	if (slot < 4)
+		return (uint64_t)slot << WIRE_BIRTH_SHIFT;
+	return (uint64_t)(4 + slot % 4) << (octave - 1) << WIRE_BIRTH_SHIFT;
+}
+
+static double age_ns(unsigned slot, uint64_t now_ns)
+{
+	uint64_t start_ns = birth_slot_start_ns(slot);
+
+	return now_ns > start_ns ? (double)(now_ns - start_ns) : 0;
+}
+
+void birth_ages(const uint32_t *born, uint64_t now_ns, double *ret_oldest_ns, double *ret_median_ns)
+{
+	uint64_t total = 0, seen = 0;
+	unsigned oldest = WIRE_BIRTH_SLOTS, median = WIRE_BIRTH_SLOTS;
+
+	/* A free read before its allocation shows as a slot below zero for that moment. */
+	for (unsigned i = 0; i < WIRE_BIRTH_SLOTS; i++)
+		total += (int32_t)born[i] > 0 ? born[i] : 0;
+	for (unsigned i = 0; i < WIRE_BIRTH_SLOTS && median == WIRE_BIRTH_SLOTS; i++) {
+		if ((int32_t)born[i] <= 0)
+			continue;
+		if (oldest == WIRE_BIRTH_SLOTS)
+			oldest = i;
+		seen += born[i];
+		if (seen * 2 >= total)
+			median = i;
+	}
+	*ret_oldest_ns = total ? age_ns(oldest, now_ns) : -1;
+	*ret_median_ns = total ? age_ns(median, now_ns) : -1;
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "collect/collector.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/hashmap.h"
+#include "base/vec.h"
+#include "collect/birth.h"
+#include "wire.h"
+
+struct kept_stack {
+	const char *truncated;
+	size_t n;
+	uint64_t addresses[];
+};
+
+struct collector {
+	struct collector_maps maps;
+	uint64_t session_start_ns;
+	struct ring_buffer *rings;
+	collector_event_fn on_event;
+	void *arg;
+	struct hashmap stacks; /* id -> struct kept_stack */
+};
+
+/* Names of the causes, a contract of the output. In enum wire_loss's order. */
+static const char *const loss_names[WIRE_LOST_MAX] = {
+	[WIRE_LOST_LIVE_FULL] = "live_map_full",
+	[WIRE_LOST_LIVE_MEMORY] = "live_map_memory",
+	[WIRE_LOST_SITES_FULL] = "sites_full",
+	[WIRE_LOST_STACKS_FULL] = "stacks_full",
+	[WIRE_LOST_THREAD_STATE] = "thread_state",
+	[WIRE_LOST_NESTING] = "nesting",
+	[WIRE_LOST_ABANDONED] = "abandoned_calls",
+	[WIRE_LOST_MISSED_FREE] = "missed_frees",
+	[WIRE_LOST_RESULT_READ] = "result_read",
+	[WIRE_LOST_SITE_GONE] = "site_gone",
+	[WIRE_LOST_TRACE_RING] = "trace_ring_full",
+	[WIRE_LOST_PROCESS_RING] = "process_ring_full",
+	[WIRE_LOST_PROCESSES] = "process_table_full",
+	[WIRE_LOST_SIGNAL_STACK] = "signal_stack",
+};
+
+static const enum collector_event_type event_types[] = {
+	[WIRE_EVENT_FORK] = COLLECTOR_FORK,	[WIRE_EVENT_EXEC] = COLLECTOR_EXEC,	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT,
+	[WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,	[WIRE_EVENT_FREE] = COLLECTOR_FREE,	[WIRE_EVENT_MMAP] = COLLECTOR_MMAP,
+	[WIRE_EVENT_MUNMAP] = COLLECTOR_MUNMAP, [WIRE_EVENT_MREMAP] = COLLECTOR_MREMAP, [WIRE_EVENT_BRK] = COLLECTOR_BRK,
+};
+
+static int pass_event(void *arg, void *data, size_t n_bytes)
+{
+	const struct wire_event *e = data;
+	struct collector *c = arg;
+
+	if (n_bytes < sizeof(*e) || e->type >= ARRAY_SIZE(event_types))
+		return 0;
+	c->on_event(c->arg, &(struct collector_event){
+				    .type = event_types[e->type],
+				    .pid = e->pid,
+				    .tid = e->tid,
+				    .instance = e->instance,
+				    .other = e->other,
+				    .shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
+				    .time_ns = e->time_ns,
+				    .address = e->address,
+				    .size_bytes = e->size_bytes,
+				    .stack = e->site,
+				    .other_address = e->other_address,
+				    .other_size = e->other_size,
+			    });
+	return 0;
+}
+
+int collector_create(const struct collector_maps *maps, uint64_t session_start_ns, collector_event_fn on_event, void *arg,
+		     struct collector **ret, struct diag *d)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return diag_set(d, ENOMEM, "out of memory");
+	c->maps = *maps;
+	c->session_start_ns = session_start_ns;
+	c->on_event = on_event;
+	c->arg = arg;
+	c->rings = ring_buffer__new(maps->process_ring, pass_event, c, NULL);
+	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c)) {
+		int err = errno;
+
+		collector_destroy(c);
+		return diag_set(d, err, "cannot read events from the kernel: %s", strerror(err));
+	}
+	*ret = c;
+	return 0;
+}
+
+void collector_destroy(struct collector *c)
+{
+	size_t cursor = 0;
+	void *stack;
+
+	if (!c)
+		return;
+	ring_buffer__free(c->rings);
+	while ((stack = hashmap_next(&c->stacks, &cursor, NULL)))
+		free(stack);
+	hashmap_done(&c->stacks);
+	free(c);
+}
+
+int collector_fd(const struct collector *c)
+{
+	return ring_buffer__epoll_fd(c->rings);
+}
+
+int collector_drain(struct collector *c)
+{
+	return ring_buffer__consume(c->rings);
+}
+
+/* Copies the non-zero counters. */
+static int read_losses(const uint64_t *counts, struct loss **ret, size_t *ret_n)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < WIRE_LOST_MAX; i++)
+		n += counts[i] != 0;
+	*ret_n = 0;
+	*ret = n ? calloc(n, sizeof(**ret)) : NULL;
+	if (n && !*ret)
+		return -ENOMEM;
+	for (size_t i = 0; i < WIRE_LOST_MAX; i++)
+		if (counts[i])
+			(*ret)[(*ret_n)++] = (struct loss){loss_names[i], counts[i]};
+	return 0;
+}
+
+static int add_process(struct snapshot *s, instance_id instance, const struct wire_process *p)
+{
+	struct snapshot_process process = {
+		.instance = instance,
+		.parent = p->parent_instance,
+		.pid = p->pid,
+		.start_boottime_ns = p->start_boottime_ns,
+		.began_ns = p->began_ns,
+		.ended_ns = p->ended ? p->ended_ns : 0,
+		.ended = p->ended == WIRE_ENDED_EXIT ? "exit" : p->ended == WIRE_ENDED_EXEC ? "exec" : NULL,
+		.exit_status = p->exit_code,
+		.forked = p->forked,
+		.inherited_frees = p->inherited_frees,
+		.unknown_frees = p->unknown_frees,
+	};
+	int err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
+
+	if (!err)
+		err = vec_push(&s->processes, process);
+	if (err)
+		free(process.losses);
+	return err;
+}
+
+static int read_processes(struct collector *c, struct snapshot *s)
+{
+	struct wire_process process;
+	__u32 key, *last = NULL;
+	int err = 0;
+
+	while (!err && !bpf_map_get_next_key(c->maps.instances, last, &key)) {
+		if (!bpf_map_lookup_elem(c->maps.instances, &key, &process))
+			err = add_process(s, key, &process);
+		last = &key;
+	}
+	return err;
+}
+
+/* Calls each for every entry of a hash map, in batches: a system call for thousands of entries. */
+static int each_entry(int map_fd, size_t key_bytes, size_t value_bytes,
+		      int (*each)(void *arg, const void *key, const void *value), void *arg)
+{
+	__u32 capacity = 4096, n, cursor;
+	bool first = true, last = false;
+	_cleanup_free_ char *keys = malloc(capacity * key_bytes), *values = malloc(capacity * value_bytes);
+	int err = 0;
+
+	while (!last && !err) {
+		if (!keys || !values)
+			return -ENOMEM;
+		n = capacity;
+		err = bpf_map_lookup_batch(map_fd, first ? NULL : &cursor, &cursor, keys, values, &n, NULL);
+		if (err == -ENOSPC) { /* one bucket is fuller than our buffers */
+			capacity *= 2;
+			free(keys);
+			free(values);
+			keys = malloc(capacity * key_bytes);
+			values = malloc(capacity * value_bytes);
+			err = 0;
+			continue;
+		}
+		last = err == -ENOENT;
+		if (err && !last)
+			return err;
+		first = false;
+		err = 0;
+		for (__u32 i = 0; i < n && !err; i++)
+			err = each(arg, keys + i * key_bytes, values + i * value_bytes);
+	}
+	return err;
+}
+
+struct site_reading {
+	struct collector *c;
+	struct snapshot *s;
+};
+
+static int add_site(void *arg, const void *key, const void *value)
+{
+	const struct wire_site_key *k = key;
+	const struct wire_site *v = value;
+	struct site_reading *reading = arg;
+	struct snapshot *s = reading->s;
+	struct snapshot_site site = {
+		.instance = k->instance,
+		.stack = k->stack,
+		.kind = (enum site_kind)k->kind,
+		.allocated_bytes = v->allocated_bytes,
+		.freed_bytes = v->freed_bytes,
+		.allocations = (double)v->allocated_weight / WIRE_WEIGHT_ONE,
+		.frees = (double)v->freed_weight / WIRE_WEIGHT_ONE,
+	};
+
+	/* Read while the other CPU counts: a free can be seen without its allocation, never the other way for long. */
+	if (site.freed_bytes > site.allocated_bytes)
+		site.freed_bytes = site.allocated_bytes;
+	if (site.frees > site.allocations)
+		site.frees = site.allocations;
+	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed : (uint64_t)(site.allocations - site.frees);
+	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns, &site.median_ns);
+	return vec_push(&s->sites, site);
+}
+
+int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
+{
+	struct snapshot s = {.time_ns = clock_monotonic_ns()};
+	struct site_reading reading = {c, &s};
+	uint64_t losses[WIRE_LOST_MAX] = {0};
+	int err;
+
+	err = read_processes(c, &s);
+	if (!err)
+		err = each_entry(c->maps.sites, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site, &reading);
+	for (__u32 i = 0; i < WIRE_LOST_MAX && !err; i++)
+		bpf_map_lookup_elem(c->maps.losses, &i, &losses[i]);
+	if (!err)
+		err = read_losses(losses, &s.losses, &s.n_losses);
+	if (err) {
+		snapshot_done(&s);
+		return diag_set(d, -err, "cannot read the counters from the kernel: %s", strerror(-err));
+	}
+	*ret = s;
+	return 0;
+}
+
+static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
+{
+	static const char *const reasons[] = {
+		[WIRE_STACK_COMPLETE] = NULL,
+		[WIRE_STACK_TOO_DEEP] = "too deep",
+		[WIRE_STACK_FAULT] = "read fault",
+	};
+	struct wire_stack stack;
+	struct kept_stack *kept;
+
+	if (bpf_map_lookup_elem(c->maps.stacks, &id, &stack) || stack.n_frames > WIRE_MAX_FRAMES)
+		return NULL;
+	kept = malloc(sizeof(*kept) + stack.n_frames * sizeof(kept->addresses[0]));
+	if (!kept)
+		return NULL;
+	kept->n = stack.n_frames;
+	kept->truncated = stack.truncated < ARRAY_SIZE(reasons) ? reasons[stack.truncated] : "unknown";
+	memcpy(kept->addresses, stack.frames, kept->n * sizeof(kept->addresses[0]));
+	if (hashmap_put(&c->stacks, id, kept)) {
+		free(kept);
+		return NULL;
+	}
+	return kept;
+}
+
+size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses, const char **ret_truncated)
+{
+	struct kept_stack *kept = hashmap_get(&c->stacks, stack);
+
+	if (!kept && stack)
+		kept = keep_stack(c, stack);
+	if (!kept) {
+		*ret_truncated = "stack not kept";
+		return 0;
+	}
+	*ret_addresses = kept->addresses;
+	*ret_truncated = kept->truncated;
+	return kept->n;
+}
+
+struct block_visit {
+	int (*visit)(void *arg, const struct snapshot_block *block);
+	void *arg;
+};
+
+static int visit_block(void *arg, const void *key, const void *value)
+{
+	const struct wire_block_key *k = key;
+	const struct wire_block *v = value;
+	const struct block_visit *visit = arg;
+
+	return visit->visit(visit->arg, &(struct snapshot_block){
+						.instance = k->instance,
+						.address = k->address,
+						.size_bytes = v->size_bytes,
+						.time_ns = v->time_ns,
+						.stack = v->site,
+						.weight = (double)v->weight / WIRE_WEIGHT_ONE,
+					});
+}
+
+int collector_each_block(struct collector *c, int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
+{
+	struct block_visit pass = {visit, arg};
+
+	return each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block), visit_block, &pass);
+}
+
+void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
+{
+	bpf_map_delete_elem(c->maps.instances, &instance);
+	for (size_t i = 0; i < s->sites.n; i++) {
+		const struct snapshot_site *site = &s->sites.items[i];
+		struct wire_site_key key = {.stack = site->stack, .instance = instance, .kind = site->kind};
+		uint64_t stack = site->stack;
+
+		if (site->instance != instance)
+			continue;
+		bpf_map_delete_elem(c->maps.sites, &key);
+		bpf_map_delete_elem(c->maps.stacks, &stack);
+		free(hashmap_take(&c->stacks, stack));
+	}
+}
+
+int collector_is_traced(const struct collector *c, uint32_t pid)
+{
+	struct wire_member member;
+
+	return bpf_map_lookup_elem(c->maps.procs, &pid, &member) ? -ENOENT : 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_COLLECT_COLLECTOR_H
+#define SEEP_COLLECT_COLLECTOR_H
+/* Reads what the kernel side has counted. Not thread-safe. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+#include "model/snapshot.h"
+
+struct collector;
+
+/* Map descriptors, borrowed for the collector's life. */
+struct collector_maps {
+	int live, sites, stacks, procs, instances, process_ring, event_ring, losses;
+};
+
+enum collector_event_type {
+	COLLECTOR_FORK,
+	COLLECTOR_EXEC,
+	COLLECTOR_EXIT,
+	COLLECTOR_ALLOC,
+	COLLECTOR_FREE,
+	COLLECTOR_MMAP,
+	COLLECTOR_MUNMAP,
+	COLLECTOR_MREMAP,
+	COLLECTOR_BRK,
+};
+
+struct collector_event {
+	enum collector_event_type type;
+	uint32_t pid, tid;
+	instance_id instance, other; /* FORK: child, parent; EXEC: new, ended */
+	bool shares_memory;	     /* FORK, EXEC: with the parent (vfork) */
+	uint64_t time_ns;
+	uint64_t address, size_bytes, stack;
+	uint64_t other_address, other_size;
+};
+
+typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
+
+/* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. Returns 0 or -errno with a diag. */
+int collector_create(const struct collector_maps *maps, uint64_t session_start_ns, collector_event_fn on_event, void *arg,
+		     struct collector **ret, struct diag *d);
+void collector_destroy(struct collector *c);
+
+/* Readable when events wait; collector_drain passes all of them to on_event, in order per ring. */
+int collector_fd(const struct collector *c);
+int collector_drain(struct collector *c);
+
+/* All instances and sites. Cost follows the number of sites. Returns 0 or -errno with a diag. */
+int collector_read(struct collector *c, struct snapshot *ret, struct diag *d);
+
+/* The return addresses of a stack, leaf first; read from the kernel once, then kept. truncated: why it ends early, or
+ * NULL. Returns their number, 0 when it is unknown (stack 0, or not kept). Borrowed until collector_forget. */
+size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses, const char **ret_truncated);
+
+/* Passes every outstanding block to visit, in batches, until it returns non-zero, which is returned. */
+int collector_each_block(struct collector *c, int (*visit)(void *arg, const struct snapshot_block *block), void *arg);
+
+/* Removes an ended instance with its sites and stacks; its blocks go with the next kernel_purge(). */
+void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance);
+
+/* The members of a process that still exist in procs: 0, or -ENOENT. */
+int collector_is_traced(const struct collector *c, uint32_t pid);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_MODEL_REPORT_H
+#define SEEP_MODEL_REPORT_H
+/* A report: what is outstanding, at one moment, in all traced processes. Plain data that every room right of collect/
+ * shares. Strings are borrowed (interned by whoever built the report) and outlive it; NULL where unknown. Times are
+ * CLOCK_REALTIME nanoseconds, ages and durations seconds, sizes bytes. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct frame {
+	const char *function;  /* demangled; NULL: no name, show module+offset */
+	const char *module;    /* path as mapped, "[vdso]", "[jit]", or NULL when no mapping was known */
+	const char *build_id;  /* hex, or NULL */
+	uint64_t offset;       /* of the call in the module's virtual addresses; the raw address when module is NULL */
+	const char *file;      /* source file, or NULL */
+	uint32_t line;	       /* 0 unknown */
+	bool inlined;	       /* into the next frame that is not inlined */
+};
+
+enum site_kind {
+	SITE_MALLOC = 1,
+	SITE_MMAP = 2,
+	SITE_BRK = 3,
+	SITE_FAULT = 4,
+	SITE_KERNEL = 5,
+};
+
+/* Counted in estimates when sampling: integers after scaling. interval_*: half the width of the 95% confidence interval
+ * of the outstanding figure, 0 when exact. */
+struct site {
+	uint32_t process; /* index into report.processes */
+	uint64_t fingerprint, family;
+	enum site_kind kind;
+	uint64_t outstanding_bytes, outstanding_allocations;
+	uint64_t allocated_bytes, allocations;
+	uint64_t freed_bytes, frees;
+	uint64_t interval_bytes, interval_allocations;
+	double oldest_age_seconds, median_age_seconds; /* of outstanding blocks; negative: unknown */
+	double growth_bytes_per_second;		       /* NAN: not known yet */
+	double confidence;			       /* of the verdict, 0 to 1 */
+	const char *verdict;			       /* DESIGN.md's list */
+	const char *truncated;			       /* why the stack ends early, or NULL */
+	const struct frame *frames;		       /* leaf first */
+	size_t n_frames;
+};
+
+struct loss {
+	const char *cause; /* "live_map_full", ...; snake_case, a contract once printed */
+	uint64_t count;
+};
+
+struct process_report {
+	uint32_t pid;
+	uint64_t start_ns; /* CLOCK_REALTIME */
+	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
+	bool final;		/* its last report */
+	const char *ended;	/* "exit", "exec", or NULL while it lives */
+	int exit_status;	/* wait(2) status, with ended "exit" */
+	uint64_t outstanding_bytes, outstanding_allocations;
+	uint64_t allocated_bytes, freed_bytes, allocations, frees;
+	uint64_t interval_bytes, interval_allocations;
+	uint64_t inherited_frees, unknown_frees;
+	uint64_t rss_bytes;		/* last known */
+	uint64_t limit_bytes;		/* 0: none */
+	double growth_bytes_per_second; /* NAN: not known yet */
+	double seconds_to_limit;	/* NAN: null */
+	double overhead_ratio;		/* NAN: not known */
+	const char *verdict;
+	double seen_from_seconds; /* age of the process when tracing of it began; 0: from its first instruction */
+	const char *notes[8];	  /* what is not seen, in full sentences */
+	size_t n_notes;
+	struct loss *losses; /* non-zero ones only */
+	size_t n_losses;
+};
+
+struct block {
+	uint32_t process; /* index into report.processes */
+	uint64_t address, size_bytes;
+	double age_seconds;
+	uint64_t site; /* fingerprint of its site */
+	int reachable; /* -1 null, 0, 1 */
+};
+
+enum report_mode {
+	REPORT_EXACT,
+	REPORT_SAMPLED_COUNT, /* sample_interval: one in that many allocations */
+	REPORT_SAMPLED_BYTES, /* sample_interval: mean bytes between samples */
+};
+
+/* What does not change from report to report. */
+struct session {
+	int schema; /* 1 */
+	const char *version, *kernel, *hostname;
+	uint64_t start_ns;
+	enum report_mode mode;
+	uint64_t sample_interval;
+	uint64_t min_size_bytes, max_size_bytes; /* -z, -Z; 0: no bound */
+	const char *const *targets;		 /* "pid 123", "command ./a.out" */
+	size_t n_targets;
+	const char *const *capabilities; /* "link:session", "task_storage", ... */
+	size_t n_capabilities;
+};
+
+struct report {
+	uint64_t time_ns;
+	double elapsed_seconds; /* since the session began */
+	uint64_t sequence;	/* 1, 2, ... */
+	struct process_report *processes;
+	size_t n_processes;
+	struct site *sites; /* sorted as the user asked, all of them; outputs cut to top */
+	size_t n_sites;
+	uint64_t map_bytes; /* kernel memory that seep's maps take */
+	struct loss *losses; /* of no one process */
+	size_t n_losses;
+};
+
+/* Why and how a session ended. */
+struct session_end {
+	uint64_t time_ns;
+	const char *why; /* "target exited", "interrupted", "count reached", ... */
+	double duration_seconds;
+	struct loss *losses; /* sums over all processes and causes */
+	size_t n_losses;
+};
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_MODEL_SNAPSHOT_H
+#define SEEP_MODEL_SNAPSHOT_H
+/* What the kernel side knows at one moment, before names and judgement. Times are CLOCK_MONOTONIC nanoseconds. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/report.h"
+
+/* Which process: never used twice in a session; a new one at fork and at exec (bpf/wire.h). */
+typedef uint32_t instance_id;
+
+struct snapshot_process {
+	instance_id instance, parent;
+	uint32_t pid;
+	uint64_t start_boottime_ns; /* of the process, CLOCK_BOOTTIME */
+	uint64_t began_ns, ended_ns; /* traced since; 0: alive */
+	const char *ended;	     /* "exit", "exec", NULL */
+	int exit_status;
+	bool forked; /* began as a copy of its parent's memory */
+	uint64_t inherited_frees, unknown_frees;
+	struct loss *losses; /* non-zero ones */
+	size_t n_losses;
+};
+
+/* Numbers are weighted estimates when sampling. */
+struct snapshot_site {
+	instance_id instance;
+	uint64_t stack; /* id for collector_stack, 0: not kept */
+	enum site_kind kind;
+	uint64_t allocated_bytes, freed_bytes;
+	double allocations, frees;
+	uint64_t n_sampled; /* outstanding blocks that the estimate rests on; when exact: the count */
+	double oldest_ns, median_ns; /* ages: upper bounds, a quarter of the time since the trace began at most; < 0 none */
+};
+
+struct snapshot_block {
+	instance_id instance;
+	uint64_t address, size_bytes, time_ns, stack;
+	double weight;
+};
+
+struct snapshot {
+	uint64_t time_ns;
+	struct {
+		struct snapshot_process *items;
+		size_t n, cap;
+	} processes;
+	struct {
+		struct snapshot_site *items;
+		size_t n, cap;
+	} sites;
+	struct loss *losses; /* of no process */
+	size_t n_losses;
+};
+
+/* Frees what it holds; accepts an empty one. */
+void snapshot_done(struct snapshot *s);
+
+#endif

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The records of DESIGN.md. Captures hold the same lines, so what a report carries must all be in here. A pid does not
+ * tell two programs apart that follow each other by exec within one report: the field `process`, an index into the
+ * report's process records, does. */
+#include "output/json.h"
+#include "output/losses.h"
+#include "output/output.h"
+#include "output/stream.h"
+
+static void record_begin(struct json_line *j, FILE *f, const char *type, uint64_t time_ns)
+{
+	json_line_begin(j, f);
+	json_put_string(j, "type", type);
+	json_put_time(j, "time", time_ns);
+}
+
+static void put_strings(struct json_line *j, const char *key, const char *const *texts, size_t n)
+{
+	json_open(j, key, '[');
+	for (size_t i = 0; i < n; i++)
+		json_put_string(j, NULL, texts[i]);
+	json_close(j, ']');
+}
+
+static int ndjson_session(FILE *f, const struct output_options *o, const struct session *s)
+{
+	static const char *const sampling[] = {
+		[REPORT_SAMPLED_COUNT] = "count",
+		[REPORT_SAMPLED_BYTES] = "bytes",
+	};
+	struct json_line j;
+
+	(void)o;
+	record_begin(&j, f, "session", s->start_ns);
+	json_put_u64(&j, "schema", s->schema);
+	json_put_string(&j, "version", s->version);
+	json_put_string(&j, "kernel", s->kernel);
+	json_put_string(&j, "hostname", s->hostname);
+	json_put_string(&j, "mode", s->mode == REPORT_EXACT ? "exact" : "sampled");
+	json_put_string(&j, "sampling", s->mode == REPORT_EXACT ? NULL : sampling[s->mode]);
+	json_put_u64_or_null(&j, "sample_interval", s->sample_interval);
+	json_put_u64_or_null(&j, "min_size_bytes", s->min_size_bytes);
+	json_put_u64_or_null(&j, "max_size_bytes", s->max_size_bytes);
+	put_strings(&j, "targets", s->targets, s->n_targets);
+	put_strings(&j, "capabilities", s->capabilities, s->n_capabilities);
+	json_line_end(&j);
+	return stream_result(f);
+}
+
+static void put_identity(struct json_line *j, const struct process_report *p)
+{
+	json_put_u64(j, "pid", p->pid);
+	json_put_time(j, "start_time", p->start_ns);
+	json_put_string(j, "comm", p->comm);
+	json_put_string(j, "exe", p->exe);
+	json_put_string(j, "cgroup", p->cgroup);
+	json_put_string(j, "container", p->container);
+	json_put_string(j, "namespace", p->namespace_);
+	json_put_string(j, "pod", p->pod);
+	json_put_string(j, "ended", p->ended);
+	if (p->ended)
+		json_put_u64(j, "exit_status", (uint16_t)p->exit_status);
+	else
+		json_put_null(j, "exit_status");
+}
+
+static void put_process(FILE *f, const struct report *r, size_t i)
+{
+	const struct process_report *p = &r->processes[i];
+	struct json_line j;
+
+	record_begin(&j, f, "process", r->time_ns);
+	json_put_bool(&j, "final", p->final);
+	json_put_u64(&j, "process", i);
+	put_identity(&j, p);
+	json_put_u64(&j, "outstanding_bytes", p->outstanding_bytes);
+	json_put_u64(&j, "outstanding_allocations", p->outstanding_allocations);
+	json_put_u64(&j, "interval_bytes", p->interval_bytes);
+	json_put_u64(&j, "interval_allocations", p->interval_allocations);
+	json_put_u64(&j, "allocated_bytes", p->allocated_bytes);
+	json_put_u64(&j, "freed_bytes", p->freed_bytes);
+	json_put_u64(&j, "allocations", p->allocations);
+	json_put_u64(&j, "frees", p->frees);
+	json_put_u64(&j, "inherited_frees", p->inherited_frees);
+	json_put_u64(&j, "unknown_frees", p->unknown_frees);
+	json_put_u64_or_null(&j, "rss_bytes", p->rss_bytes);
+	json_put_u64_or_null(&j, "limit_bytes", p->limit_bytes);
+	json_put_double(&j, "growth_bytes_per_second", p->growth_bytes_per_second);
+	json_put_double(&j, "seconds_to_limit", p->seconds_to_limit);
+	json_put_string(&j, "verdict", p->verdict);
+	json_put_double(&j, "overhead_ratio", p->overhead_ratio);
+	json_put_double(&j, "seen_from_seconds", p->seen_from_seconds);
+	put_strings(&j, "notes", p->notes, p->n_notes);
+	losses_put_json(&j, "lost", p->losses, p->n_losses);
+	json_put_u64(&j, "sequence", r->sequence);
+	json_put_double(&j, "elapsed_seconds", r->elapsed_seconds);
+	json_put_u64(&j, "map_bytes", r->map_bytes);
+	losses_put_json(&j, "session_lost", r->losses, r->n_losses);
+	json_line_end(&j);
+}
+
+/* Without a module there is no offset: the address goes by itself, as a string like all addresses. So does an offset
+ * of more than 63 bits, which would not survive as a number. */
+static void put_frame(struct json_line *j, const struct frame *frame)
+{
+	bool is_offset = frame->module && frame->offset <= INT64_MAX;
+
+	json_open(j, NULL, '{');
+	json_put_string(j, "function", frame->function);
+	json_put_string(j, "module", frame->module);
+	json_put_string(j, "build_id", frame->build_id);
+	if (is_offset) {
+		json_put_u64(j, "offset", frame->offset);
+	} else {
+		json_put_null(j, "offset");
+		json_put_address(j, "address", frame->offset);
+	}
+	json_put_string(j, "file", frame->file);
+	json_put_u64_or_null(j, "line", frame->line);
+	json_put_bool(j, "inlined", frame->inlined);
+	json_close(j, '}');
+}
+
+static const char *kind_name(enum site_kind kind)
+{
+	static const char *const names[] = {
+		[SITE_MALLOC] = "malloc", [SITE_MMAP] = "mmap",	    [SITE_BRK] = "brk",
+		[SITE_FAULT] = "fault",	  [SITE_KERNEL] = "kernel",
+	};
+
+	return names[kind];
+}
+
+static void put_age(struct json_line *j, const char *key, double seconds)
+{
+	if (seconds < 0)
+		json_put_null(j, key);
+	else
+		json_put_double(j, key, seconds);
+}
+
+static void put_site(FILE *f, const struct report *r, const struct site *s)
+{
+	const struct process_report *p = &r->processes[s->process];
+	struct json_line j;
+
+	record_begin(&j, f, "site", r->time_ns);
+	json_put_bool(&j, "final", p->final);
+	json_put_u64(&j, "process", s->process);
+	json_put_u64(&j, "pid", p->pid);
+	json_put_id(&j, "site", s->fingerprint);
+	json_put_id(&j, "family", s->family);
+	json_put_string(&j, "kind", kind_name(s->kind));
+	json_put_u64(&j, "outstanding_bytes", s->outstanding_bytes);
+	json_put_u64(&j, "outstanding_allocations", s->outstanding_allocations);
+	json_put_u64(&j, "interval_bytes", s->interval_bytes);
+	json_put_u64(&j, "interval_allocations", s->interval_allocations);
+	json_put_u64(&j, "allocated_bytes", s->allocated_bytes);
+	json_put_u64(&j, "allocations", s->allocations);
+	json_put_u64(&j, "freed_bytes", s->freed_bytes);
+	json_put_u64(&j, "frees", s->frees);
+	put_age(&j, "oldest_age_seconds", s->oldest_age_seconds);
+	put_age(&j, "median_age_seconds", s->median_age_seconds);
+	json_put_double(&j, "growth_bytes_per_second", s->growth_bytes_per_second);
+	json_put_double(&j, "confidence", s->confidence);
+	json_put_string(&j, "verdict", s->verdict);
+	json_put_string(&j, "truncated", s->truncated);
+	json_open(&j, "frames", '[');
+	for (size_t i = 0; i < s->n_frames; i++)
+		put_frame(&j, &s->frames[i]);
+	json_close(&j, ']');
+	json_line_end(&j);
+}
+
+static int ndjson_report(FILE *f, const struct output_options *o, const struct session *s,
+			 const struct report *r)
+{
+	(void)o;
+	(void)s;
+	for (size_t i = 0; i < r->n_processes; i++)
+		put_process(f, r, i);
+	for (size_t i = 0; i < r->n_sites; i++)
+		put_site(f, r, &r->sites[i]);
+	return stream_result(f);
+}
+
+static int ndjson_block(FILE *f, const struct output_options *o, const struct report *r,
+			const struct block *b)
+{
+	const struct process_report *p = &r->processes[b->process];
+	struct json_line j;
+
+	(void)o;
+	record_begin(&j, f, "block", r->time_ns);
+	json_put_bool(&j, "final", p->final);
+	json_put_u64(&j, "process", b->process);
+	json_put_u64(&j, "pid", p->pid);
+	json_put_address(&j, "address", b->address);
+	json_put_u64(&j, "size_bytes", b->size_bytes);
+	put_age(&j, "age_seconds", b->age_seconds);
+	json_put_id(&j, "site", b->site);
+	if (b->reachable < 0)
+		json_put_null(&j, "reachable");
+	else
+		json_put_bool(&j, "reachable", b->reachable);
+	json_line_end(&j);
+	return stream_result(f);
+}
+
+static int ndjson_report_end(FILE *f, const struct output_options *o, const struct session *s,
+			     const struct report *r)
+{
+	(void)o;
+	(void)s;
+	(void)r;
+	/* A reader at the end of a pipe gets whole reports. */
+	return stream_flush(f);
+}
+
+static int ndjson_end(FILE *f, const struct output_options *o, const struct session *s,
+		      const struct session_end *e)
+{
+	struct json_line j;
+
+	(void)o;
+	(void)s;
+	record_begin(&j, f, "end", e->time_ns);
+	json_put_string(&j, "why", e->why);
+	json_put_double(&j, "duration_seconds", e->duration_seconds);
+	losses_put_json(&j, "lost", e->losses, e->n_losses);
+	json_line_end(&j);
+	return stream_flush(f);
+}
+
+const struct output_format output_ndjson = {
+	.name = "ndjson",
+	.session = ndjson_session,
+	.report = ndjson_report,
+	.block = ndjson_block,
+	.report_end = ndjson_report_end,
+	.end = ndjson_end,
+};

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Reports for people, who may be tired: the largest first, readable sizes, and below the figures what they leave out. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "output/escape.h"
+#include "output/format.h"
+#include "output/losses.h"
+#include "output/output.h"
+#include "output/stream.h"
+#include "output/text_site.h"
+
+static void put_time(FILE *f, uint64_t time_ns)
+{
+	char time[CLOCK_RFC3339_SIZE];
+
+	clock_format_rfc3339(time_ns, time);
+	fprintf(f, "[%s] ", time);
+}
+
+/* "text" behind its label, or nothing. */
+static void put_named(FILE *f, const char *label, const char *text)
+{
+	if (!text)
+		return;
+	fputs(label, f);
+	escape_put(f, text, 0);
+}
+
+static void put_losses(FILE *f, const struct output_options *o, const char *indent,
+		       const struct loss *losses, size_t n)
+{
+	char count[FORMAT_SIZE];
+
+	for (size_t i = 0; i < n; i++) {
+		const char *sentence = loss_sentence(losses[i].cause);
+
+		format_count(losses[i].count, count);
+		fprintf(f, "%s%slost%s %s ", indent, text_paint(o, TEXT_RED),
+			text_paint(o, TEXT_PLAIN), count);
+		escape_put(f, losses[i].cause, 0);
+		fprintf(f, "%s%s\n", sentence ? ": " : "", sentence ? sentence : "");
+	}
+}
+
+static void put_filter(FILE *f, const struct session *s)
+{
+	char min[FORMAT_SIZE], max[FORMAT_SIZE];
+
+	if (!s->min_size_bytes && !s->max_size_bytes)
+		return;
+	format_bytes(s->min_size_bytes, min);
+	format_bytes(s->max_size_bytes, max);
+	if (!s->max_size_bytes)
+		fprintf(f, "Only allocations of at least %s.\n", min);
+	else
+		fprintf(f, "Only allocations of %s to %s.\n", min, max);
+}
+
+static int text_session(FILE *f, const struct output_options *o, const struct session *s)
+{
+	char amount[FORMAT_SIZE];
+
+	fputs(s->mode == REPORT_EXACT ? "Tracing" : "Sampling", f);
+	for (size_t i = 0; i < s->n_targets; i++)
+		put_named(f, i ? ", " : " ", s->targets[i]);
+	put_named(f, " on ", s->hostname);
+	put_named(f, ", Linux ", s->kernel);
+	put_named(f, ", seep ", s->version);
+	fputs("\n", f);
+	if (s->mode == REPORT_SAMPLED_COUNT) {
+		format_count(s->sample_interval, amount);
+		fprintf(f, "One allocation in %s is sampled: ", amount);
+	} else if (s->mode == REPORT_SAMPLED_BYTES) {
+		format_bytes(s->sample_interval, amount);
+		fprintf(f, "One sample is taken every %s on average: ", amount);
+	}
+	if (s->mode != REPORT_EXACT)
+		fputs("figures with ~ are estimates, +- half their 95% interval.\n", f);
+	put_filter(f, s);
+	if (o->verbose)
+		for (size_t i = 0; i < s->n_capabilities; i++)
+			put_named(f, i ? ", " : "Found: ", s->capabilities[i]);
+	if (o->verbose && s->n_capabilities)
+		fputs("\n", f);
+	fputs("\n", f);
+	return stream_flush(f);
+}
+
+static void put_ending(FILE *f, const struct process_report *p)
+{
+	int status = p->exit_status, signal = WTERMSIG(status);
+
+	if (!strcmp(p->ended, "exec")) {
+		fputs(", replaced by exec", f);
+	} else if (strcmp(p->ended, "exit")) {
+		put_named(f, ", ended: ", p->ended);
+	} else if (WIFSIGNALED(status)) {
+		const char *name = sigabbrev_np(signal);
+
+		fprintf(f, ", killed by signal %d%s%s", signal, name ? " SIG" : "",
+			name ? name : "");
+	} else {
+		fprintf(f, ", exited with code %d", WEXITSTATUS(status));
+	}
+}
+
+static void put_heading(FILE *f, const struct output_options *o, const struct report *r,
+			const struct process_report *p)
+{
+	char age[FORMAT_SIZE];
+
+	fprintf(f, "%sprocess %u", text_paint(o, TEXT_BOLD), p->pid);
+	put_named(f, " ", p->comm);
+	fputs(text_paint(o, TEXT_PLAIN), f);
+	if (p->exe) {
+		fputs(" (", f);
+		escape_put(f, p->exe, o->width);
+		fputs(")", f);
+	}
+	if (p->start_ns && p->start_ns <= r->time_ns) {
+		format_seconds((r->time_ns - p->start_ns) / (double)NS_PER_SECOND, age);
+		fprintf(f, ", started %s ago", age);
+	}
+	if (p->ended)
+		put_ending(f, p);
+	fputs("\n", f);
+	if (p->container || p->pod) {
+		put_named(f, "  container    ", p->container ? p->container : "?");
+		put_named(f, ", pod ", p->pod);
+		put_named(f, " in ", p->namespace_);
+		fputs("\n", f);
+	} else if (o->verbose && p->cgroup) {
+		put_named(f, "  cgroup       ", p->cgroup);
+		fputs("\n", f);
+	}
+}
+
+static void put_totals(FILE *f, const struct output_options *o, bool sampled,
+		       const struct process_report *p)
+{
+	const char *about = sampled ? "~" : "";
+	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
+	char outstanding[TEXT_AMOUNT_SIZE], allocations[TEXT_AMOUNT_SIZE];
+
+	text_amount_bytes(sampled, p->outstanding_bytes, p->interval_bytes, outstanding);
+	text_amount_count(sampled, p->outstanding_allocations, p->interval_allocations,
+			  allocations);
+	fprintf(f, "  outstanding  %s%s%s in %s allocations", text_paint(o, TEXT_BOLD), outstanding,
+		text_paint(o, TEXT_PLAIN), allocations);
+	text_put_growth(f, ", ", p->growth_bytes_per_second);
+	if (p->verdict && strcmp(p->verdict, "unknown"))
+		put_named(f, ": ", p->verdict);
+	format_bytes(p->allocated_bytes, bytes);
+	format_count(p->allocations, count);
+	fprintf(f, "\n  allocated    %s%s in %s%s allocations\n", about, bytes, about, count);
+	format_bytes(p->freed_bytes, bytes);
+	format_count(p->frees, count);
+	fprintf(f, "  freed        %s%s in %s%s frees", about, bytes, about, count);
+	format_count(p->unknown_frees, count);
+	if (p->unknown_frees)
+		fprintf(f, "; %s more of blocks not seen allocated", count);
+	format_count(p->inherited_frees, count);
+	if (p->inherited_frees)
+		fprintf(f, "; %s more of blocks inherited by fork", count);
+	fputs("\n", f);
+}
+
+static void put_resident(FILE *f, const struct process_report *p)
+{
+	char bytes[FORMAT_SIZE], time[FORMAT_SIZE];
+
+	if (p->rss_bytes) {
+		format_bytes(p->rss_bytes, bytes);
+		fprintf(f, "  resident     %s", bytes);
+		format_bytes(p->limit_bytes, bytes);
+		if (p->limit_bytes)
+			fprintf(f, " of a limit of %s", bytes);
+		format_seconds(p->seconds_to_limit, time);
+		if (isfinite(p->seconds_to_limit))
+			fprintf(f, ", reached in %s", time);
+		fputs("\n", f);
+	}
+	if (isfinite(p->overhead_ratio))
+		fprintf(f, "  overhead     %.1f%% of its time\n", fmin(p->overhead_ratio, 1e6) * 100);
+}
+
+static void put_not_seen(FILE *f, const struct process_report *p)
+{
+	char age[FORMAT_SIZE];
+
+	if (p->seen_from_seconds > 0) {
+		format_seconds(p->seen_from_seconds, age);
+		fprintf(f, "  not seen: what it allocated in the %s before the trace began\n", age);
+	}
+	for (size_t i = 0; i < p->n_notes; i++) {
+		put_named(f, "  not seen: ", p->notes[i]);
+		fputs("\n", f);
+	}
+}
+
+static void put_process(FILE *f, const struct output_options *o, const struct session *s,
+			const struct report *r, size_t index, const struct text_sites *sites)
+{
+	const struct process_report *p = &r->processes[index];
+
+	put_heading(f, o, r, p);
+	put_totals(f, o, s->mode != REPORT_EXACT, p);
+	put_resident(f, p);
+	put_not_seen(f, p);
+	put_losses(f, o, "  ", p->losses, p->n_losses);
+	if (!o->combined_only)
+		text_put_sites(f, o, s->mode != REPORT_EXACT, sites);
+	fputs("\n", f);
+}
+
+/* All processes together, when there are several. */
+static void put_sum(FILE *f, const struct report *r, bool sampled)
+{
+	char amount[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE];
+	uint64_t bytes = 0, allocations = 0;
+
+	if (r->n_processes < 2)
+		return;
+	for (size_t i = 0; i < r->n_processes; i++) {
+		bytes += r->processes[i].outstanding_bytes;
+		allocations += r->processes[i].outstanding_allocations;
+	}
+	text_amount_bytes(sampled, bytes, 0, amount);
+	text_amount_count(sampled, allocations, 0, count);
+	fprintf(f, ", %zu processes, %s in %s allocations outstanding", r->n_processes, amount,
+		count);
+}
+
+static int text_report(FILE *f, const struct output_options *o, const struct session *s,
+		       const struct report *r)
+{
+	char text[FORMAT_SIZE];
+	size_t from = 0;
+
+	put_time(f, r->time_ns);
+	format_seconds(r->elapsed_seconds, text);
+	fprintf(f, "report %" PRIu64 ", %s after the start", r->sequence, text);
+	put_sum(f, r, s->mode != REPORT_EXACT);
+	fputs("\n\n", f);
+	if (!r->n_processes)
+		fputs("no traced process is left\n\n", f);
+	for (size_t i = 0; i < r->n_processes; i++) {
+		struct text_sites sites = {.process = &r->processes[i], .items = &r->sites[from]};
+
+		while (from < r->n_sites && r->sites[from].process == i) {
+			from++;
+			sites.n++;
+		}
+		put_process(f, o, s, r, i, &sites);
+	}
+	put_losses(f, o, "", r->losses, r->n_losses);
+	if (r->map_bytes) {
+		format_bytes(r->map_bytes, text);
+		fprintf(f, "map memory: %s in the kernel\n", text);
+	}
+	if (o->blocks)
+		fputs("outstanding blocks:\n", f);
+	return stream_result(f);
+}
+
+static int text_block(FILE *f, const struct output_options *o, const struct report *r,
+		      const struct block *b)
+{
+	char age[FORMAT_SIZE];
+
+	(void)o;
+	format_seconds(b->age_seconds, age);
+	fprintf(f, "  0x%" PRIx64 " of process %u: %" PRIu64 " bytes, age %s, stack %016" PRIx64 "%s\n",
+		b->address, r->processes[b->process].pid, b->size_bytes, age, b->site,
+		b->reachable < 0 ? "" : b->reachable ? ", reachable" : ", unreachable");
+	return stream_result(f);
+}
+
+static int text_report_end(FILE *f, const struct output_options *o, const struct session *s,
+			   const struct report *r)
+{
+	(void)s;
+	if (r->map_bytes || r->n_losses || o->blocks)
+		fputs("\n", f);
+	return stream_flush(f);
+}
+
+static int text_end(FILE *f, const struct output_options *o, const struct session *s,
+		    const struct session_end *e)
+{
+	char duration[FORMAT_SIZE];
+
+	(void)s;
+	put_time(f, e->time_ns);
+	format_seconds(e->duration_seconds, duration);
+	fprintf(f, "end after %s", duration);
+	put_named(f, ": ", e->why);
+	fputs(e->n_losses ? "; in all:\n" : "; nothing was lost\n", f);
+	put_losses(f, o, "  ", e->losses, e->n_losses);
+	return stream_flush(f);
+}
+
+const struct output_format output_text = {
+	.name = "text",
+	.session = text_session,
+	.report = text_report,
+	.block = text_block,
+	.report_end = text_report_end,
+	.end = text_end,
+};

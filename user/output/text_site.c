@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "output/text_site.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "output/escape.h"
+
+const char *text_paint(const struct output_options *o, enum text_color c)
+{
+	static const char *const sequences[] = {
+		[TEXT_PLAIN] = "\033[0m",
+		[TEXT_BOLD] = "\033[1m",
+		[TEXT_RED] = "\033[1;31m",
+	};
+
+	return o->color ? sequences[c] : "";
+}
+
+static void join_amount(bool sampled, const char *value, const char *interval,
+			char out[TEXT_AMOUNT_SIZE])
+{
+	snprintf(out, TEXT_AMOUNT_SIZE, "%s%s%s%s", sampled ? "~" : "", value,
+		 interval ? " +-" : "", interval ? interval : "");
+}
+
+void text_amount_bytes(bool sampled, uint64_t bytes, uint64_t interval, char out[TEXT_AMOUNT_SIZE])
+{
+	char value[FORMAT_SIZE], half[FORMAT_SIZE];
+
+	format_bytes(bytes, value);
+	format_bytes(interval, half);
+	join_amount(sampled, value, sampled && interval ? half : NULL, out);
+}
+
+void text_amount_count(bool sampled, uint64_t count, uint64_t interval, char out[TEXT_AMOUNT_SIZE])
+{
+	char value[FORMAT_SIZE], half[FORMAT_SIZE];
+
+	format_count(count, value);
+	format_count(interval, half);
+	join_amount(sampled, value, sampled && interval ? half : NULL, out);
+}
+
+void text_put_growth(FILE *f, const char *prefix, double bytes_per_second)
+{
+	char rate[FORMAT_SIZE];
+
+	if (!isfinite(bytes_per_second))
+		return;
+	format_bytes(fabs(bytes_per_second), rate);
+	if (fabs(bytes_per_second) < 1)
+		fprintf(f, "%snot growing", prefix);
+	else
+		fprintf(f, "%s%s %s/s", prefix, bytes_per_second > 0 ? "growing" : "shrinking", rate);
+}
+
+static const char *kind_noun(enum site_kind kind)
+{
+	static const char *const nouns[] = {
+		[SITE_MALLOC] = "allocations", [SITE_MMAP] = "mappings",
+		[SITE_BRK] = "heap extensions", [SITE_FAULT] = "touched pages",
+		[SITE_KERNEL] = "kernel allocations",
+	};
+
+	return nouns[kind];
+}
+
+static bool is_outstanding(const struct site *s)
+{
+	return s->outstanding_bytes || s->outstanding_allocations;
+}
+
+static void put_frames(FILE *f, const struct output_options *o, const struct site *s)
+{
+	static const char indent[] = "        ";
+
+	for (size_t i = 0; i < s->n_frames; i++) {
+		fputs(indent, f);
+		frame_put(f, &s->frames[i], o->verbose,
+			  o->width > strlen(indent) ? o->width - strlen(indent) : o->width);
+		fputs("\n", f);
+	}
+	if (!s->n_frames && !s->truncated)
+		fprintf(f, "%s[the stack is not known]\n", indent);
+	if (s->truncated) {
+		fprintf(f, "%s[the stack ends early: ", indent);
+		escape_put(f, s->truncated, 0);
+		fputs("]\n", f);
+	}
+}
+
+static void put_site(FILE *f, const struct output_options *o, bool sampled,
+		     const struct text_sites *sites, const struct site *s, int bytes_width)
+{
+	uint64_t whole = o->by_count ? sites->process->outstanding_allocations
+				     : sites->process->outstanding_bytes;
+	uint64_t part = o->by_count ? s->outstanding_allocations : s->outstanding_bytes;
+	char bytes[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE], oldest[FORMAT_SIZE], median[FORMAT_SIZE];
+
+	text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, bytes);
+	text_amount_count(sampled, s->outstanding_allocations, s->interval_allocations, count);
+	fprintf(f, "    %s%*s%s in %s %s from stack %016" PRIx64, text_paint(o, TEXT_BOLD),
+		bytes_width, bytes, text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
+		s->fingerprint);
+	if (whole)
+		fprintf(f, ", %.1f%%", 100.0 * part / whole);
+	text_put_growth(f, ", ", s->growth_bytes_per_second);
+	format_seconds(s->oldest_age_seconds, oldest);
+	format_seconds(s->median_age_seconds, median);
+	if (s->oldest_age_seconds >= 0)
+		fprintf(f, ", oldest %s", oldest);
+	if (s->median_age_seconds >= 0)
+		fprintf(f, ", median %s", median);
+	if (s->verdict && strcmp(s->verdict, "unknown")) {
+		fputs(": ", f);
+		escape_put(f, s->verdict, 0);
+	}
+	fputs("\n", f);
+	put_frames(f, o, s);
+}
+
+/* What the top leaves out, so that the parts add up to the total. */
+static void put_rest(FILE *f, bool sampled, const struct text_sites *sites, size_t from, size_t n)
+{
+	char amount[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE], rest[FORMAT_SIZE];
+	uint64_t bytes = 0, allocations = 0;
+
+	if (!n)
+		return;
+	for (size_t i = from; i < sites->n; i++) {
+		bytes += sites->items[i].outstanding_bytes;
+		allocations += sites->items[i].outstanding_allocations;
+	}
+	text_amount_bytes(sampled, bytes, 0, amount);
+	text_amount_count(sampled, allocations, 0, count);
+	format_count(n, rest);
+	fprintf(f, "    and %s in %s allocations from %s other stack%s\n", amount, count, rest,
+		n == 1 ? "" : "s");
+}
+
+void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
+		    const struct text_sites *sites)
+{
+	size_t total = 0, shown = 0, i;
+	char amount[TEXT_AMOUNT_SIZE];
+	int width = 0;
+
+	for (i = 0; i < sites->n; i++) {
+		const struct site *s = &sites->items[i];
+
+		if (!is_outstanding(s) || (total++ >= o->top && o->top))
+			continue;
+		shown++;
+		text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, amount);
+		width = strlen(amount) > (size_t)width ? (int)strlen(amount) : width;
+	}
+	if (!total) {
+		fputs("  no outstanding allocations\n", f);
+		return;
+	}
+	fprintf(f, "  Top %zu of %zu stacks with outstanding allocations, by %s:\n", shown, total,
+		o->by_count ? "count" : "size");
+	for (i = 0; i < sites->n && shown; i++) {
+		if (!is_outstanding(&sites->items[i]))
+			continue;
+		put_site(f, o, sampled, sites, &sites->items[i], width);
+		shown--;
+	}
+	put_rest(f, sampled, sites, i, o->top && total > o->top ? total - o->top : 0);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_OUTPUT_TEXT_SITE_H
+#define SEEP_OUTPUT_TEXT_SITE_H
+/* The part of the text format that shows the sites of one process, and the pieces that both parts use. */
+#include "output/format.h"
+
+enum text_color {
+	TEXT_PLAIN,
+	TEXT_BOLD,
+	TEXT_RED,
+};
+
+/* The escape sequence for c, "" without options->color. */
+const char *text_paint(const struct output_options *o, enum text_color c);
+
+/* "4.0 MiB" and "1,024"; when sampled "~4.0 MiB +-1.2 MiB" and "~1,024 +-310". */
+#define TEXT_AMOUNT_SIZE (2 * FORMAT_SIZE + 4)
+void text_amount_bytes(bool sampled, uint64_t bytes, uint64_t interval, char out[TEXT_AMOUNT_SIZE]);
+void text_amount_count(bool sampled, uint64_t count, uint64_t interval, char out[TEXT_AMOUNT_SIZE]);
+
+/* "growing 1.2 MiB/s" behind prefix; nothing when the rate is not known. */
+void text_put_growth(FILE *f, const char *prefix, double bytes_per_second);
+
+/* The sites of one process, sorted. */
+struct text_sites {
+	const struct process_report *process;
+	const struct site *items;
+	size_t n;
+};
+
+void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
+		    const struct text_sites *sites);
+
+#endif

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "process/cgroup.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "process/procfs.h"
+
+#define ID_DIGITS 64
+#define ESCAPED_IN_MOUNTINFO " \t\n\\#"
+/* Version 1 says "no limit" with the largest multiple of the page size below this. */
+#define LIMIT_NONE (1ULL << 62)
+
+/* Whether item is one of the comma-separated ones of the n characters of list. */
+static bool has_item(const char *list, size_t n, const char *item)
+{
+	const char *end = list + n;
+
+	while (list < end) {
+		const char *comma = memchr(list, ',', end - list);
+		size_t n_item = (comma ? comma : end) - list;
+
+		if (n_item == strlen(item) && !memcmp(list, item, n_item))
+			return true;
+		list += n_item + 1;
+	}
+	return false;
+}
+
+static bool ends_with(const char *text, size_t n, const char *suffix)
+{
+	size_t n_suffix = strlen(suffix);
+
+	return n >= n_suffix && !memcmp(text + n - n_suffix, suffix, n_suffix);
+}
+
+static bool starts_with(const char *text, size_t n, const char *prefix)
+{
+	size_t n_prefix = strlen(prefix);
+
+	return n >= n_prefix && !memcmp(text, prefix, n_prefix);
+}
+
+/* [PREFIX{-,:}]<64 hex>[.scope]: every runtime's form. conmon is the monitor beside a container, not in it. */
+static bool runtime_id(const char *name, size_t n, char out[CGROUP_CONTAINER_SIZE])
+{
+	const char *id;
+
+	if (ends_with(name, n, ".scope"))
+		n -= strlen(".scope");
+	if (n < ID_DIGITS)
+		return false;
+	n -= ID_DIGITS;
+	id = name + n;
+	for (int i = 0; i < ID_DIGITS; i++)
+		if (!isxdigit((unsigned char)id[i]))
+			return false;
+	if (n && name[n - 1] != '-' && name[n - 1] != ':')
+		return false;
+	if (n && ends_with(name, n - 1, "conmon"))
+		return false;
+	snprintf(out, CGROUP_CONTAINER_SIZE, "%.*s", ID_DIGITS, id);
+	return true;
+}
+
+/* systemd writes characters that mean something in a unit's name as \xNN. */
+static void copy_unit_name(const char *name, size_t n, char out[CGROUP_CONTAINER_SIZE])
+{
+	size_t n_out = 0;
+
+	for (size_t i = 0; i < n && n_out < CGROUP_CONTAINER_SIZE - 1; i++) {
+		char c = name[i];
+		unsigned value;
+
+		if (c == '\\' && n - i >= 4 && name[i + 1] == 'x' && isxdigit((unsigned char)name[i + 2]) &&
+		    isxdigit((unsigned char)name[i + 3]) && sscanf(name + i + 2, "%2x", &value) == 1 && value) {
+			c = value;
+			i += 3;
+		}
+		out[n_out++] = c;
+	}
+	out[n_out] = '\0';
+}
+
+/* The name between prefix and suffix, if the component has both and something in between. */
+static bool named(const char *name, size_t n, const char *prefix, const char *suffix,
+		  char out[CGROUP_CONTAINER_SIZE])
+{
+	size_t n_affixes = strlen(prefix) + strlen(suffix);
+
+	if (n <= n_affixes || !starts_with(name, n, prefix) || !ends_with(name, n, suffix))
+		return false;
+	copy_unit_name(name + strlen(prefix), n - n_affixes, out);
+	return true;
+}
+
+/* Innermost component first: a process in a container in a container belongs to the inner one. */
+void cgroup_container(const char *path, char out[CGROUP_CONTAINER_SIZE])
+{
+	const char *end = path + strlen(path);
+
+	out[0] = '\0';
+	while (end > path) {
+		const char *name = end;
+		size_t n;
+
+		while (name > path && name[-1] != '/')
+			name--;
+		n = end - name;
+		if (runtime_id(name, n, out) || named(name, n, "lxc.payload.", "", out) ||
+		    named(name, n, "machine-", ".scope", out) ||
+		    named(name, n, "systemd-nspawn@", ".service", out))
+			return;
+		end = name > path ? name - 1 : path;
+		if (n && ends_with(path, end - path, "/lxc")) {
+			copy_unit_name(name, n, out);
+			return;
+		}
+	}
+}
+
+static void copy_path(char out[CGROUP_PATH_SIZE], const char *path, size_t n)
+{
+	snprintf(out, CGROUP_PATH_SIZE, "%.*s", (int)(n < CGROUP_PATH_SIZE ? n : CGROUP_PATH_SIZE - 1), path);
+}
+
+/* "ID:CONTROLLERS:PATH", of n characters; version 2's line has the id 0 and no controllers. */
+static void parse_line(const char *line, size_t n, struct cgroup *c)
+{
+	const char *controllers = memchr(line, ':', n), *path;
+	size_t n_controllers, n_path;
+	char copy[CGROUP_PATH_SIZE];
+
+	if (!controllers)
+		return;
+	controllers++;
+	path = memchr(controllers, ':', line + n - controllers);
+	if (!path)
+		return;
+	n_controllers = path++ - controllers;
+	n_path = line + n - path;
+	if (!n_controllers)
+		copy_path(c->v2, path, n_path);
+	else if (has_item(controllers, n_controllers, "memory"))
+		copy_path(c->memory_v1, path, n_path);
+	if (n_path > strlen(c->longest))
+		copy_path(c->longest, path, n_path);
+	if (!c->container[0]) {
+		copy_path(copy, path, n_path);
+		cgroup_container(copy, c->container);
+	}
+}
+
+void cgroup_parse(const char *text, struct cgroup *ret)
+{
+	char in_v2[CGROUP_CONTAINER_SIZE];
+
+	*ret = (struct cgroup){0};
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		parse_line(text, n, ret);
+		text += n + (text[n] == '\n');
+	}
+	cgroup_container(ret->v2, in_v2);
+	if (in_v2[0])
+		memcpy(ret->container, in_v2, sizeof(in_v2));
+}
+
+const char *cgroup_path(const struct cgroup *c)
+{
+	const char *candidates[] = {c->v2, c->memory_v1, c->longest};
+
+	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
+		if (candidates[i][0] && strcmp(candidates[i], "/"))
+			return candidates[i];
+	return c->longest;
+}
+
+/* One limit file: a number of bytes, or "max". Returns UINT64_MAX when it says no limit or cannot be read. */
+static uint64_t read_limit(const char *directory, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	char path[3 * CGROUP_PATH_SIZE], text[32];
+	uint64_t bytes;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0 || !isdigit((unsigned char)text[0]))
+		return UINT64_MAX;
+	text[n] = '\0';
+	errno = 0;
+	bytes = strtoull(text, NULL, 10);
+	return errno || bytes >= LIMIT_NONE ? UINT64_MAX : bytes;
+}
+
+/* The tightest limit of path and its parents, below the mount whose root directory in the hierarchy is root. */
+static uint64_t limit_below(const char *mount, const char *root, const char *path, const char *name)
+{
+	char directory[2 * CGROUP_PATH_SIZE];
+	size_t n_root = strcmp(root, "/") ? strlen(root) : 0, n_mount = strlen(mount);
+	uint64_t tightest = UINT64_MAX;
+
+	if (strncmp(path, root, n_root) || (n_root && path[n_root] && path[n_root] != '/'))
+		return UINT64_MAX;
+	/* "/../x": outside of our cgroup namespace; in the file system, ".." would lead somewhere else. */
+	if (strstr(path, "/../") || n_mount >= CGROUP_PATH_SIZE)
+		return UINT64_MAX;
+	snprintf(directory, sizeof(directory), "%s%s", mount, path + n_root);
+	for (;;) {
+		uint64_t bytes = read_limit(directory, name);
+		char *slash = strrchr(directory + n_mount, '/');
+
+		if (bytes < tightest)
+			tightest = bytes;
+		if (!slash)
+			return tightest;
+		*slash = '\0';
+	}
+}
+
+/* "36 35 98:0 /root /mount/point rw,noatime shared:1 - cgroup2 source rw,options"; cuts it into pieces. */
+static uint64_t limit_by_mount(char *line, const struct cgroup *c)
+{
+	char *fields = strstr(line, " - "), *root = line, *mount, *type, *options;
+
+	if (!fields)
+		return UINT64_MAX;
+	*fields = '\0';
+	type = fields + strlen(" - ");
+	options = strrchr(type, ' ');
+	for (int i = 0; i < 3 && root; i++) {
+		root = strchr(root, ' ');
+		root = root ? root + 1 : NULL;
+	}
+	mount = root ? strchr(root, ' ') : NULL;
+	if (!mount || !options++)
+		return UINT64_MAX;
+	*mount++ = '\0';
+	mount[strcspn(mount, " ")] = '\0';
+	procfs_unescape(root, ESCAPED_IN_MOUNTINFO);
+	procfs_unescape(mount, ESCAPED_IN_MOUNTINFO);
+	if (!strncmp(type, "cgroup2 ", 8) && c->v2[0])
+		return limit_below(mount, root, c->v2, "memory.max");
+	if (!strncmp(type, "cgroup ", 7) && c->memory_v1[0] && has_item(options, strlen(options), "memory"))
+		return limit_below(mount, root, c->memory_v1, "memory.limit_in_bytes");
+	return UINT64_MAX;
+}
+
+uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo)
+{
+	uint64_t tightest = UINT64_MAX;
+
+	while (*mountinfo) {
+		size_t n = strcspn(mountinfo, "\n");
+		_cleanup_free_ char *line = strndup(mountinfo, n);
+		uint64_t bytes = line ? limit_by_mount(line, c) : UINT64_MAX;
+
+		if (bytes < tightest)
+			tightest = bytes;
+		mountinfo += n + (mountinfo[n] == '\n');
+	}
+	return tightest == UINT64_MAX ? 0 : tightest;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "process/identity.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "process/cgroup.h"
+#include "process/procfs.h"
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define PROC_TEXT_MAX_BYTES (1UL << 20)
+
+static bool is_zombie(const struct procfs_stat *stat)
+{
+	return stat->state == 'Z' || stat->state == 'X';
+}
+
+static uint64_t real_ns_of_ticks(uint64_t ticks)
+{
+	uint64_t hz = sysconf(_SC_CLK_TCK);
+	uint64_t since_boot_ns = ticks / hz * NS_PER_SECOND + ticks % hz * NS_PER_SECOND / hz;
+
+	return clock_realtime_ns() - clock_boottime_ns() + since_boot_ns;
+}
+
+static int not_ours(pid_t pid, struct diag *d)
+{
+	return diag_set_hint(d, EACCES, EXIT_REFUSED, "run as root, or with CAP_SYS_PTRACE",
+			     "process %d: not allowed to read /proc/%d", pid, pid);
+}
+
+/* Refuses what cannot be traced. Returns 0 or identity_read's errors. */
+static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
+{
+	if (stat->flags & PF_KTHREAD)
+		return diag_set_hint(d, EPERM, EXIT_REFUSED, "kernel allocations are traced by 'seep trace --kernel'",
+				     "%d is a kernel thread (%s): it has no memory of its own", pid, stat->comm);
+	if (is_zombie(stat) && stat->n_threads > 1)
+		return diag_set(d, ENODATA, "process %d (%s): its main thread has ended, and /proc/%d shows nothing "
+				"of the others", pid, stat->comm, pid);
+	if (is_zombie(stat))
+		return diag_set(d, ENODATA, "process %d (%s) has ended already: a zombie that its parent %d has not "
+				"waited for", pid, stat->comm, stat->parent);
+	return 0;
+}
+
+/* /proc/TID exists for every thread, though it is not listed. Returns the process's pid, or pid if unknown. */
+static pid_t thread_group(pid_t pid)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *line;
+	size_t n;
+	int tgid;
+
+	if (procfs_read(pid, "status", PROC_TEXT_MAX_BYTES, &text, &n))
+		return pid;
+	/* The name before it is escaped in this file and cannot begin a line. */
+	line = strstr(text, "\nTgid:");
+	return line && sscanf(line, "\nTgid: %d", &tgid) == 1 ? tgid : pid;
+}
+
+static int read_exe(pid_t pid, char *out, size_t size_bytes)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	n = readlink(link, out, size_bytes - 1);
+	if (n < 0 && (errno == EACCES || errno == EPERM))
+		return -EACCES;
+	out[n > 0 ? n : 0] = '\0';
+	return 0;
+}
+
+static bool same_namespace(pid_t pid, const char *kind)
+{
+	char theirs[64], ours[64];
+	struct stat a, b;
+
+	snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", pid, kind);
+	snprintf(ours, sizeof(ours), "/proc/self/ns/%s", kind);
+	return !stat(theirs, &a) && !stat(ours, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Stays empty and unlimited where /proc does not tell. */
+static int read_cgroup(pid_t pid, struct identity *id)
+{
+	_cleanup_free_ char *text = NULL, *mountinfo = NULL;
+	_cleanup_free_ struct cgroup *c = malloc(sizeof(*c));
+	size_t n;
+
+	if (!c)
+		return -ENOMEM;
+	if (procfs_read(pid, "cgroup", PROC_TEXT_MAX_BYTES, &text, &n))
+		return 0;
+	cgroup_parse(text, c);
+	snprintf(id->cgroup, sizeof(id->cgroup), "%s", cgroup_path(c));
+	snprintf(id->container, sizeof(id->container), "%s", c->container);
+	if (!procfs_read(getpid(), "mountinfo", 16 * PROC_TEXT_MAX_BYTES, &mountinfo, &n))
+		id->limit_bytes = cgroup_limit(c, mountinfo);
+	return 0;
+}
+
+int identity_read(pid_t pid, struct identity *ret, struct diag *d)
+{
+	_cleanup_free_ struct identity *id = calloc(1, sizeof(*id));
+	struct procfs_stat stat;
+	uint64_t still_ticks;
+	pid_t tgid;
+	int err;
+
+	if (!id)
+		return diag_set(d, ENOMEM, "process %d: out of memory", pid);
+	err = procfs_read_stat(pid, &stat);
+	if (err == -ESRCH)
+		return diag_set(d, ESRCH, "no process has the pid %d", pid);
+	if (err == -EACCES)
+		return not_ours(pid, d);
+	if (err)
+		return diag_set(d, -err, "process %d: cannot read /proc/%d/stat: %s", pid, pid, strerror(-err));
+	err = check_kind(pid, &stat, d);
+	if (err)
+		return err;
+	tgid = thread_group(pid);
+	if (tgid != pid)
+		return diag_set_hint(d, ESRCH, EXIT_RUNTIME, "trace the process: a heap belongs to all its threads",
+				     "%d is a thread of process %d", pid, tgid);
+	id->pid = pid;
+	id->start_ticks = stat.start_ticks;
+	id->start_real_ns = real_ns_of_ticks(stat.start_ticks);
+	memcpy(id->comm, stat.comm, sizeof(id->comm));
+	if (read_exe(pid, id->exe, sizeof(id->exe)))
+		return not_ours(pid, d);
+	if (read_cgroup(pid, id))
+		return diag_set(d, ENOMEM, "process %d: out of memory", pid);
+	id->own_mount_ns = same_namespace(pid, "mnt");
+	id->own_pid_ns = same_namespace(pid, "pid");
+	/* Nothing of the above may come from the next process with this pid. */
+	if (identity_start_ticks(pid, &still_ticks) || still_ticks != id->start_ticks)
+		return diag_set(d, ESRCH, "process %d has ended", pid);
+	*ret = *id;
+	return 0;
+}
+
+int identity_start_ticks(pid_t pid, uint64_t *ret_ticks)
+{
+	struct procfs_stat stat;
+
+	if (procfs_read_stat(pid, &stat))
+		return -ESRCH;
+	*ret_ticks = stat.start_ticks;
+	return 0;
+}
+
+/* A main thread that ended before the others looks like a zombie; the process lives on. */
+bool identity_alive(const struct identity *id)
+{
+	struct procfs_stat stat;
+
+	if (procfs_read_stat(id->pid, &stat) || stat.start_ticks != id->start_ticks)
+		return false;
+	return !is_zombie(&stat) || stat.n_threads > 1;
+}
+
+int identity_rss(pid_t pid, uint64_t *ret_bytes)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t n_pages;
+	size_t n;
+
+	if (procfs_read(pid, "statm", PROC_TEXT_MAX_BYTES, &text, &n) ||
+	    sscanf(text, "%*u %" SCNu64, &n_pages) != 1)
+		return -ESRCH;
+	*ret_bytes = n_pages * sysconf(_SC_PAGESIZE);
+	return 0;
+}

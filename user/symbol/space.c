@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "symbol/space.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/vec.h"
+#include "process/identity.h"
+#include "process/maps.h"
+#include "symbol/demangle.h"
+
+#define PATH_MAX_BYTES	  4096
+#define GENERATED_WAIT_NS (NS_PER_SECOND / 10)
+
+int address_space_create(struct symbolizer *s, pid_t pid, struct address_space **ret)
+{
+	struct address_space *space = calloc(1, sizeof(*space));
+
+	if (!space)
+		return -ENOMEM;
+	*space = (struct address_space){.symbolizer = s, .pid = pid, .generated = PERFMAP_INIT};
+	identity_start_ticks(pid, &space->start_ticks);
+	*ret = space;
+	return 0;
+}
+
+void address_space_destroy(struct address_space *space)
+{
+	if (!space)
+		return;
+	for (size_t i = 0; i < space->n; i++)
+		files_put(&space->symbolizer->files, space->items[i].file);
+	free(space->items);
+	perfmap_done(&space->generated);
+	free(space);
+}
+
+/* Index of the first place that ends above address. */
+static size_t lower_bound(const struct address_space *space, uint64_t address)
+{
+	size_t low = 0, high = space->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (space->items[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct place *space_find(const struct address_space *space, uint64_t address)
+{
+	size_t i = lower_bound(space, address);
+
+	return i < space->n && space->items[i].start <= address ? &space->items[i] : NULL;
+}
+
+const char *space_generated_name(struct address_space *space, uint64_t address)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (!space->generated_read_ns || now - space->generated_read_ns > GENERATED_WAIT_NS) {
+		space->generated_read_ns = now;
+		perfmap_update(&space->generated, space->pid, space->start_ticks);
+	}
+	return perfmap_find(&space->generated, address);
+}
+
+/* The kernel maps one image into every process of its own word size, so ours will do for a process that is gone. Its
+ * section headers are the last thing in it. */
+static int vdso_open(void)
+{
+	const Elf64_Ehdr *header = (const void *)getauxval(AT_SYSINFO_EHDR);
+	size_t n_bytes;
+	int fd;
+
+	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG))
+		return -ENOENT;
+	n_bytes = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
+	fd = memfd_create("vdso", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, header, n_bytes) == (ssize_t)n_bytes)
+		return fd;
+	close(fd);
+	return -EIO;
+}
+
+static struct file *get_vdso(struct symbolizer *s)
+{
+	if (!s->vdso) {
+		int fd = vdso_open();
+
+		if (fd < 0 || files_adopt(&s->files, fd, 0, "[vdso]", &s->vdso))
+			return NULL;
+	}
+	return file_hold(s->vdso);
+}
+
+static bool same_file(const struct place *place, const struct mapping *m)
+{
+	return place->inode == m->inode && place->dev_major == m->dev_major && place->dev_minor == m->dev_minor &&
+	       !strcmp(place->path, m->path);
+}
+
+static int place_fill(struct address_space *space, const struct mapping *m, const struct place *before, struct place *ret)
+{
+	struct symbolizer *s = space->symbolizer;
+	struct place place = {
+		.start = m->start,
+		.end = m->end,
+		.file_offset = m->file_offset,
+		.inode = m->inode,
+		.dev_major = m->dev_major,
+		.dev_minor = m->dev_minor,
+		.path = strings_intern(&s->pool, m->path),
+	};
+	int err = 0;
+
+	place.name = printable_intern(&s->pool, m->path[0] ? m->path : "[jit]", PATH_MAX_BYTES);
+	if (!place.path || !place.name)
+		return -ENOMEM;
+	if (!strcmp(m->path, "[vdso]"))
+		place.file = get_vdso(s);
+	else if (before && before->file && m->inode && same_file(before, m))
+		place.file = file_hold(before->file);
+	else if (m->inode)
+		err = files_get(&s->files, space->pid, m, &place.file);
+	if (err == -ENOMEM)
+		return err;
+	if (!m->inode) /* what a short-lived process published is gone when its report is made */
+		space_generated_name(space, m->start);
+	*ret = place;
+	return 0;
+}
+
+static void insert(struct address_space *space, size_t i, const struct place *place)
+{
+	memmove(&space->items[i + 1], &space->items[i], (space->n - i) * sizeof(*place));
+	space->items[i] = *place;
+	space->n++;
+}
+
+static void cut_front(struct place *place, uint64_t start)
+{
+	place->file_offset += start - place->start;
+	place->start = start;
+}
+
+/* Makes a hole for [start, end): drops, cuts or splits what lies there. Needs room for one more. Returns the index of the
+ * first place behind the hole. */
+static size_t clear(struct address_space *space, uint64_t start, uint64_t end)
+{
+	size_t i = lower_bound(space, start), first;
+
+	if (i < space->n && space->items[i].start < start) {
+		if (space->items[i].end > end) {
+			struct place behind = space->items[i];
+
+			if (behind.file)
+				file_hold(behind.file);
+			insert(space, i + 1, &behind);
+		}
+		space->items[i++].end = start;
+	}
+	for (first = i; i < space->n && space->items[i].end <= end; i++)
+		files_put(&space->symbolizer->files, space->items[i].file);
+	memmove(&space->items[first], &space->items[i], (space->n - i) * sizeof(*space->items));
+	space->n -= i - first;
+	if (first < space->n && space->items[first].start < end)
+		cut_front(&space->items[first], end);
+	return first;
+}
+
+int address_space_add(struct address_space *space, const struct mapping *m)
+{
+	size_t i = lower_bound(space, m->start);
+	struct place place;
+	int err;
+
+	if (!m->executable || m->start >= m->end)
+		return 0;
+	if (i < space->n && space->items[i].start == m->start && space->items[i].end == m->end &&
+	    space->items[i].file_offset == m->file_offset && same_file(&space->items[i], m))
+		return 0;
+	err = place_fill(space, m, i ? &space->items[i - 1] : NULL, &place);
+	if (err)
+		return err;
+	/* One for the place, one for the end of a place that it splits. */
+	if (vec_reserve((void **)&space->items, &space->cap, space->n + 1, sizeof(place))) {
+		files_put(&space->symbolizer->files, place.file);
+		return -ENOMEM;
+	}
+	i = clear(space, m->start, m->end);
+	insert(space, i, &place);
+	return 0;
+}
+
+int address_space_refresh(struct address_space *space, struct diag *d)
+{
+	struct maps maps = {0};
+	int err = maps_read(space->pid, &maps, d);
+
+	for (size_t i = 0; !err && i < maps.n; i++)
+		err = address_space_add(space, &maps.items[i]);
+	maps_done(&maps);
+	return err;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_SYMBOL_SPACE_H
+#define SEEP_SYMBOL_SPACE_H
+/* What space.c and symbolize.c share; other rooms see symbolize.h. */
+#include <stdbool.h>
+
+#include "base/strings.h"
+#include "symbol/files.h"
+#include "symbol/module.h"
+#include "symbol/perfmap.h"
+#include "symbol/symbolize.h"
+
+struct symbolizer {
+	struct strings pool;
+	struct files files;
+	struct modules modules;
+	char *debug_path;
+	struct file *vdso; /* ours, which is every 64-bit process's; NULL until one is mapped */
+};
+
+/* One executable mapping. */
+struct place {
+	uint64_t start, end; /* [start, end) */
+	uint64_t file_offset, inode;
+	unsigned dev_major, dev_minor;
+	const char *path;  /* as in the mapping, which is "" when anonymous */
+	const char *name;  /* to show: path made printable, "[jit]" when anonymous */
+	struct file *file; /* a reference; NULL when there is none or it could not be opened */
+	bool translated;   /* bias is known */
+	uint64_t bias;	   /* virtual address in the file's own terms less file offset */
+};
+
+struct address_space {
+	struct symbolizer *symbolizer;
+	pid_t pid;
+	uint64_t start_ticks;
+	struct perfmap generated;
+	uint64_t generated_read_ns; /* CLOCK_MONOTONIC of the last look for more, 0 never */
+	struct place *items;	    /* sorted, without overlap */
+	size_t n, cap;
+};
+
+/* The place that holds address, or NULL. */
+struct place *space_find(const struct address_space *space, uint64_t address);
+
+/* The name that the process itself published for generated code at address, or NULL; valid until the next call. Looks
+ * for newly published names at most ten times a second. */
+const char *space_generated_name(struct address_space *space, uint64_t address);
+
+#endif

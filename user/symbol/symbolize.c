@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "symbol/symbolize.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "elf/image.h"
+#include "symbol/demangle.h"
+#include "symbol/space.h"
+
+#define OPEN_FILES_MAX	 1024
+#define LOADED_MAX_BYTES (64u << 20) /* of symbols and DWARF kept from one report to the next */
+
+struct frames {
+	struct frame *items;
+	size_t n, cap;
+};
+
+int symbolizer_create(const struct symbolizer_options *options, struct symbolizer **ret, struct diag *d)
+{
+	const char *debug_path = options && options->debug_path ? options->debug_path : "/usr/lib/debug";
+	struct symbolizer *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->debug_path = strdup(debug_path);
+	if (!s || !s->debug_path) {
+		symbolizer_destroy(s);
+		return diag_set(d, ENOMEM, "out of memory");
+	}
+	files_init(&s->files, OPEN_FILES_MAX);
+	s->modules.pool = &s->pool;
+	s->modules.files = &s->files;
+	s->modules.debug_path = s->debug_path;
+	s->modules.no_lines = options && options->no_lines;
+	s->modules.servers.wait_ns = DEBUGINFOD_WAIT_NS;
+	*ret = s;
+	return 0;
+}
+
+void symbolizer_destroy(struct symbolizer *s)
+{
+	if (!s)
+		return;
+	modules_done(&s->modules);
+	files_put(&s->files, s->vdso);
+	files_done(&s->files);
+	strings_done(&s->pool);
+	free(s->debug_path);
+	free(s);
+}
+
+void symbolizer_trim(struct symbolizer *s)
+{
+	modules_trim(&s->modules, LOADED_MAX_BYTES);
+}
+
+/* The virtual address, in the file's own terms, of a file offset in a place. It is the same distance for the whole place,
+ * which shows one segment. */
+static int translate(struct place *place, uint64_t offset, uint64_t *ret)
+{
+	struct elf_image *image;
+	uint64_t address;
+	int fd, err;
+
+	if (!place->translated) {
+		fd = file_open(place->file);
+		if (fd < 0)
+			return fd;
+		err = elf_image_open(fd, place->file->path, &image, NULL);
+		close(fd);
+		if (err)
+			return err;
+		err = elf_image_to_address(image, offset, &address);
+		elf_image_close(image);
+		if (err)
+			return err;
+		place->bias = address - offset;
+		place->translated = true;
+	}
+	*ret = offset + place->bias;
+	return 0;
+}
+
+/* Code that no file describes: named by what the process published, else by its place in the mapping. */
+static int add_unmapped(struct address_space *space, const struct place *place, uint64_t lookup, uint64_t address,
+			struct frames *frames)
+{
+	struct frame frame = {.module = place->name};
+	const char *name = space_generated_name(space, lookup);
+
+	frame.function = printable_intern(&space->symbolizer->pool, name, NAME_MAX_BYTES);
+	frame.offset = address - place->start + place->file_offset;
+	return vec_push(frames, frame);
+}
+
+static int add_address(struct address_space *space, uint64_t address, bool exact, struct frames *frames)
+{
+	struct symbolizer *s = space->symbolizer;
+	/* A call that never returns may be the last instruction of its function: what follows is another one. */
+	uint64_t lookup = address - !exact, virtual;
+	struct place *place = space_find(space, lookup);
+	const struct module_frames *found;
+	struct module *module;
+
+	if (!place)
+		return vec_push(frames, (struct frame){.offset = address});
+	module = place->file ? modules_get(&s->modules, place->file) : NULL;
+	if (!module || translate(place, lookup - place->start + place->file_offset, &virtual))
+		return add_unmapped(space, place, lookup, address, frames);
+	found = module_lookup(&s->modules, module, virtual);
+	if (!found)
+		return -ENOMEM;
+	for (size_t i = 0; i < found->n; i++) {
+		struct frame frame = found->items[i];
+
+		frame.module = place->name;
+		frame.offset = virtual + !exact;
+		if (vec_push(frames, frame))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int symbolize_stack(struct symbolizer *s, struct address_space *space, const uint64_t *addresses, size_t n,
+		    int leaf_is_exact, struct frame **ret_frames, size_t *ret_n)
+{
+	struct frames frames = {0};
+
+	(void)s;
+	for (size_t i = 0; i < n; i++) {
+		int err = add_address(space, addresses[i], leaf_is_exact && !i, &frames);
+
+		if (err) {
+			free(frames.items);
+			return err;
+		}
+	}
+	*ret_frames = frames.items;
+	*ret_n = frames.n;
+	return 0;
+}
