@@ -27,13 +27,6 @@ enum entry_result {
 	ENTRY_SKIP = 1, /* a session link leaves the return alone */
 };
 
-static __always_inline struct wire_member *current_member(void)
-{
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	return bpf_map_lookup_elem(&procs, &pid);
-}
-
 static __noinline int trace_event(u32 type, wire_instance instance, u64 address, u64 size_bytes, u64 site)
 {
 	u64 id = bpf_get_current_pid_tgid();
@@ -82,8 +75,8 @@ static __noinline long replace_block(struct wire_block_key *key, struct wire_blo
 	return bpf_map_update_elem(&live, key, block, BPF_NOEXIST);
 }
 
-/* Records a new block at pointer: call has its size and weight, fp and sp are the caller's. */
-static __always_inline void record_block(struct thread *thread, struct pending *call, u64 pointer, u64 fp, u64 sp)
+/* Records a new block at pointer: call has its size and weight; ret, fp and sp are the caller's. */
+static __always_inline void record_block(struct thread *thread, struct pending *call, u64 pointer, u64 ret, u64 fp, u64 sp)
 {
 	struct wire_block_key key = {.address = pointer, .instance = call->instance};
 	struct wire_site_key site_key = {.instance = call->instance, .kind = WIRE_KIND_MALLOC};
@@ -91,8 +84,7 @@ static __always_inline void record_block(struct thread *thread, struct pending *
 	struct wire_site *site;
 	long err;
 
-	unwind(thread, call->ret, fp, sp);
-	site_key.stack = stack_hash(&thread->stack, call->instance);
+	site_key.stack = unwind(thread, call->instance, ret, fp, sp);
 	site = site_get(&site_key, &thread->stack);
 	block.time_ns = bpf_ktime_get_ns();
 	block.site = site_key.stack;
@@ -163,21 +155,22 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 {
 	u32 function = WIRE_COOKIE_FUNCTION(cookie);
 	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie), ip = IP(ctx), size_bytes, weight;
-	struct wire_member *member = current_member();
-	struct thread *thread;
+	struct thread *thread = thread_get(0);
+	wire_instance instance = current_instance(thread);
 	struct pending *call;
 	int position;
 
-	if (!member)
+	if (!instance)
 		return ENTRY_SKIP;
-	thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread)
+		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
-		lost(member->instance, WIRE_LOST_THREAD_STATE);
+		lost(instance, WIRE_LOST_THREAD_STATE);
 		return ENTRY_SKIP;
 	}
 	position = settle(thread, cfa, ip);
 	if (position == POSITION_UNSAFE)
-		lost(member->instance, WIRE_LOST_SIGNAL_STACK);
+		lost(instance, WIRE_LOST_SIGNAL_STACK);
 	if (position != POSITION_OUTERMOST)
 		return ENTRY_SKIP;
 	size_bytes = requested_size(ctx, function);
@@ -188,16 +181,15 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 	}
 	call = pending_push(thread);
 	if (!call) {
-		lost(member->instance, WIRE_LOST_NESTING);
+		lost(instance, WIRE_LOST_NESTING);
 		return ENTRY_SKIP;
 	}
 	call->cfa = cfa;
-	call->ret = read_word(cfa - 8);
 	call->size_bytes = size_bytes;
 	call->weight = weight;
 	call->pointer = ARG1(ctx);
 	call->signal_sp = 0;
-	call->instance = member->instance;
+	call->instance = instance;
 	call->function = function;
 	call->flags = weight ? 0 : PENDING_SKIPPED;
 	if (is_realloc(function))
@@ -262,8 +254,8 @@ static __always_inline void unknown_realloc(struct thread *thread, struct pendin
 		unknown_free(thread, call->instance, call->cfa, 0);
 }
 
-/* An allocation ends; cfa is where its stack pointer is after the return. */
-static __always_inline int allocation_end(struct pt_regs *ctx, u64 cfa)
+/* An allocation ends: ret is where it returns to, cfa where its stack pointer is then. */
+static __always_inline int allocation_end(struct pt_regs *ctx, u64 ret, u64 cfa)
 {
 	struct thread *thread = thread_get(0);
 	struct pending *call;
@@ -278,16 +270,16 @@ static __always_inline int allocation_end(struct pt_regs *ctx, u64 cfa)
 	settle_old(call, pointer);
 	unknown_realloc(thread, call, pointer);
 	if (pointer && !(call->flags & PENDING_SKIPPED))
-		record_block(thread, call, pointer, FP(ctx), cfa);
+		record_block(thread, call, pointer, ret, FP(ctx), cfa);
 	return 0;
 }
 
 SEC("uprobe")
 int heap_session(struct pt_regs *ctx)
 {
-	/* At the return ip is the caller's, while bpf_get_func_ip() is the probe's in both. */
+	/* At the return ip is already the caller's, while bpf_get_func_ip() is the probe's in both. */
 	if (IP(ctx) != bpf_get_func_ip(ctx))
-		return allocation_end(ctx, SP(ctx));
+		return allocation_end(ctx, IP(ctx), SP(ctx));
 	return allocation_entry(ctx, bpf_get_attach_cookie(ctx));
 }
 
@@ -301,14 +293,14 @@ int heap_entry(struct pt_regs *ctx)
 SEC("uprobe")
 int heap_return(struct pt_regs *ctx)
 {
-	return allocation_end(ctx, SP(ctx));
+	return allocation_end(ctx, IP(ctx), SP(ctx));
 }
 
 /* On a ret instruction: the return address is still on the stack. */
 SEC("uprobe")
 int heap_exit(struct pt_regs *ctx)
 {
-	return allocation_end(ctx, SP(ctx) + 8);
+	return allocation_end(ctx, read_word(SP(ctx)), SP(ctx) + 8);
 }
 
 SEC("uprobe")
@@ -316,14 +308,16 @@ int heap_free(struct pt_regs *ctx)
 {
 	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(bpf_get_attach_cookie(ctx)), ip = IP(ctx);
 	struct wire_block_key key = {.address = ARG1(ctx)};
-	struct wire_member *member = current_member();
-	struct thread *thread;
+	struct thread *thread = thread_get(0);
 	struct wire_block block;
 
-	if (!member || !key.address)
+	if (!key.address)
 		return 0;
-	key.instance = member->instance;
-	thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	key.instance = current_instance(thread);
+	if (!key.instance)
+		return 0;
+	if (!thread)
+		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (thread && settle(thread, cfa, ip) == POSITION_NESTED)
 		return 0;
 	if (!take_block(&key, &block))

@@ -31,6 +31,17 @@ struct uprobes_state {
 	struct xol_area *xol_area;
 };
 
+/* A return probe that waits: where it replaced which return address. */
+struct return_instance {
+	unsigned long stack;
+	unsigned long orig_ret_vaddr;
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances; /* innermost first */
+};
+
 struct mm_struct {
 	struct uprobes_state uprobes_state;
 	unsigned long brk;
@@ -46,6 +57,7 @@ struct task_struct {
 	int exit_code;
 	u64 start_boottime; /* 5.5, cf25e24db61c */
 	struct mm_struct *mm;
+	struct uprobe_task *utask;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
 	unsigned long sas_ss_sp;

@@ -10,6 +10,13 @@
 const volatile struct wire_settings settings = {};
 
 __u32 next_instance = 1;
+__u64 procs_epoch = 1;
+
+/* After each change of procs: what threads remember of it holds no more. */
+static __always_inline void procs_changed(void)
+{
+	__sync_fetch_and_add(&procs_epoch, 1);
+}
 
 static __always_inline struct wire_event *event_reserve(u32 type, struct task_struct *task, wire_instance instance)
 {
@@ -90,6 +97,7 @@ int process_fork(u64 *args)
 			bpf_map_delete_elem(&instances, &joined.instance);
 		return 0;
 	}
+	procs_changed();
 	event = event_reserve(WIRE_EVENT_FORK, child, joined.instance);
 	if (event) {
 		event->other = borrowed.instance;
@@ -118,6 +126,7 @@ int process_exec(u64 *args)
 			instance_end(before.instance, WIRE_ENDED_EXEC, 0);
 		else if (!settings.follow) {
 			bpf_map_delete_elem(&procs, &pid);
+			procs_changed();
 			return 0;
 		}
 		now.instance = instance_create(task, before.instance, false);
@@ -126,8 +135,10 @@ int process_exec(u64 *args)
 		now.flags = WIRE_MEMBER_NEW_LEADER;
 	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
 		bpf_map_delete_elem(&procs, &pid);
+		procs_changed();
 		return 0;
 	}
+	procs_changed();
 	event = event_reserve(WIRE_EVENT_EXEC, task, now.instance);
 	if (event) {
 		event->other = before.instance;
@@ -156,6 +167,7 @@ int process_exit(u64 *args)
 	/* Two last threads may both come here: deleting is the claim. */
 	if (bpf_map_delete_elem(&procs, &pid))
 		return 0;
+	procs_changed();
 	if (last.flags & WIRE_MEMBER_BORROWED)
 		return 0;
 	instance_end(last.instance, WIRE_ENDED_EXIT, task->exit_code);

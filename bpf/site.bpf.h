@@ -34,29 +34,6 @@ static __always_inline u32 birth_slot(u64 time_ns)
 	return slot < WIRE_BIRTH_SLOTS ? slot : WIRE_BIRTH_SLOTS - 1;
 }
 
-struct hash_walk {
-	struct wire_stack *stack;
-	u64 hash;
-};
-
-static long hash_step(u32 i, struct hash_walk *walk)
-{
-	if (i >= walk->stack->n_frames || i >= WIRE_MAX_FRAMES)
-		return 1;
-	walk->hash = (walk->hash ^ walk->stack->frames[i & WIRE_MAX_FRAMES]) * 0x9e3779b97f4a7c15ULL;
-	walk->hash ^= walk->hash >> 32;
-	return 0;
-}
-
-/* 64 bits over instance and frames, never 0. Two stacks of one session share a hash with a probability of n^2 / 2^65. */
-static __always_inline u64 stack_hash(struct wire_stack *stack, wire_instance instance)
-{
-	struct hash_walk walk = {.stack = stack, .hash = instance * 0xbf58476d1ce4e5b9ULL + 1};
-
-	bpf_loop(WIRE_MAX_FRAMES, hash_step, &walk, 0);
-	return walk.hash ? walk.hash : 1;
-}
-
 /* The site's counters, made when new; falls back to the process's site of unknown stack when the map is full. The
  * chosen stack id is stored in key. NULL: not even that could be had; nothing is counted here then. */
 static __noinline struct wire_site *site_get(struct wire_site_key *key, struct wire_stack *stack)

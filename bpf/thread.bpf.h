@@ -36,7 +36,6 @@ enum pending_flags {
 
 struct pending {
 	u64 cfa;
-	u64 ret; /* return address as the caller pushed it */
 	u64 size_bytes;
 	u64 weight;
 	u64 pointer;   /* realloc: the old address; posix_memalign: where the result goes */
@@ -58,7 +57,8 @@ struct silent_call {
 
 struct thread {
 	u32 depth;
-	u32 pad;
+	wire_instance instance; /* as of `epoch` */
+	u64 epoch;
 	struct pending pending[MAX_PENDING];
 	struct silent_call freed, skipped;
 	struct wire_stack stack; /* scratch: a thread cannot be preempted by itself */
@@ -75,6 +75,28 @@ struct {
 static __always_inline struct thread *thread_get(u64 flags)
 {
 	return bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, flags);
+}
+
+/* Rises whenever procs changes. */
+extern u64 procs_epoch;
+
+/* The instance that the current process is, 0: not traced. From the thread's state while no process came or went. */
+static __always_inline wire_instance current_instance(struct thread *thread)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u64 epoch = *(volatile u64 *)&procs_epoch;
+	struct wire_member *member;
+
+	if (thread && thread->instance && thread->epoch == epoch)
+		return thread->instance;
+	member = bpf_map_lookup_elem(&procs, &pid);
+	if (!member)
+		return 0;
+	if (thread) {
+		thread->instance = member->instance;
+		thread->epoch = epoch;
+	}
+	return member->instance;
 }
 
 static __always_inline u64 read_word(u64 address)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a traced process writes for seep to read as names: perf map lines, and through them any symbol name. */
+/* What a traced process writes for seep to read as names: perf map lines, and through them any
+ * symbol name. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

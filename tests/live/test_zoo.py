@@ -116,17 +116,17 @@ def main():
         tap.run(f"{name}, attached", lambda: attached(name))
     for name in ("zoo_cxx", "zoo_cxx_static", "zoo_cxx_jemalloc", "zoo_cxx_tcmalloc", "zoo_cxx_mimalloc"):
         # std::bad_alloc leaves operator new by unwinding; whether the call allocated is then announced as not known.
-        tap.run(f"{name}, attached", lambda: attached(name, loose=True, may_lose=("abandoned",)))
+        tap.run(f"{name}, attached", lambda: attached(name, loose=True, may_lose=("abandoned_calls",)))
     tap.run("zoo_rust, attached", lambda: attached("zoo_rust", loose=True))
     # Probes follow a dlopen with a delay: blocks of the first moments may be missing, later ones not.
     tap.run("zoo_dlopen, attached", lambda: attached("zoo_dlopen", may_miss=("zoo_own_early",)))
     # Calls that are jumped out of, and handlers on a stack of their own, may be lost, but are counted.
-    tap.run("zoo_signal, attached", lambda: attached("zoo_signal", may_lose=("abandoned", "signal_stack", "nesting")))
+    tap.run("zoo_signal, attached", lambda: attached("zoo_signal", may_lose=("abandoned_calls", "signal_stack", "nesting")))
     for allocator in ("jemalloc", "tcmalloc", "mimalloc"):
         library = next(iter(sorted(pathlib.Path(LIBRARIES).glob(f"lib{allocator}.so.*"))), None)
-        for name in ("zoo_heap", "zoo_threads"):
+        for name, *arguments in (["zoo_heap"], ["zoo_threads", "--no-system-call-death"]):
             if library:
-                tap.run(f"{name} with {allocator} preloaded", lambda: attached(name, preload=library))
+                tap.run(f"{name} with {allocator} preloaded", lambda: attached(name, *arguments, preload=library))
             else:
                 tap.result(True, f"{name} with {allocator} preloaded", f" # SKIP no {allocator} library here")
     tap.run("a preloaded wrapper counts once", lambda: attached("zoo_heap", preload=TARGETS / "libzoo_wrap.so"))
@@ -136,7 +136,7 @@ def main():
     tap.run("--no-follow", not_followed)
     for name in ("zoo_heap", "zoo_heap_static", "zoo_heap_musl", "zoo_threads", "zoo_fork"):
         tap.run(f"{name} as a command, from its first allocation", lambda: started(name, hold=True))
-    tap.run("zoo_cxx as a command", lambda: started("zoo_cxx", hold=True, loose=True, may_lose=("abandoned",)))
+    tap.run("zoo_cxx as a command", lambda: started("zoo_cxx", hold=True, loose=True, may_lose=("abandoned_calls",)))
     tap.run("zoo_heap as a command, judged after its exit", lambda: started("zoo_heap", hold=False))
     tap.run("zoo_fork as a command, judged after its exit", lambda: started("zoo_fork", hold=False))
     tap.run("a command's exit code is reported", exit_code)

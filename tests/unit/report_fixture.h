@@ -43,7 +43,8 @@ static const struct frame fixture_leak[] = {
 
 /* A terminal's title sequence, a semicolon, quotes, a broken UTF-8 byte, a right-to-left override. */
 static const struct frame fixture_hostile[] = {
-	{.function = "evil\033]0;owned\007;\"\\\n\xff\xe2\x80\xae" "cod.c",
+	{.function = "evil\033]0;owned\007;\"\\\n\xff\xe2\x80\xae"
+		     "cod.c",
 	 .module = "/tmp/a;b c\n.so",
 	 .offset = 16,
 	 .file = "\xc3\xa4.c",
@@ -134,7 +135,10 @@ static void fixture_fill_report(struct fixture *x, size_t i)
 	p[0].n_notes = 1;
 	p[0].losses = x->process_losses;
 	p[0].n_losses = ARRAY_SIZE(x->process_losses);
-	p[1] = fixture_process(1235, "w\xff" "rker", s + 3, 1);
+	p[1] = fixture_process(1235,
+			       "w\xff"
+			       "rker",
+			       s + 3, 1);
 	p[1].final = true;
 	p[1].ended = i ? "exit" : "exec";
 	p[1].exit_status = i ? 11 : 0;
@@ -169,7 +173,7 @@ static inline void fixture_init(struct fixture *x)
 			    .capabilities = fixture_capabilities,
 			    .n_capabilities = 2},
 		.process_losses = {{"live_map_full", 1234567}, {"some\nnew_cause", 1}},
-		.report_losses = {{"process_ring", 2}},
+		.report_losses = {{"process_ring_full", 2}},
 		.end_losses = {{"live_map_full", 1234567}},
 		.blocks = {{0, 0x7f0000001000, 4096, 1.5, 2, -1},
 			   {0, 0x55aa00000010, 1, 0, 0x9f8e7d6c5b4a3921, 1},

@@ -17,10 +17,22 @@ static void ranks_by_process_size_and_count(void **state)
 {
 	struct site sites[] = {
 		{.process = 1, .fingerprint = 1, .outstanding_bytes = 900},
-		{.process = 0, .fingerprint = 5, .outstanding_bytes = 10, .outstanding_allocations = 1},
-		{.process = 0, .fingerprint = 4, .outstanding_bytes = 10, .outstanding_allocations = 1},
-		{.process = 0, .fingerprint = 2, .outstanding_bytes = 20, .outstanding_allocations = 1},
-		{.process = 0, .fingerprint = 3, .outstanding_bytes = 10, .outstanding_allocations = 9},
+		{.process = 0,
+		 .fingerprint = 5,
+		 .outstanding_bytes = 10,
+		 .outstanding_allocations = 1},
+		{.process = 0,
+		 .fingerprint = 4,
+		 .outstanding_bytes = 10,
+		 .outstanding_allocations = 1},
+		{.process = 0,
+		 .fingerprint = 2,
+		 .outstanding_bytes = 20,
+		 .outstanding_allocations = 1},
+		{.process = 0,
+		 .fingerprint = 3,
+		 .outstanding_bytes = 10,
+		 .outstanding_allocations = 9},
 	};
 	static const uint64_t by_size[] = {2, 3, 4, 5, 1}, by_count[] = {3, 2, 4, 5, 1};
 

@@ -286,12 +286,12 @@ static void flipped_bits_are_noticed(void **state)
 #define HEAD "{\"type\":\"capture\",\"version\":1,\"seep\":\"0.1.0\"}\n"
 #define SESSION "{\"type\":\"session\",\"time\":\"2026-11-22T19:46:09.000Z\",\"schema\":1}\n"
 #define END "{\"type\":\"end\",\"time\":null,\"why\":null,\"duration_seconds\":1,\"lost\":{}}\n"
-#define PROCESS(members)                                                                           \
+#define PROCESS(members)                                                                             \
 	"{\"type\":\"process\",\"process\":0,\"outstanding_bytes\":0,\"outstanding_allocations\":0," \
 	"\"allocated_bytes\":0,\"freed_bytes\":0,\"allocations\":0,\"frees\":0," members "}\n"
-#define SITE(members)                                                                              \
-	"{\"type\":\"site\",\"process\":0,\"site\":\"1\",\"family\":\"1\",\"outstanding_bytes\":0,"    \
-	"\"outstanding_allocations\":0,\"allocated_bytes\":0,\"freed_bytes\":0,\"allocations\":0,"   \
+#define SITE(members)                                                                               \
+	"{\"type\":\"site\",\"process\":0,\"site\":\"1\",\"family\":\"1\",\"outstanding_bytes\":0," \
+	"\"outstanding_allocations\":0,\"allocated_bytes\":0,\"freed_bytes\":0,\"allocations\":0,"  \
 	"\"frees\":0," members "}\n"
 #define BODY(records) HEAD SESSION records "{\"type\":\"report_end\",\"sequence\":1}\n" END
 
@@ -343,10 +343,12 @@ static void bad_input_has_its_own_message(void **state)
 		{BODY(PROCESS("\"pid\":1,\"rss_bytes\":\"1\"")), EBADMSG, "'rss_bytes' is not a"},
 		{BODY(PROCESS("\"pid\":1,\"overhead_ratio\":{}")), EBADMSG, "is not a number"},
 		{BODY(PROCESS("\"pid\":1,\"lost\":[]")), EBADMSG, "'lost' is not an object"},
-		{BODY(PROCESS("\"pid\":1,\"lost\":{\"x\":null}")), EBADMSG, "'lost' is not a whole"},
+		{BODY(PROCESS("\"pid\":1,\"lost\":{\"x\":null}")), EBADMSG,
+		 "'lost' is not a whole"},
 		{BODY(PROCESS("\"pid\":1,\"notes\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"]")),
 		 EBADMSG, "'notes' is too long"},
-		{BODY(PROCESS("\"pid\":1") PROCESS("\"pid\":2")), EBADMSG, "'process' is out of order"},
+		{BODY(PROCESS("\"pid\":1") PROCESS("\"pid\":2")), EBADMSG,
+		 "'process' is out of order"},
 		{BODY(SITE("\"frames\":[]")), EBADMSG, "site: 'process' is no process"},
 		{BODY(PROCESS("\"pid\":1") SITE("\"kind\":\"x\"")), EBADMSG, "'kind' has a value"},
 		{BODY(PROCESS("\"pid\":1") SITE("\"frames\":[{}]")), EBADMSG,

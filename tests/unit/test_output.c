@@ -97,8 +97,12 @@ static void names_cannot_steer_the_terminal(void **state)
 	} cases[] = {
 		{"plain ä €", 0, "plain ä €"},
 		{"\033[31m\n\t\177", 0, "\\x1b[31m\\n\\t\\x7f"},
-		{"\xc2\x9b" "A", 0, "\\x9bA"},
-		{"a\xe2\x80\xae" "b", 0, "a\\u202eb"},
+		{"\xc2\x9b"
+		 "A",
+		 0, "\\x9bA"},
+		{"a\xe2\x80\xae"
+		 "b",
+		 0, "a\\u202eb"},
 		{"\xff\xc0\xaf\xed\xa0\x80\xe2\x82", 0,
 		 "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD"},
 		{"abcdefghij", 10, "abcdefghij"},
@@ -135,7 +139,8 @@ static void frames_for_people(void **state)
 
 static void numbers_survive_json(void **state)
 {
-	static const double values[] = {0.1 + 0.2, 1.0 / 3, 1e308, 5e-324, -2.5, 123456789012345678.0};
+	static const double values[] = {0.1 + 0.2, 1.0 / 3, 1e308,
+					5e-324,	   -2.5,    123456789012345678.0};
 	char text[200] = "";
 	FILE *f = fmemopen(text, sizeof(text), "w");
 	struct json_line j;
@@ -177,7 +182,8 @@ static void text_has_the_figures(void **state)
 	assert_has(text, "process 1234 api-server (/srv/bin/api-server), started 1 h 0 m ago\n");
 	assert_has(text, "  container    docker/0123456789ab, pod web-1 in prod\n");
 	assert_has(text, "  outstanding  5.0 MiB in 1,026 allocations, growing 1.0 MiB/s\n");
-	assert_has(text, "12 more of blocks not seen allocated; 3,456,789 more of blocks inherited");
+	assert_has(text,
+		   "12 more of blocks not seen allocated; 3,456,789 more of blocks inherited");
 	assert_has(text, "  resident     120.0 MiB of a limit of 512.0 MiB, reached in 300 ms\n");
 	assert_has(text, "not seen: what it allocated in the 59 m 50 s before the trace began\n");
 	assert_has(text, "not seen: files without symbols: /opt/x\\ty.so\n");
@@ -238,27 +244,65 @@ static void text_follows_its_options(void **state)
 static void ndjson_keeps_its_contract(void **state)
 {
 	static const char *const process[] = {
-		"pid", "start_time", "comm", "exe", "cgroup", "container", "namespace", "pod",
-		"outstanding_bytes", "outstanding_allocations", "allocated_bytes", "freed_bytes",
-		"allocations", "frees", "inherited_frees", "unknown_frees", "rss_bytes", "limit_bytes",
-		"growth_bytes_per_second", "seconds_to_limit", "verdict", "overhead_ratio", "lost", NULL,
+		"pid",
+		"start_time",
+		"comm",
+		"exe",
+		"cgroup",
+		"container",
+		"namespace",
+		"pod",
+		"outstanding_bytes",
+		"outstanding_allocations",
+		"allocated_bytes",
+		"freed_bytes",
+		"allocations",
+		"frees",
+		"inherited_frees",
+		"unknown_frees",
+		"rss_bytes",
+		"limit_bytes",
+		"growth_bytes_per_second",
+		"seconds_to_limit",
+		"verdict",
+		"overhead_ratio",
+		"lost",
+		NULL,
 	};
 	static const char *const site[] = {
-		"pid", "site", "family", "kind", "outstanding_bytes", "outstanding_allocations",
-		"allocated_bytes", "allocations", "freed_bytes", "frees", "oldest_age_seconds",
-		"median_age_seconds", "growth_bytes_per_second", "confidence", "verdict", "truncated",
-		"frames", NULL,
+		"pid",
+		"site",
+		"family",
+		"kind",
+		"outstanding_bytes",
+		"outstanding_allocations",
+		"allocated_bytes",
+		"allocations",
+		"freed_bytes",
+		"frees",
+		"oldest_age_seconds",
+		"median_age_seconds",
+		"growth_bytes_per_second",
+		"confidence",
+		"verdict",
+		"truncated",
+		"frames",
+		NULL,
 	};
-	static const char *const block[] = {"pid", "address", "size_bytes", "age_seconds", "site",
-					    "reachable", NULL};
-	static const char *const session[] = {"schema", "version", "kernel", "mode", "targets", NULL};
+	static const char *const block[] = {"pid",  "address",	 "size_bytes", "age_seconds",
+					    "site", "reachable", NULL};
+	static const char *const session[] = {"schema", "version", "kernel",
+					      "mode",	"targets", NULL};
 	static const char *const end[] = {"why", "duration_seconds", "lost", NULL};
 	static const struct {
 		const char *type;
 		const char *const *members;
 		int n;
-	} types[] = {{"session", session, 1}, {"process", process, 6}, {"site", site, 8},
-		     {"block", block, 6}, {"end", end, 1}};
+	} types[] = {{"session", session, 1},
+		     {"process", process, 6},
+		     {"site", site, 8},
+		     {"block", block, 6},
+		     {"end", end, 1}};
 	int seen[ARRAY_SIZE(types)] = {0}, n_final = 0;
 	struct output_options o = {.top = 1, .blocks = true};
 	char *text, *line, *rest;
@@ -299,7 +343,8 @@ static void ndjson_values(void **state)
 	(void)state;
 	fixture_init(&x);
 	text = print(&x, "ndjson", &o);
-	assert_has(text, "\"type\":\"process\",\"time\":\"2026-11-22T19:46:14.123Z\",\"final\":false");
+	assert_has(text,
+		   "\"type\":\"process\",\"time\":\"2026-11-22T19:46:14.123Z\",\"final\":false");
 	assert_has(text, "\"site\":\"9f8e7d6c5b4a3921\",\"family\":\"9f8e7d6c5b4a392e\"");
 	assert_has(text, "\"address\":\"0x7f0000001000\",\"size_bytes\":4096,\"age_seconds\":1.5");
 	assert_has(text, "\"reachable\":null");
@@ -309,7 +354,8 @@ static void ndjson_values(void **state)
 			 "\"address\":\"0xdeadbeefdeadbeef\",\"file\":null,\"line\":null");
 	assert_has(text, "\"offset\":4660,\"file\":\"/src/api/session.c\",\"line\":188,"
 			 "\"inlined\":false}");
-	assert_has(text, "evil\\u001b]0;owned\\u0007;\\\"\\\\\\u000a\uFFFD\u202e" "cod.c");
+	assert_has(text, "evil\\u001b]0;owned\\u0007;\\\"\\\\\\u000a\uFFFD\u202e"
+			 "cod.c");
 	assert_has(text, "\"ended\":\"exit\",\"exit_status\":11");
 	assert_has(text, "\"oldest_age_seconds\":null,\"median_age_seconds\":null");
 	free(text);
@@ -325,13 +371,12 @@ static void folded_shows_last_reports(void **state)
 	fixture_init(&x);
 	text = print(&x, "folded", &o);
 	assert_string_equal(
-		text,
-		"w\uFFFDrker-1235;[unknown] 7\n"
-		"api-server-1234;[unmapped]+0xdeadbeefdeadbeef;libc.so.6+0x27249;"
-		"session_parse_cookie;"
-		"std::vector<char, std::allocator<char> >::reserve(unsigned long) 5242880\n"
-		"api-server-1234;[truncated];evil_]0:owned_:\"\\_\uFFFD_cod.c 4096\n"
-		"w\uFFFDrker-1235;[unknown] 7\n");
+		text, "w\uFFFDrker-1235;[unknown] 7\n"
+		      "api-server-1234;[unmapped]+0xdeadbeefdeadbeef;libc.so.6+0x27249;"
+		      "session_parse_cookie;"
+		      "std::vector<char, std::allocator<char> >::reserve(unsigned long) 5242880\n"
+		      "api-server-1234;[truncated];evil_]0:owned_:\"\\_\uFFFD_cod.c 4096\n"
+		      "w\uFFFDrker-1235;[unknown] 7\n");
 	free(text);
 	o = (struct output_options){.top = 1, .by_count = true};
 	text = print(&x, "folded", &o);

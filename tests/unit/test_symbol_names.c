@@ -7,10 +7,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -34,9 +36,11 @@ static void demangles_what_compilers_make(void **state)
 		{"a.b.c", "a.b.c"},
 		{"_ZN3foo3barEi", "foo::bar"},
 		{"_ZN3foo3barEi.cold", "foo::bar"},
-		{"_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<int, std::allocator<int> >::push_back"},
+		{"_ZNSt6vectorIiSaIiEE9push_backERKi",
+		 "std::vector<int, std::allocator<int> >::push_back"},
 		{"_ZZN3foo3barEvENKUliE_clEi", "foo::bar()::{lambda(int)#1}::operator()"},
-		{"_ZN5alloc3vec12Vec$LT$T$GT$4push17h0123456789abcdefE", "alloc::vec::Vec<T>::push"},
+		{"_ZN5alloc3vec12Vec$LT$T$GT$4push17h0123456789abcdefE",
+		 "alloc::vec::Vec<T>::push"},
 		{"_ZN5alloc3vec4push17h0123456789abcdefE.llvm.12345", "alloc::vec::push"},
 		{"_RNvCs1234_7mycrate3foo", "mycrate::foo"},
 		{"_RINvCs1234_7mycrate3foolE", "mycrate::foo::<i32>"},
@@ -79,7 +83,7 @@ static void bounds_names_that_explode(void **state)
 	}
 	strcat(symbol, "Evv");
 	name = demangle_intern(&pool, symbol);
-	assert_true(strlen(name) <= NAME_MAX_BYTES);
+	assert_int_equal(strlen(name), NAME_MAX_BYTES);
 
 	strcpy(symbol, "_Z1fI");
 	for (int i = 0; i < 300; i++)
@@ -100,7 +104,8 @@ static void bounds_names_that_explode(void **state)
 	strings_done(&pool);
 }
 
-static void add_symbol(struct symtab *table, const char *name, uint64_t address, uint64_t size, int type, int binding)
+static void add_symbol(struct symtab *table, const char *name, uint64_t address, uint64_t size,
+		       int type, int binding)
 {
 	struct elf_symbol symbol = {
 		.name = name,
@@ -138,7 +143,8 @@ static void prefers_the_better_symbol(void **state)
 	symtab_done(&table);
 }
 
-/* In .dynsym alone, any number of functions may lie between a symbol without size and the next one. */
+/* In .dynsym alone, any number of functions may lie between a symbol without size and the next
+ * one. */
 static void trusts_no_unsized_symbol_of_an_incomplete_table(void **state)
 {
 	struct symtab table = {0};
@@ -167,7 +173,8 @@ static void reads_perf_map_lines(void **state)
 	struct perfmap map = PERFMAP_INIT;
 
 	(void)state;
-	assert_int_equal(perfmap_add(&map, text, sizeof(text) - 1), sizeof(text) - 1 - strlen("6000 10 incomplete"));
+	assert_int_equal(perfmap_add(&map, text, sizeof(text) - 1),
+			 sizeof(text) - 1 - strlen("6000 10 incomplete"));
 	assert_int_equal(map.n, 3);
 	assert_string_equal(perfmap_find(&map, 0x1000), "first");
 	assert_string_equal(perfmap_find(&map, 0x1009), "later");
@@ -234,9 +241,80 @@ static void refuses_a_perf_map_that_is_not_the_process_s_own(void **state)
 	perfmap_done(&map);
 }
 
-static struct frame frame_of(const char *function, const char *module, uint64_t offset, bool inlined)
+/* Runs as the first process of a pid namespace with root as its root, whose /tmp is an absolute
+ * link, writes its map and waits for the end of input. */
+static void container_process(const char *root, int input, int output)
 {
-	return (struct frame){.function = function, .module = module, .offset = offset, .inlined = inlined};
+	FILE *f;
+
+	if (chroot(root) || chdir("/") || mkdir("/real", 0755) || symlink("/real", "/tmp"))
+		_exit(1);
+	f = fopen("/tmp/perf-1.map", "w");
+	if (!f || getpid() != 1)
+		_exit(1);
+	fputs("1000 10 contained\n", f);
+	fclose(f);
+	if (write(output, "", 1) == 1)
+		(void)!read(input, &(char){0}, 1);
+	_exit(0);
+}
+
+static pid_t start_container(const char *root, int input[2], int output[2])
+{
+	pid_t parent, contained = 0;
+	int pids[2];
+
+	assert_int_equal(pipe(input) | pipe(output) | pipe(pids), 0);
+	parent = fork();
+	if (!parent) {
+		close(input[1]);
+		contained = unshare(CLONE_NEWPID) ? -1 : fork();
+		if (!contained)
+			container_process(root, input[0], output[1]);
+		_exit(write(pids[1], &contained, sizeof(contained)) != sizeof(contained));
+	}
+	waitpid(parent, NULL, 0);
+	assert_int_equal(read(pids[0], &contained, sizeof(contained)), sizeof(contained));
+	close(input[0]);
+	close(output[1]);
+	close(pids[0]);
+	close(pids[1]);
+	return contained;
+}
+
+static void reads_the_perf_map_inside_a_container(void **state)
+{
+	char root[] = "/tmp/seep-root-XXXXXX", path[128];
+	struct perfmap map = PERFMAP_INIT;
+	int input[2], output[2];
+	uint64_t ticks;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(root));
+	pid = start_container(root, input, output);
+	if (pid > 0) {
+		assert_int_equal(read(output[0], path, 1), 1);
+		assert_int_equal(identity_start_ticks(pid, &ticks), 0);
+		assert_int_equal(perfmap_update(&map, pid, ticks), 0);
+		assert_string_equal(perfmap_find(&map, 0x1004), "contained");
+		perfmap_done(&map);
+	}
+	close(input[1]);
+	close(output[0]);
+	snprintf(path, sizeof(path), "rm -rf %s", root);
+	assert_int_equal(system(path), 0);
+	if (pid < 0)
+		skip();
+}
+
+static struct frame frame_of(const char *function, const char *module, uint64_t offset,
+			     bool inlined)
+{
+	return (struct frame){
+		.function = function, .module = module, .offset = offset, .inlined = inlined};
 }
 
 static void fingerprints_tell_sites_apart(void **state)
@@ -275,8 +353,10 @@ static void fingerprints_tell_sites_apart(void **state)
 
 static void fingerprints_survive_randomized_generated_code(void **state)
 {
-	struct frame a[] = {frame_of("jit_main", "[jit]", 0x1230, false), frame_of(NULL, NULL, 0x7f0012345678, false)};
-	struct frame b[] = {frame_of("jit_main", "[jit]", 0x9990, false), frame_of(NULL, NULL, 0x7fffaaaaa678, false)};
+	struct frame a[] = {frame_of("jit_main", "[jit]", 0x1230, false),
+			    frame_of(NULL, NULL, 0x7f0012345678, false)};
+	struct frame b[] = {frame_of("jit_main", "[jit]", 0x9990, false),
+			    frame_of(NULL, NULL, 0x7fffaaaaa678, false)};
 	uint64_t exact_a, exact_b, family;
 
 	(void)state;
@@ -295,6 +375,7 @@ int main(void)
 		cmocka_unit_test(reads_perf_map_lines),
 		cmocka_unit_test(follows_a_growing_perf_map),
 		cmocka_unit_test(refuses_a_perf_map_that_is_not_the_process_s_own),
+		cmocka_unit_test(reads_the_perf_map_inside_a_container),
 		cmocka_unit_test(fingerprints_tell_sites_apart),
 		cmocka_unit_test(fingerprints_survive_randomized_generated_code),
 	};

@@ -12,7 +12,7 @@
 
 /* The times of reports are common to all, so they are kept once: both rings are indexed by report number. */
 struct history {
-	uint64_t newest; /* number of the last report that had it */
+	uint64_t newest;	       /* number of the last report that had it */
 	double values[GROWTH_SAMPLES]; /* NAN: not in that report */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_ATTACH_CLOSER_H
 #define SEEP_ATTACH_CLOSER_H
-/* Closes links in a thread of its own: each close waits for a grace period of the kernel, and a target that forks a lot must not wait
- * for it. */
+/* Closes links in the background, many at once: each close waits for a grace period of the kernel, and a target that forks a
+ * lot must not wait for it. */
 #include "attach/link.h"
 #include "base/diag.h"
 

@@ -292,6 +292,7 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance, &process, BPF_NOEXIST);
 	if (!err)
 		err = bpf_map_update_elem(bpf_map__fd(k->object->maps.procs), &key, &member, BPF_ANY);
+	__atomic_fetch_add(&k->object->data->procs_epoch, 1, __ATOMIC_SEQ_CST);
 	if (err)
 		return diag_set(d, -err, "process %d: cannot be added: %s", pid, strerror(-err));
 	return member.instance;

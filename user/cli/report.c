@@ -140,8 +140,8 @@ static void fill_options(struct render *r, const struct report_options *o)
 		r->options.width = size.ws_col;
 }
 
-/* A damaged capture is rendered as far as it goes, then complained about. main() speaks for a standard output that failed:
- * not at all when its reader went away, and 1 is the exit code then as well. */
+/* A damaged capture is rendered as far as it goes, then complained about. A reader that went away
+ * (EPIPE) knows that it did: exit code 1 without a message, as in most tools. */
 static int render(struct render *r, const struct report_options *o)
 {
 	static const struct capture_visitor visitor = {
@@ -163,7 +163,7 @@ static int render(struct render *r, const struct report_options *o)
 	}
 	if (!err && fflush(r->out))
 		err = -errno;
-	if (err && !ferror(stdout))
+	if (err && err != -EPIPE)
 		log_error("%s: cannot write the report: %s", o->output ? o->output : "stdout",
 			  strerror(-err));
 	return err ? EXIT_RUNTIME : EXIT_DONE;
@@ -189,7 +189,8 @@ int cmd_report(int argc, char **argv)
 		return command_settle(&command_report, err, &d);
 	if (o.output) {
 		if (is_same_file(o.output, o.path)) {
-			log_error("%s: is the capture itself; give --output another file", o.output);
+			log_error("%s: is the capture itself; give --output another file",
+				  o.output);
 			return EXIT_RUNTIME;
 		}
 		file = fopen(o.output, "we");

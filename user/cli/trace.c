@@ -94,7 +94,6 @@ static bool reports_periodically(const struct trace *t)
 
 static int open_events(struct trace *t, struct diag *d)
 {
-	struct itimerspec period = {to_timespec(t->options.interval_ns), to_timespec(t->options.interval_ns)};
 	sigset_t set;
 	int err = 0;
 
@@ -111,8 +110,6 @@ static int open_events(struct trace *t, struct diag *d)
 		err = -errno;
 	if (!err)
 		err = watch_fd(t, t->signals);
-	if (!err && reports_periodically(t) && timerfd_settime(t->timer, 0, &period, NULL))
-		err = -errno;
 	if (!err)
 		err = watch_fd(t, t->timer);
 	return err ? diag_set(d, -err, "cannot wait for events: %s", strerror(-err)) : 0;
@@ -361,10 +358,13 @@ static int wait_ms(const struct trace *t)
 
 static int run(struct trace *t, struct diag *d)
 {
+	struct itimerspec period = {to_timespec(t->options.interval_ns), to_timespec(t->options.interval_ns)};
 	int err = watch_fd(t, collector_fd(t->tracing.collector));
 
 	if (!err)
 		err = watch_fd(t, mapping_watch_fd(t->tracing.mappings));
+	if (!err && reports_periodically(t) && timerfd_settime(t->timer, 0, &period, NULL))
+		err = -errno;
 	while (!err && !t->end) {
 		struct epoll_event events[8];
 		int n = epoll_wait(t->epoll, events, ARRAY_SIZE(events), wait_ms(t));

@@ -63,11 +63,10 @@ static int on_capture(struct reader *r, struct fields *f)
 	const char *writer = fields_string(f, "seep");
 
 	if (!f->err && version > CAPTURE_VERSION)
-		return diag_set_hint(f->d, ENOTSUP, EXIT_RUNTIME,
-				     "read it with that version or a later one",
-				     "capture version %llu, written by seep %s; this seep reads version %d",
-				     (unsigned long long)version, writer ? writer : "?",
-				     CAPTURE_VERSION);
+		return diag_set_hint(
+			f->d, ENOTSUP, EXIT_RUNTIME, "read it with that version or a later one",
+			"capture version %llu, written by seep %s; this seep reads version %d",
+			(unsigned long long)version, writer ? writer : "?", CAPTURE_VERSION);
 	r->has_capture = true;
 	return f->err;
 }
@@ -120,8 +119,8 @@ static int on_record(struct reader *r, struct fields *f)
 	const char *type = f->record;
 
 	if (!r->has_capture)
-		return strcmp(type, "capture") ? diag_set(f->d, EBADMSG, "not a capture") :
-						 on_capture(r, f);
+		return strcmp(type, "capture") ? diag_set(f->d, EBADMSG, "not a capture")
+					       : on_capture(r, f);
 	if (!strcmp(type, "session"))
 		return on_session(r, f);
 	if (!r->has_session)
@@ -153,7 +152,11 @@ static int on_line(struct reader *r, const char *line, size_t n, struct diag *d)
 	_cleanup_(cleanup_json) json_t *value = json_loadb(line, n, JSON_REJECT_DUPLICATES, &error);
 	const char *type = json_string_value(json_object_get(value, "type"));
 	struct fields f = {
-		.object = value, .record = type, .strings = &r->strings, .arena = &r->arena, .d = d,
+		.object = value,
+		.record = type,
+		.strings = &r->strings,
+		.arena = &r->arena,
+		.d = d,
 	};
 
 	if (value && type)

@@ -212,7 +212,8 @@ struct loss *fields_losses(struct fields *f, const char *name, size_t *ret_n)
 		fail_memory(f);
 		return NULL;
 	}
-	json_object_foreach((json_t *)object, cause, count) {
+	json_object_foreach((json_t *)object, cause, count)
+	{
 		losses[n].cause = strings_intern(f->strings, cause);
 		losses[n].count = to_u64(f, name, count, UINT64_MAX);
 		if (!losses[n++].cause)

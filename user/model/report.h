@@ -108,7 +108,7 @@ struct report {
 	uint64_t sequence;	/* 1, 2, ... */
 	struct process_report *processes;
 	size_t n_processes;
-	struct site *sites; /* sorted as the user asked, all of them; outputs cut to top */
+	struct site *sites; /* by process, within one as the user asked, all of them; outputs cut to top */
 	size_t n_sites;
 	uint64_t map_bytes; /* kernel memory that seep's maps take */
 	struct loss *losses; /* of no one process */

@@ -61,8 +61,8 @@ static uint64_t value_of(const struct output_options *o, const struct site *s)
 }
 
 /* The sites [from, to) of one process; those below the top in one line, so that the sum stays right. */
-static void put_process(FILE *f, const struct output_options *o, const struct report *r, size_t from,
-			size_t to)
+static void put_process(FILE *f, const struct output_options *o, const struct report *r,
+			size_t from, size_t to)
 {
 	const struct process_report *p = &r->processes[r->sites[from].process];
 	uint64_t other = 0;

@@ -76,6 +76,11 @@ void format_count(uint64_t count, char out[FORMAT_SIZE])
 	out[at] = '\0';
 }
 
+const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

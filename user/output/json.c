@@ -8,23 +8,34 @@
 #include "base/clock.h"
 #include "output/escape.h"
 
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void put_escaped(FILE *f, const char *text)
 {
 	putc_unlocked('"', f);
 	while (*text) {
+		size_t n = 0;
 		uint32_t c;
-		size_t n = utf8_decode(text, &c);
 
-		if (c == '"' || c == '\\') {
-			putc_unlocked('\\', f);
-			putc_unlocked(c, f);
-		} else if (c < 0x20 || c == 0x7f) {
+		/* Nearly all text is plain: a run at once. */
+		while (is_plain(text[n]))
+			n++;
+		fwrite_unlocked(text, 1, n, f);
+		text += n;
+		if (!*text)
+			break;
+		n = utf8_decode(text, &c);
+		if (c == '"' || c == '\\')
+			fprintf(f, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
 			fprintf(f, "\\u%04x", c);
-		} else if (c == UTF8_REPLACEMENT) {
+		else if (c == UTF8_REPLACEMENT)
 			fputs_unlocked("\xef\xbf\xbd", f);
-		} else {
+		else
 			fwrite_unlocked(text, 1, n, f);
-		}
 		text += n;
 	}
 	putc_unlocked('"', f);

@@ -10,27 +10,34 @@
 static const struct {
 	const char *cause, *sentence;
 } known[] = {
-	{"live_map_full", "allocations were not recorded, the table of outstanding blocks was full: "
-			  "raise --max-outstanding or sample with --sample-bytes"},
+	{"live_map_full",
+	 "allocations were not recorded, the table of outstanding blocks was full: "
+	 "raise --max-outstanding or sample with --sample-bytes"},
 	{"live_map_memory", "allocations were not recorded, the kernel had no memory for them: "
 			    "lower --max-outstanding or sample with --sample-bytes"},
-	{"sites_full", "allocations are counted under an unknown stack, the table of sites was full: "
-		       "raise --max-sites"},
+	{"sites_full",
+	 "allocations are counted under an unknown stack, the table of sites was full: "
+	 "raise --max-sites"},
 	{"stacks_full", "stacks could not be stored, their sites show no frames: "
 			"raise --stack-storage-size"},
 	{"thread_state", "calls were not seen, the kernel had no memory for a thread's state"},
 	{"nesting", "calls were not seen, signal handlers interrupted each other too deeply"},
-	{"abandoned", "calls were left by longjmp or an exception: "
-		      "whether they allocated is not known"},
-	{"missed_free", "frees were not seen; each was noticed when its address came back, "
-			"and is counted from then on"},
+	{"abandoned_calls", "calls were left by longjmp or an exception: "
+			    "whether they allocated is not known"},
+	{"missed_frees", "frees were not seen; each was noticed when its address came back, "
+			 "and is counted from then on"},
 	{"result_read", "allocations were not recorded, the pointer that posix_memalign stored "
 			"could not be read"},
 	{"site_gone", "frees could not be attributed, their site's outstanding figure is too high"},
-	{"trace_ring", "events of -t or --mmap were dropped, seep did not read them in time: "
-		       "trace fewer processes or without -t"},
-	{"process_ring", "forks, execs or exits were noticed late, seep did not read them in time"},
-	{"processes", "child processes are not traced, the table of processes was full"},
+	{"trace_ring_full", "events of -t or --mmap were dropped, seep did not read them in time: "
+			    "trace fewer processes or without -t"},
+	{"process_ring_full",
+	 "forks, execs or exits were noticed late, seep did not read them in time"},
+	{"process_table_full", "child processes are not traced, the table of processes was full"},
+	{"mapping_ring_full", "new mappings were noticed late, seep did not read them in time: "
+			      "frames of libraries loaded then may lack names"},
+	{"missed_runs", "probes were hit while the kernel could not run them: "
+			"the calls were not seen"},
 	{"signal_stack", "calls in signal handlers on a stack of their own were not seen"},
 };
 

@@ -9,12 +9,12 @@
 #include "model/report.h"
 
 struct output_options {
-	size_t top;	     /* -T: sites per process in text and folded; 0: all. ndjson and captures always carry all */
-	bool by_count;	     /* --sort count */
-	bool color;	     /* text only */
-	bool combined_only;  /* -C: totals, no stacks */
-	bool blocks;	     /* -a: block() will be called */
-	unsigned width;	     /* columns of the terminal, 0: unlimited */
+	size_t top; /* -T: sites per process in text and folded; 0: all. ndjson and captures always carry all */
+	bool by_count;	    /* --sort count */
+	bool color;	    /* text only */
+	bool combined_only; /* -C: totals, no stacks */
+	bool blocks;	    /* -a: block() will be called */
+	unsigned width;	    /* columns of the terminal, 0: unlimited */
 	bool verbose;
 };
 
@@ -25,13 +25,19 @@ struct output;
 struct output_format {
 	const char *name;
 	int (*session)(FILE *f, const struct output_options *o, const struct session *s);
-	int (*report)(FILE *f, const struct output_options *o, const struct session *s, const struct report *r);
+	int (*report)(FILE *f, const struct output_options *o, const struct session *s,
+		      const struct report *r);
 	/* One outstanding block of the report just written; may come a million times. */
-	int (*block)(FILE *f, const struct output_options *o, const struct report *r, const struct block *b);
-	int (*report_end)(FILE *f, const struct output_options *o, const struct session *s, const struct report *r);
-	int (*end)(FILE *f, const struct output_options *o, const struct session *s, const struct session_end *e);
+	int (*block)(FILE *f, const struct output_options *o, const struct report *r,
+		     const struct block *b);
+	int (*report_end)(FILE *f, const struct output_options *o, const struct session *s,
+			  const struct report *r);
+	int (*end)(FILE *f, const struct output_options *o, const struct session *s,
+		   const struct session_end *e);
 };
 
+/* Folded stacks have no time: of each process only the report marked final is written, and what -T leaves out goes into
+ * one line "comm-pid;[other] BYTES". */
 extern const struct output_format output_text, output_ndjson, output_folded;
 
 /* By name, or NULL. */

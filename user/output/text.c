@@ -149,17 +149,20 @@ static void put_totals(FILE *f, const struct output_options *o, bool sampled,
 	text_amount_bytes(sampled, p->outstanding_bytes, p->interval_bytes, outstanding);
 	text_amount_count(sampled, p->outstanding_allocations, p->interval_allocations,
 			  allocations);
-	fprintf(f, "  outstanding  %s%s%s in %s allocations", text_paint(o, TEXT_BOLD), outstanding,
-		text_paint(o, TEXT_PLAIN), allocations);
+	fprintf(f, "  outstanding  %s%s%s in %s allocation%s", text_paint(o, TEXT_BOLD),
+		outstanding, text_paint(o, TEXT_PLAIN), allocations,
+		plural(p->outstanding_allocations));
 	text_put_growth(f, ", ", p->growth_bytes_per_second);
 	if (p->verdict && strcmp(p->verdict, "unknown"))
 		put_named(f, ": ", p->verdict);
 	format_bytes(p->allocated_bytes, bytes);
 	format_count(p->allocations, count);
-	fprintf(f, "\n  allocated    %s%s in %s%s allocations\n", about, bytes, about, count);
+	fprintf(f, "\n  allocated    %s%s in %s%s allocation%s\n", about, bytes, about, count,
+		plural(p->allocations));
 	format_bytes(p->freed_bytes, bytes);
 	format_count(p->frees, count);
-	fprintf(f, "  freed        %s%s in %s%s frees", about, bytes, about, count);
+	fprintf(f, "  freed        %s%s in %s%s free%s", about, bytes, about, count,
+		plural(p->frees));
 	format_count(p->unknown_frees, count);
 	if (p->unknown_frees)
 		fprintf(f, "; %s more of blocks not seen allocated", count);
@@ -185,7 +188,8 @@ static void put_resident(FILE *f, const struct process_report *p)
 		fputs("\n", f);
 	}
 	if (isfinite(p->overhead_ratio))
-		fprintf(f, "  overhead     %.1f%% of its time\n", fmin(p->overhead_ratio, 1e6) * 100);
+		fprintf(f, "  overhead     %.1f%% of its time\n",
+			fmin(p->overhead_ratio, 1e6) * 100);
 }
 
 static void put_not_seen(FILE *f, const struct process_report *p)
@@ -231,8 +235,8 @@ static void put_sum(FILE *f, const struct report *r, bool sampled)
 	}
 	text_amount_bytes(sampled, bytes, 0, amount);
 	text_amount_count(sampled, allocations, 0, count);
-	fprintf(f, ", %zu processes, %s in %s allocations outstanding", r->n_processes, amount,
-		count);
+	fprintf(f, ", %zu processes, %s in %s allocation%s outstanding", r->n_processes, amount,
+		count, plural(allocations));
 }
 
 static int text_report(FILE *f, const struct output_options *o, const struct session *s,
@@ -274,9 +278,13 @@ static int text_block(FILE *f, const struct output_options *o, const struct repo
 
 	(void)o;
 	format_seconds(b->age_seconds, age);
-	fprintf(f, "  0x%" PRIx64 " of process %u: %" PRIu64 " bytes, age %s, stack %016" PRIx64 "%s\n",
+	fprintf(f,
+		"  0x%" PRIx64 " of process %u: %" PRIu64 " bytes, age %s, stack %016" PRIx64
+		"%s\n",
 		b->address, r->processes[b->process].pid, b->size_bytes, age, b->site,
-		b->reachable < 0 ? "" : b->reachable ? ", reachable" : ", unreachable");
+		b->reachable < 0 ? ""
+		: b->reachable	 ? ", reachable"
+				 : ", unreachable");
 	return stream_result(f);
 }
 

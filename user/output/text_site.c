@@ -53,15 +53,16 @@ void text_put_growth(FILE *f, const char *prefix, double bytes_per_second)
 	if (fabs(bytes_per_second) < 1)
 		fprintf(f, "%snot growing", prefix);
 	else
-		fprintf(f, "%s%s %s/s", prefix, bytes_per_second > 0 ? "growing" : "shrinking", rate);
+		fprintf(f, "%s%s %s/s", prefix, bytes_per_second > 0 ? "growing" : "shrinking",
+			rate);
 }
 
 static const char *kind_noun(enum site_kind kind)
 {
 	static const char *const nouns[] = {
-		[SITE_MALLOC] = "allocations", [SITE_MMAP] = "mappings",
-		[SITE_BRK] = "heap extensions", [SITE_FAULT] = "touched pages",
-		[SITE_KERNEL] = "kernel allocations",
+		[SITE_MALLOC] = "allocation",	     [SITE_MMAP] = "mapping",
+		[SITE_BRK] = "heap extension",	     [SITE_FAULT] = "touched page",
+		[SITE_KERNEL] = "kernel allocation",
 	};
 
 	return nouns[kind];
@@ -97,13 +98,14 @@ static void put_site(FILE *f, const struct output_options *o, bool sampled,
 	uint64_t whole = o->by_count ? sites->process->outstanding_allocations
 				     : sites->process->outstanding_bytes;
 	uint64_t part = o->by_count ? s->outstanding_allocations : s->outstanding_bytes;
-	char bytes[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE], oldest[FORMAT_SIZE], median[FORMAT_SIZE];
+	char bytes[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE], oldest[FORMAT_SIZE],
+		median[FORMAT_SIZE];
 
 	text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, bytes);
 	text_amount_count(sampled, s->outstanding_allocations, s->interval_allocations, count);
-	fprintf(f, "    %s%*s%s in %s %s from stack %016" PRIx64, text_paint(o, TEXT_BOLD),
+	fprintf(f, "    %s%*s%s in %s %s%s from stack %016" PRIx64, text_paint(o, TEXT_BOLD),
 		bytes_width, bytes, text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
-		s->fingerprint);
+		plural(s->outstanding_allocations), s->fingerprint);
 	if (whole)
 		fprintf(f, ", %.1f%%", 100.0 * part / whole);
 	text_put_growth(f, ", ", s->growth_bytes_per_second);
@@ -136,8 +138,8 @@ static void put_rest(FILE *f, bool sampled, const struct text_sites *sites, size
 	text_amount_bytes(sampled, bytes, 0, amount);
 	text_amount_count(sampled, allocations, 0, count);
 	format_count(n, rest);
-	fprintf(f, "    and %s in %s allocations from %s other stack%s\n", amount, count, rest,
-		n == 1 ? "" : "s");
+	fprintf(f, "    and %s in %s allocation%s from %s other stack%s\n", amount, count,
+		plural(allocations), rest, plural(n));
 }
 
 void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
@@ -160,8 +162,8 @@ void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
 		fputs("  no outstanding allocations\n", f);
 		return;
 	}
-	fprintf(f, "  Top %zu of %zu stacks with outstanding allocations, by %s:\n", shown, total,
-		o->by_count ? "count" : "size");
+	fprintf(f, "  Top %zu of %zu stack%s with outstanding allocations, by %s:\n", shown, total,
+		plural(total), o->by_count ? "count" : "size");
 	for (i = 0; i < sites->n && shown; i++) {
 		if (!is_outstanding(&sites->items[i]))
 			continue;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "plan/exits.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,19 +8,21 @@
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "elf/image.h"
+#include "plan/extents.h"
 #include "plan/insn.h"
 #include "plan/links.h"
 #include "plan/plan.h"
 #include "plan/site.h"
 
-#define FUNCTIONS_MAX 24      /* that one function may reach by jumps */
-#define INSTRUCTIONS_MAX 16384 /* decoded along jumps */
+#define FUNCTIONS_MAX 24 /* that one function may reach by jumps */
+#define INSTRUCTIONS_MAX 32768
 #define EXITS_MAX 128
 #define WINDOW_BYTES 1024
 
 struct walk {
 	struct elf_image *image;
 	const struct links *links;
+	const struct extents *extents;
 	struct { uint64_t *items; size_t n, cap; } starts; /* of functions, and of code without symbol */
 	struct { struct plan_exit *items; size_t n, cap; } exits;
 	struct hashmap seen; /* addresses of starts and of instructions decoded along jumps */
@@ -68,22 +69,6 @@ static int follow_indirect(struct walk *w, uint64_t address, const struct insn *
 	return add_start(w, target);
 }
 
-struct lookup {
-	uint64_t address, start, size_bytes;
-};
-
-static int match_function(const struct elf_symbol *symbol, void *arg)
-{
-	struct lookup *l = arg;
-
-	if (symbol->type != STT_FUNC || symbol->address > l->address ||
-	    l->address - symbol->address >= symbol->size_bytes || symbol->size_bytes > FUNCTION_TEXT_MAX)
-		return 0;
-	l->start = symbol->address;
-	l->size_bytes = symbol->size_bytes;
-	return 1;
-}
-
 /* A function whose bounds are known: every instruction, so that exits behind landing pads are found too. */
 static int walk_function(struct walk *w, uint64_t address, uint64_t size_bytes)
 {
@@ -96,6 +81,10 @@ static int walk_function(struct walk *w, uint64_t address, uint64_t size_bytes)
 	for (size_t at = 0; !err && at < text.n_bytes; at += insn.length) {
 		uint64_t here = address + at, target;
 
+		if (w->n_instructions++ == INSTRUCTIONS_MAX) {
+			err = give_up(w, "too much code");
+			break;
+		}
 		if (insn_decode(text.machine, text.bytes + at, text.n_bytes - at, &insn)) {
 			err = give_up(w, "unknown instruction");
 			break;
@@ -147,7 +136,7 @@ static int walk_path(struct walk *w, uint64_t address)
 		size_t n = text_at(w, address, &code);
 
 		if (w->n_instructions++ == INSTRUCTIONS_MAX)
-			return give_up(w, "too much code without symbols");
+			return give_up(w, "too much code");
 		if (!n || insn_decode(elf_image_machine(w->image), code, n, &insn))
 			return give_up(w, "unknown instruction");
 		if (insn.kind == INSN_JMP || insn.kind == INSN_JCC)
@@ -168,8 +157,7 @@ static int walk_path(struct walk *w, uint64_t address)
 
 static int walk_start(struct walk *w, uint64_t address)
 {
-	struct lookup lookup = {.address = address};
-	uint64_t target;
+	uint64_t target, start, size_bytes;
 	int err = 0;
 
 	if (!see(w, address, &err))
@@ -179,15 +167,14 @@ static int walk_start(struct walk *w, uint64_t address)
 		return add_start(w, target);
 	if (err == -EXDEV)
 		return give_up(w, "jump to another file");
-	/* A defect of the tables only hides symbols. */
-	if (elf_image_each_symbol(w->image, match_function, &lookup, NULL) != 1)
+	if (extents_find(w->extents, address, &start, &size_bytes))
 		return walk_path(w, address);
 	err = 0;
-	if (lookup.start != address && !see(w, lookup.start, &err))
+	if (start != address && !see(w, start, &err))
 		return err;
 	if (w->n_functions++ == FUNCTIONS_MAX)
 		return give_up(w, "too many functions");
-	return walk_function(w, lookup.start, lookup.size_bytes);
+	return walk_function(w, start, size_bytes);
 }
 
 static int by_offset(const void *a, const void *b)
@@ -209,10 +196,10 @@ static size_t sort_unique(struct plan_exit *exits, size_t n)
 	return n_kept;
 }
 
-int exits_find(struct elf_image *image, const struct links *links, uint64_t address, uint64_t size_bytes,
-	       struct plan_exit **ret, size_t *ret_n, const char **ret_why)
+int exits_find(struct elf_image *image, const struct links *links, const struct extents *extents, uint64_t address,
+	       uint64_t size_bytes, struct plan_exit **ret, size_t *ret_n, const char **ret_why)
 {
-	struct walk w = {.image = image, .links = links};
+	struct walk w = {.image = image, .links = links, .extents = extents};
 	int err = hashmap_put(&w.seen, address, &w);
 
 	if (!err && (!size_bytes || size_bytes > FUNCTION_TEXT_MAX))

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct elf_image;
+struct extents;
 struct links;
 struct plan_exit;
 
@@ -18,7 +19,7 @@ struct plan_exit;
  * pointer. Functions that the symbol tables know are decoded whole, others along their jumps.
  * ret_why: with -ENODATA a constant string that says why not all of them can be told.
  * Returns 0, -ENODATA, -ENOMEM. Free *ret with free(). */
-int exits_find(struct elf_image *image, const struct links *links, uint64_t address, uint64_t size_bytes,
-	       struct plan_exit **ret, size_t *ret_n, const char **ret_why);
+int exits_find(struct elf_image *image, const struct links *links, const struct extents *extents, uint64_t address,
+	       uint64_t size_bytes, struct plan_exit **ret, size_t *ret_n, const char **ret_why);
 
 #endif

@@ -14,13 +14,14 @@
 #include "base/vec.h"
 #include "elf/image.h"
 #include "plan/exits.h"
+#include "plan/extents.h"
 #include "plan/functions.h"
 #include "plan/insn.h"
 #include "plan/links.h"
 #include "plan/site.h"
 
-/* A real file has at most a hundred; more are an attack on seep's time. */
-#define FOUND_MAX 1024
+/* libmimalloc has 110, each twice with .symtab; many more are an attack on seep's time. */
+#define FOUND_MAX 512
 #define ALIASES_MAX 512 /* bytes */
 /* Longest reallocarray that is taken for realloc with a multiplication: glibc's has 33 bytes, musl's 41. */
 #define MULTIPLY_MAX 64 /* bytes */
@@ -47,6 +48,7 @@ struct builder {
 	struct elf_image *image;
 	const char *prefix;
 	struct links *links;
+	struct extents *extents; /* NULL until asked for */
 	struct evidence evidence;
 	struct { struct found *items; size_t n, cap; } found;
 	struct { struct candidate *items; size_t n, cap; } candidates; /* sorted by address */
@@ -132,6 +134,16 @@ static void add_alias(struct candidate *c, const char *symbol)
 	    n + strlen(symbol) + 2 > sizeof(c->aliases))
 		return;
 	snprintf(c->aliases + n, sizeof(c->aliases) - n, n ? " %s" : "%s", symbol);
+}
+
+static void add_aliases(struct candidate *c, const char *words)
+{
+	char copy[ALIASES_MAX], *rest = copy, *word;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	while ((word = strsep(&rest, " ")))
+		if (*word)
+			add_alias(c, word);
 }
 
 static int add_candidate(struct builder *b, const struct found *found)
@@ -262,6 +274,7 @@ static void bequeath_names(struct builder *b)
 		} else {
 			add_alias(heir, c->best.symbol);
 		}
+		add_aliases(heir, c->aliases);
 	}
 }
 
@@ -287,9 +300,13 @@ static int find_exits(struct builder *b, const struct candidate *c, struct plan_
 {
 	size_t n = strlen(probe->reason);
 	const char *why;
-	int err;
+	int err = 0;
 
-	err = exits_find(b->image, b->links, c->best.address, c->best.size_bytes, &probe->exits, &probe->n_exits, &why);
+	if (!b->extents)
+		err = extents_create(b->image, &b->extents);
+	if (!err)
+		err = exits_find(b->image, b->links, b->extents, c->best.address, c->best.size_bytes, &probe->exits,
+				 &probe->n_exits, &why);
 	if (!err)
 		probe->end = PLAN_END_EXITS;
 	if (err != -ENODATA)
@@ -386,6 +403,7 @@ int plan_create(struct elf_image *image, const char *prefix, struct plan **ret, 
 	free(b.candidates.items);
 	free(b.found.items);
 	links_destroy(b.links);
+	extents_destroy(b.extents);
 	if (err) {
 		plan_destroy(plan);
 		return err;

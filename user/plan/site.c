@@ -9,6 +9,7 @@
 #include "plan/insn.h"
 
 #define BEGINNING_BYTES 64 /* read of a function of unknown size */
+#define STRAIGHT_MAX 256   /* bytes: farther from the entry no site is looked for */
 
 int function_text_read(struct elf_image *image, uint64_t address, uint64_t size_bytes, struct function_text *ret)
 {
@@ -102,7 +103,7 @@ static void walk_straight(const struct function_text *text, enum plan_function f
 	struct insn insn;
 	size_t at;
 
-	for (at = 0; at < text->n_bytes; at += insn.length) {
+	for (at = 0; at < text->n_bytes && at < STRAIGHT_MAX; at += insn.length) {
 		bool is_check;
 
 		if (decode_at(text, at, &insn)) {
@@ -182,7 +183,7 @@ int site_find_forward(const struct function_text *text, enum plan_function funct
 	uint8_t written = 0;
 	struct insn insn;
 
-	for (size_t at = 0; !decode_at(text, at, &insn); at += insn.length) {
+	for (size_t at = 0; at < STRAIGHT_MAX && !decode_at(text, at, &insn); at += insn.length) {
 		if (insn.has_target && ((insn.kind == INSN_JMP && !(written & kept_roles(function))) ||
 					(insn.kind == INSN_CALL && calls_too))) {
 			*ret_target = text->address + at + insn.target;

@@ -58,20 +58,21 @@ static int try_path(const struct debugfile_query *query, pid_t pid, const char *
 }
 
 /* The places beneath one directory of the debug path. */
-static int try_directory(const struct debugfile_query *query, pid_t pid, const char *directory, int n)
+static int try_directory(const struct debugfile_query *query, pid_t pid, const char *directory,
+			 int n)
 {
 	const char *slash = strrchr(query->path, '/');
 	char path[2 * PATH_MAX];
 	int fd = -ENOENT;
 
 	if (strlen(query->build_id) > 2) {
-		snprintf(path, sizeof(path), "%.*s/.build-id/%.2s/%s.debug", n, directory, query->build_id,
-			 query->build_id + 2);
+		snprintf(path, sizeof(path), "%.*s/.build-id/%.2s/%s.debug", n, directory,
+			 query->build_id, query->build_id + 2);
 		fd = try_path(query, pid, path);
 	}
 	if (fd < 0 && query->link && slash) {
-		snprintf(path, sizeof(path), "%.*s%.*s/%s", n, directory, (int)(slash - query->path), query->path,
-			 query->link);
+		snprintf(path, sizeof(path), "%.*s%.*s/%s", n, directory,
+			 (int)(slash - query->path), query->path, query->link);
 		fd = try_path(query, pid, path);
 	}
 	return fd;
@@ -87,12 +88,13 @@ static int try_beside(const struct debugfile_query *query, pid_t pid)
 	if (!query->link || !slash)
 		return -ENOENT;
 	if (strcmp(slash + 1, query->link)) {
-		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - query->path), query->path, query->link);
+		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - query->path), query->path,
+			 query->link);
 		fd = try_path(query, pid, path);
 	}
 	if (fd < 0) {
-		snprintf(path, sizeof(path), "%.*s/.debug/%s", (int)(slash - query->path), query->path,
-			 query->link);
+		snprintf(path, sizeof(path), "%.*s/.debug/%s", (int)(slash - query->path),
+			 query->path, query->link);
 		fd = try_path(query, pid, path);
 	}
 	return fd;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_SYMBOL_DEBUGFILE_H
 #define SEEP_SYMBOL_DEBUGFILE_H
-/* Where the symbols and DWARF that were stripped from a file lie: /usr/lib/debug/.build-id/ab/cdef.debug, or the name
- * that .gnu_debuglink gives (https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html), on this
- * host and inside the process's root, or on a debuginfod server. */
+/* Where the symbols and DWARF that were stripped from a file lie:
+ * /usr/lib/debug/.build-id/ab/cdef.debug, or the name that .gnu_debuglink gives
+ * (https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html), on this host
+ * and inside the process's root, or on a debuginfod server. */
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,8 +19,9 @@ struct debugfile_query {
 	uint32_t link_crc;
 };
 
-/* Opens the first file with that build-id or, where the stripped one has none, with the link's CRC-32; a file at the
- * right place with other content is passed over. Returns a descriptor, or -ENOENT. */
+/* Opens the first file with that build-id or, where the stripped one has none, with the link's
+ * CRC-32; a file at the right place with other content is passed over. Returns a descriptor, or
+ * -ENOENT. */
 int debugfile_find(const struct debugfile_query *query, struct debuginfod *servers);
 
 #endif

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Three steps lead to an address's frames. All compilation units' address ranges, from their top DIEs alone, make one
- * sorted table when the first address is asked for. The first address in a unit makes a table of that unit's functions.
- * From the function a path leads down through its lexical blocks to the innermost inlined call that holds the address:
+/* Three steps lead to an address's frames. All compilation units' address ranges, from their top
+ * DIEs alone, make one sorted table when the first address is asked for. The first address in a
+ * unit makes a table of that unit's functions. From the function a path leads down through its
+ * lexical blocks to the innermost inlined call that holds the address, here 0x1234:
  *
  *	unit [0x1000, 0x9000)
- *	  function serve [0x1000, 0x1800)		frames: parse   line of 0x1234, by the line table
- *	    block [0x1200, 0x1300)				read    call_line of parse's inlined DIE
- *	      inlined read [0x1210, 0x1280)			serve   call_line of read's inlined DIE
+ *	  function serve [0x1000, 0x1800)
+ *	    block [0x1200, 0x1300)
+ *	      inlined read [0x1210, 0x1280)
  *	        inlined parse [0x1230, 0x1240)
  *
- * Corrupt DWARF can make each of these walks arbitrarily long (siblings that point into their own children, range lists
- * that everybody shares), so each has a budget of steps; when it is spent, what was found so far counts. */
+ * The frames are parse with the line that the line table has for 0x1234, read with the call_line of
+ * parse's DIE, and serve with the call_line of read's.
+ *
+ * Corrupt DWARF can make each of these walks arbitrarily long (siblings that point into their own
+ * children, range lists that everybody shares), so each has a budget of steps; when it is spent,
+ * what was found so far counts. */
 #include "symbol/debuginfo.h"
 
 #include <dwarf.h>
@@ -25,16 +30,18 @@
 #include "symbol/demangle.h"
 
 #define SECTIONS_MAX_BYTES (1ull << 30)
-#define LINES_MAX_BYTES	   (16u << 20) /* of one unit's line program; libdw needs up to 100 times that to read it */
-#define UNITS_MAX	   (256u << 10)
-#define INDEX_STEPS	   (16u << 20)
-#define LOOKUP_STEPS	   (2u << 20)
-#define NESTING_MAX	   48
-#define WALK_MAX	   32 /* ranges before the nearest one: how far one that encloses the address is looked for */
+/* Of one unit's line program; libdw needs up to 100 times that to read it. */
+#define LINES_MAX_BYTES (16u << 20)
+#define UNITS_MAX (256u << 10)
+#define INDEX_STEPS (16u << 20)
+#define LOOKUP_STEPS (2u << 20)
+#define NESTING_MAX 48
+/* Ranges before the nearest one: how far one that encloses the address is looked for. */
+#define WALK_MAX 32
 
 struct range {
 	uint64_t start, end;
-	uint64_t die;  /* offset of the unit's or function's DIE */
+	uint64_t die; /* offset of the unit's or function's DIE */
 };
 
 struct ranges {
@@ -49,14 +56,23 @@ struct unit {
 	struct ranges functions;
 };
 
+/* A section's content, owned by elf. */
+struct content {
+	const char *data;
+	size_t n_bytes;
+};
+
+enum { INFO, LINES, STRINGS, LINE_STRINGS, N_CONTENTS };
+static const char *const content_names[] = {".debug_info", ".debug_line", ".debug_str",
+					    ".debug_line_str"};
+
 struct debuginfo {
 	Elf *elf;
 	Dwarf *dwarf;
 	struct debuginfo *alt;
 	char alt_build_id[2 * 64 + 1];
 	uint64_t sections_bytes;
-	const unsigned char *lines; /* .debug_line, owned by elf */
-	size_t lines_bytes;
+	struct content contents[N_CONTENTS];
 	bool indexed;
 	struct ranges units;
 	struct unit *unit_cache; /* few per report: a list, the latest first */
@@ -137,17 +153,20 @@ static void index_units(struct debuginfo *info)
 	for (size_t n = 0; n < UNITS_MAX; n++, offset = next) {
 		Dwarf_Die die;
 
-		if (dwarf_next_unit(info->dwarf, offset, &next, &header_bytes, NULL, NULL, NULL, NULL, NULL, NULL))
+		if (dwarf_next_unit(info->dwarf, offset, &next, &header_bytes, NULL, NULL, NULL,
+				    NULL, NULL, NULL))
 			break;
 		if (!dwarf_offdie(info->dwarf, offset + header_bytes, &die))
 			continue;
-		if (dwarf_tag(&die) == DW_TAG_compile_unit || dwarf_tag(&die) == DW_TAG_skeleton_unit)
+		if (dwarf_tag(&die) == DW_TAG_compile_unit ||
+		    dwarf_tag(&die) == DW_TAG_skeleton_unit)
 			add_ranges(&info->units, &die, &budget);
 	}
 	ranges_sort(&info->units);
 }
 
-static void collect_functions(struct ranges *functions, Dwarf_Die *parent, unsigned depth, size_t *budget)
+static void collect_functions(struct ranges *functions, Dwarf_Die *parent, unsigned depth,
+			      size_t *budget)
 {
 	Dwarf_Die die;
 
@@ -169,11 +188,23 @@ static void collect_functions(struct ranges *functions, Dwarf_Die *parent, unsig
 	} while (step(budget) && !dwarf_siblingof(&die, &die));
 }
 
+/* A DIE takes a byte at least, so no honest unit has more of them than bytes. */
+static size_t unit_budget(struct debuginfo *info, Dwarf_Die *unit_die)
+{
+	Dwarf_Off start = dwarf_dieoffset(unit_die) - dwarf_cuoffset(unit_die), next;
+	size_t header_bytes;
+
+	if (dwarf_next_unit(info->dwarf, start, &next, &header_bytes, NULL, NULL, NULL, NULL, NULL,
+			    NULL))
+		return 0;
+	return next - start < INDEX_STEPS ? next - start : INDEX_STEPS;
+}
+
 static const struct unit *unit_get(struct debuginfo *info, Dwarf_Die *unit_die)
 {
 	uint64_t offset = dwarf_dieoffset(unit_die);
-	size_t budget = INDEX_STEPS;
 	struct unit *unit;
+	size_t budget;
 
 	for (unit = info->unit_cache; unit; unit = unit->next)
 		if (unit->die == offset)
@@ -182,6 +213,7 @@ static const struct unit *unit_get(struct debuginfo *info, Dwarf_Die *unit_die)
 	if (!unit)
 		return NULL;
 	unit->die = offset;
+	budget = unit_budget(info, unit_die);
 	collect_functions(&unit->functions, unit_die, 0, &budget);
 	ranges_sort(&unit->functions);
 	info->n_functions += unit->functions.n;
@@ -190,8 +222,10 @@ static const struct unit *unit_get(struct debuginfo *info, Dwarf_Die *unit_die)
 	return unit;
 }
 
-/* The DIEs from the function down to the innermost inlined call that holds address. Returns how many. */
-static size_t inline_path(Dwarf_Die *function, uint64_t address, Dwarf_Die path[DEBUGINFO_FRAMES_MAX])
+/* The DIEs from the function down to the innermost inlined call that holds address. Returns how
+ * many. */
+static size_t inline_path(Dwarf_Die *function, uint64_t address,
+			  Dwarf_Die path[DEBUGINFO_FRAMES_MAX])
 {
 	size_t budget = LOOKUP_STEPS, n = 1;
 	Dwarf_Die die;
@@ -216,34 +250,55 @@ static size_t inline_path(Dwarf_Die *function, uint64_t address, Dwarf_Die path[
 	}
 }
 
-static void set_name(struct source_frame *frame, Dwarf_Die *die)
+/* text, or NULL if it runs past the end of the section it lies in: libdw does not check that of
+ * strings inside .debug_info. Text in none of the sections was made by libdw. */
+static const char *terminated(const struct debuginfo *info, const char *text)
+{
+	for (; info && text; info = info->alt)
+		for (size_t i = 0; i < N_CONTENTS; i++) {
+			const struct content *c = &info->contents[i];
+
+			if (c->n_bytes && text >= c->data && text < c->data + c->n_bytes)
+				return memchr(text, 0, c->data + c->n_bytes - text) ? text : NULL;
+		}
+	return text;
+}
+
+static void set_name(const struct debuginfo *info, struct source_frame *frame, Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
 	const char *name = NULL;
 
 	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
 	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
-		name = dwarf_formstring(&attribute);
+		name = terminated(info, dwarf_formstring(&attribute));
 	frame->linkage = name && demangle_applies(name);
-	frame->name = frame->linkage ? name : dwarf_diename(die);
+	frame->name = frame->linkage ? name : terminated(info, dwarf_diename(die));
 }
 
-/* Whether the unit's line program is small enough to be read: its length stands at the head of it (DWARF 5, 6.2.4). */
+/* Whether libdw can be trusted with the unit's line program: it is small enough (its length stands
+ * at the head of it, DWARF 5, 6.2.4), and the directory that libdw puts before file names is
+ * terminated. */
 static bool lines_are_sane(const struct debuginfo *info, Dwarf_Die *unit_die)
 {
+	const struct content *lines = &info->contents[LINES];
 	Dwarf_Attribute attribute;
 	Dwarf_Word offset;
 	uint64_t length;
 	uint32_t length32;
 
-	if (!dwarf_attr(unit_die, DW_AT_stmt_list, &attribute) || dwarf_formudata(&attribute, &offset))
+	if (!dwarf_attr(unit_die, DW_AT_stmt_list, &attribute) ||
+	    dwarf_formudata(&attribute, &offset))
 		return false;
-	if (info->lines_bytes < 12 || offset > info->lines_bytes - 12)
+	if (dwarf_attr(unit_die, DW_AT_comp_dir, &attribute) &&
+	    !terminated(info, dwarf_formstring(&attribute)))
 		return false;
-	memcpy(&length32, info->lines + offset, sizeof(length32));
+	if (lines->n_bytes < 12 || offset > lines->n_bytes - 12)
+		return false;
+	memcpy(&length32, lines->data + offset, sizeof(length32));
 	length = length32;
 	if (length32 == 0xffffffff)
-		memcpy(&length, info->lines + offset + 4, sizeof(length));
+		memcpy(&length, lines->data + offset + 4, sizeof(length));
 	return length <= LINES_MAX_BYTES;
 }
 
@@ -267,11 +322,12 @@ static void set_call_site(struct source_frame *frame, Dwarf_Die *unit_die, Dwarf
 	Dwarf_Word number;
 	size_t n_files;
 
-	if (dwarf_attr(inlined, DW_AT_call_file, &attribute) && !dwarf_formudata(&attribute, &number) &&
+	if (dwarf_attr(inlined, DW_AT_call_file, &attribute) &&
+	    !dwarf_formudata(&attribute, &number) &&
 	    !dwarf_getsrcfiles(unit_die, &files, &n_files) && number < n_files)
 		frame->file = dwarf_filesrc(files, number, NULL, NULL);
-	if (dwarf_attr(inlined, DW_AT_call_line, &attribute) && !dwarf_formudata(&attribute, &number) &&
-	    number <= UINT32_MAX)
+	if (dwarf_attr(inlined, DW_AT_call_line, &attribute) &&
+	    !dwarf_formudata(&attribute, &number) && number <= UINT32_MAX)
 		frame->line = number;
 }
 
@@ -300,7 +356,7 @@ size_t debuginfo_frames(struct debuginfo *info, uint64_t address, struct source_
 	n = inline_path(&function, address, path);
 	for (size_t i = 0; i < n; i++) {
 		frames[i] = (struct source_frame){0};
-		set_name(&frames[i], &path[n - 1 - i]);
+		set_name(info, &frames[i], &path[n - 1 - i]);
 		if (i && lines)
 			set_call_site(&frames[i], &unit_die, &path[n - i]);
 	}
@@ -309,7 +365,8 @@ size_t debuginfo_frames(struct debuginfo *info, uint64_t address, struct source_
 	return n;
 }
 
-/* Adds up the sections that libdw will read and unpack. The old .zdebug form hides its size and is left alone. */
+/* Adds up the sections that libdw will read and unpack. The old .zdebug form hides its size and is
+ * left alone. */
 static int measure_sections(struct debuginfo *info)
 {
 	Elf_Scn *section = NULL;
@@ -333,10 +390,11 @@ static int measure_sections(struct debuginfo *info)
 			continue;
 		}
 		has_info |= !strcmp(name, ".debug_info") && header.sh_type != SHT_NOBITS;
-		size = header.sh_flags & SHF_COMPRESSED && gelf_getchdr(section, &packed) ? packed.ch_size
-											  : header.sh_size;
-		if (header.sh_type != SHT_NOBITS && __builtin_add_overflow(info->sections_bytes, size,
-									   &info->sections_bytes))
+		size = header.sh_flags & SHF_COMPRESSED && gelf_getchdr(section, &packed)
+			       ? packed.ch_size
+			       : header.sh_size;
+		if (header.sh_type != SHT_NOBITS &&
+		    __builtin_add_overflow(info->sections_bytes, size, &info->sections_bytes))
 			return -EFBIG;
 	}
 	if (!has_info)
@@ -344,29 +402,35 @@ static int measure_sections(struct debuginfo *info)
 	return info->sections_bytes > SECTIONS_MAX_BYTES ? -EFBIG : 0;
 }
 
-/* After libdw has unpacked it. */
-static void find_lines(struct debuginfo *info)
+/* After libdw has unpacked them. libdw's line table reader relies on string sections that end in
+ * NUL. */
+static int find_contents(struct debuginfo *info)
 {
 	Elf_Scn *section = NULL;
 	size_t names;
 
 	if (elf_getshdrstrndx(info->elf, &names))
-		return;
+		return -EBADMSG;
 	while ((section = elf_nextscn(info->elf, section))) {
 		GElf_Shdr header;
 		Elf_Data *data;
 		const char *name;
 
-		name = gelf_getshdr(section, &header) ? elf_strptr(info->elf, names, header.sh_name) : NULL;
-		if (!name || strcmp(name, ".debug_line"))
-			continue;
-		data = elf_rawdata(section, NULL);
-		if (data && data->d_buf) {
-			info->lines = data->d_buf;
-			info->lines_bytes = data->d_size;
+		name = gelf_getshdr(section, &header) ? elf_strptr(info->elf, names, header.sh_name)
+						      : NULL;
+		for (size_t i = 0; name && i < N_CONTENTS; i++) {
+			if (info->contents[i].data || strcmp(name, content_names[i]) ||
+			    header.sh_type == SHT_NOBITS) /* of two, libdw takes the first */
+				continue;
+			data = elf_rawdata(section, NULL);
+			if (!data || !data->d_buf || !data->d_size)
+				continue;
+			info->contents[i] = (struct content){data->d_buf, data->d_size};
+			if (i >= STRINGS && ((char *)data->d_buf)[data->d_size - 1])
+				return -EBADMSG;
 		}
-		return;
 	}
+	return 0;
 }
 
 static int read_alt_link(struct debuginfo *info)
@@ -403,8 +467,7 @@ int debuginfo_open(int fd, struct debuginfo **ret)
 	info->dwarf = dwarf_begin_elf(info->elf, DWARF_C_READ, NULL);
 	if (!info->dwarf)
 		goto out;
-	find_lines(info);
-	err = read_alt_link(info);
+	(void)((err = find_contents(info)) || (err = read_alt_link(info)));
 	if (err)
 		goto out;
 	elf_cntl(info->elf, ELF_C_FDDONE); /* dwarf_begin_elf has read all that will be needed */
@@ -445,7 +508,8 @@ int debuginfo_set_alt(struct debuginfo *info, int fd)
 
 	if (err)
 		return err;
-	if (alt->alt_build_id[0]) { /* dwz makes no chains of them, and libdw would follow this one by itself */
+	/* dwz makes no chains of them, and libdw would follow this one by itself. */
+	if (alt->alt_build_id[0]) {
 		debuginfo_close(alt);
 		return -EBADMSG;
 	}

@@ -18,8 +18,8 @@ struct api {
 	void (*set_user_data)(struct client *, void *);
 };
 
-/* The callback gets no pointer of ours but through get_user_data, whose address it cannot know without a global: hence
- * looked up again. */
+/* The callback gets no pointer of ours but through get_user_data, whose address it cannot know
+ * without a global: hence looked up again. */
 static int stop_when_late(struct client *client, long done, long total)
 {
 	void *(*get_user_data)(struct client *) = dlsym(RTLD_DEFAULT, "debuginfod_get_user_data");
@@ -41,7 +41,10 @@ static int load(struct debuginfod *d, struct api *api)
 	api->find_debuginfo = dlsym(d->library, "debuginfod_find_debuginfo");
 	api->set_progressfn = dlsym(d->library, "debuginfod_set_progressfn");
 	api->set_user_data = dlsym(d->library, "debuginfod_set_user_data");
-	return api->begin && api->end && api->find_debuginfo && api->set_progressfn && api->set_user_data ? 0 : -ENOSYS;
+	return api->begin && api->end && api->find_debuginfo && api->set_progressfn &&
+			       api->set_user_data
+		       ? 0
+		       : -ENOSYS;
 }
 
 int debuginfod_fetch(struct debuginfod *d, const char *build_id)

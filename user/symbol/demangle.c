@@ -12,13 +12,14 @@
 
 /* What compilers append to the symbols of the pieces and copies they make of one function. */
 static const char *const clone_suffixes[] = {
-	".cold",  ".part.",	".isra.", ".constprop.", ".lto_priv.",
-	".llvm.", ".localalias", ".clone.", ".__uniq.",	 ".warm",
+	".cold",  ".part.",	 ".isra.",  ".constprop.", ".lto_priv.",
+	".llvm.", ".localalias", ".clone.", ".__uniq.",	   ".warm",
 };
 
-/* Demangled text arrives in pieces. A mangled name of n bytes can describe a text of 2^n bytes by back references, and
- * libiberty's callbacks cannot stop it, so the sink leaves by longjmp once it is full. The demanglers with a callback
- * keep their state on the stack (but for a few bytes of Rust punycode), so nothing leaks. */
+/* Demangled text arrives in pieces. A mangled name of n bytes can describe a text of 2^n bytes by
+ * back references, and libiberty's callbacks cannot stop it, so the sink leaves by longjmp once it
+ * is full. The demanglers with a callback keep their state on the stack (but for a few bytes of
+ * Rust punycode), so nothing leaks. */
 struct sink {
 	jmp_buf full;
 	size_t n;
@@ -30,7 +31,8 @@ static void sink_put(const char *piece, size_t n, void *opaque)
 	struct sink *sink = opaque;
 	size_t room = NAME_MAX_BYTES - sink->n;
 
-	memcpy(sink->text + sink->n, piece, n < room ? n : room);
+	if (n) /* an empty piece may be NULL */
+		memcpy(sink->text + sink->n, piece, n < room ? n : room);
 	if (n > room) {
 		strcpy(sink->text + NAME_MAX_BYTES - 3, "...");
 		longjmp(sink->full, 1);
@@ -54,7 +56,8 @@ static bool demangle_to_sink(const char *symbol, struct sink *sink)
 	return cplus_demangle_v3_callback(symbol, DMGL_NO_OPTS, sink_put, sink) && sink->text[0];
 }
 
-/* "foo.bar!(int).baz(char)" to "foo.bar!(int).baz": libiberty's D names always carry their parameters. */
+/* "foo.bar!(int).baz(char)" to "foo.bar!(int).baz": libiberty's D names always carry their
+ * parameters. */
 static void drop_d_parameters(char *text)
 {
 	size_t n = strlen(text), depth = 0;
@@ -72,8 +75,8 @@ static void drop_d_parameters(char *text)
 	}
 }
 
-/* D's demangler has no callback. Each back reference can at worst multiply the text, so their number is bounded:
- * 3^(32/3) copies, some 100,000, of at most NAME_MAX_BYTES. */
+/* D's demangler has no callback. Each back reference can at worst multiply the text, so their
+ * number is bounded: 3^(32/3) copies, some 100,000, of at most NAME_MAX_BYTES. */
 static char *demangle_d(const char *symbol)
 {
 	unsigned n_references = 0;
@@ -96,7 +99,8 @@ static bool is_d(const char *symbol)
 
 static bool is_itanium_or_rust(const char *symbol)
 {
-	return !strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2) || !strncmp(symbol, "_GLOBAL__", 9);
+	return !strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2) ||
+	       !strncmp(symbol, "_GLOBAL__", 9);
 }
 
 bool demangle_applies(const char *symbol)
@@ -144,12 +148,17 @@ const char *demangle_intern(struct strings *pool, const char *symbol)
 	return printable_intern(pool, stem, NAME_MAX_BYTES);
 }
 
-/* Bytes of the UTF-8 character at p, or 0 when it is malformed, overlong, a surrogate or a C0 or C1 control (which a
- * terminal might obey). Reads no further than the terminating NUL. */
+/* Bytes of the UTF-8 character at p, or 0 when it is malformed, overlong, a surrogate or a C0 or C1
+ * control (which a terminal might obey). Reads no further than the terminating NUL. */
 static unsigned utf8_length(const unsigned char *p)
 {
 	static const uint32_t lowest[] = {0, 0, 0xa0, 0x800, 0x10000};
-	unsigned n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	unsigned n = p[0] < 0x80   ? 1
+		     : p[0] < 0xc2 ? 0
+		     : p[0] < 0xe0 ? 2
+		     : p[0] < 0xf0 ? 3
+		     : p[0] < 0xf5 ? 4
+				   : 0;
 	uint32_t code = n > 1 ? p[0] & (0x7f >> n) : p[0];
 
 	if (n == 1)
@@ -159,7 +168,8 @@ static unsigned utf8_length(const unsigned char *p)
 			return 0;
 		code = code << 6 | (p[i] & 0x3f);
 	}
-	return n && code >= lowest[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n : 0;
+	return n && code >= lowest[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n
+											      : 0;
 }
 
 const char *printable_intern(struct strings *pool, const char *text, unsigned max_bytes)

@@ -87,7 +87,8 @@ void files_put(struct files *files, struct file *file)
 		;
 	*link = file->next;
 	if (head)
-		hashmap_put(&files->by_key, hash, head); /* cannot fail: its slot was just given back */
+		hashmap_put(&files->by_key, hash,
+			    head); /* cannot fail: its slot was just given back */
 	file_free(files, file);
 }
 
@@ -100,7 +101,8 @@ static struct file *find(const struct files *files, const struct file_key *key)
 	return file;
 }
 
-static struct file *file_new(struct files *files, const struct file_key *key, pid_t pid, const char *path)
+static struct file *file_new(struct files *files, const struct file_key *key, pid_t pid,
+			     const char *path)
 {
 	struct file *file = calloc(1, sizeof(*file));
 	uint64_t hash = hash_of(key);

@@ -27,11 +27,13 @@ static uint64_t add_number(uint64_t hash, uint64_t number)
 	return hash_bytes(hash, &little, sizeof(little));
 }
 
-/* Generated code lies elsewhere in each run: its name identifies it, and without one the place in the page. */
+/* Generated code lies elsewhere in each run: its name identifies it, and without one the place in
+ * the page. */
 static uint64_t add_exact(uint64_t hash, const struct frame *frame)
 {
 	if (frame->build_id || (frame->module && frame->module[0] != '['))
-		return add_number(add_text(hash, frame->build_id ? frame->build_id : base_name(frame->module)),
+		return add_number(add_text(hash, frame->build_id ? frame->build_id
+								 : base_name(frame->module)),
 				  frame->offset);
 	hash = add_text(hash, frame->module);
 	if (frame->function)
@@ -39,7 +41,8 @@ static uint64_t add_exact(uint64_t hash, const struct frame *frame)
 	return add_number(hash, frame->offset & PAGE_OFFSET_MASK);
 }
 
-void symbolize_fingerprints(const struct frame *frames, size_t n, uint64_t *ret_exact, uint64_t *ret_family)
+void symbolize_fingerprints(const struct frame *frames, size_t n, uint64_t *ret_exact,
+			    uint64_t *ret_family)
 {
 	uint64_t exact = 0, family = 0;
 
@@ -48,7 +51,8 @@ void symbolize_fingerprints(const struct frame *frames, size_t n, uint64_t *ret_
 
 		if (!frame->inlined)
 			exact = add_exact(exact, frame);
-		family = add_text(family, frame->function ? frame->function : base_name(frame->module));
+		family = add_text(family,
+				  frame->function ? frame->function : base_name(frame->module));
 	}
 	*ret_exact = exact ? exact : 1;
 	*ret_family = family ? family : 1;

@@ -10,7 +10,7 @@
 #include "elf/image.h"
 
 #define UNPACKED_MAX_BYTES (64ull << 20)
-#define DECODER_MAX_BYTES  (128ull << 20)
+#define DECODER_MAX_BYTES (128ull << 20)
 
 static int write_all(int fd, const uint8_t *data, size_t n)
 {

@@ -52,7 +52,8 @@ struct module *modules_get(struct modules *set, struct file *file)
 	fd = file_open(file);
 	if (fd < 0 || elf_image_open(fd, file->path, &image, NULL))
 		return NULL;
-	build_id = *elf_image_build_id(image) ? strings_intern(set->pool, elf_image_build_id(image)) : NULL;
+	build_id = *elf_image_build_id(image) ? strings_intern(set->pool, elf_image_build_id(image))
+					      : NULL;
 	if (build_id)
 		file->module = hashmap_get(&set->by_build_id, (uintptr_t)build_id);
 	if (!file->module)
@@ -82,7 +83,8 @@ static void add_symbols(struct symbol_source *source, int fd, const char *path)
 		elf_image_each_symbol(image, take_symbol, source, NULL);
 }
 
-/* .gnu_debuglink: a name, NUL, padding to 4 bytes, CRC-32. Returns the section's content, which holds the name. */
+/* .gnu_debuglink: a name, NUL, padding to 4 bytes, CRC-32. Returns the section's content, which
+ * holds the name. */
 static char *read_debuglink(struct elf_image *image, uint32_t *ret_crc)
 {
 	char *text;
@@ -114,7 +116,8 @@ static int open_debugfile(struct modules *set, const struct module *module, stru
 	return debugfile_find(&query, &set->servers);
 }
 
-/* Without the file that dwz shared parts with, half of the names would be missing: then better none. */
+/* Without the file that dwz shared parts with, half of the names would be missing: then better
+ * none. */
 static void load_dwarf(struct modules *set, struct module *module, int fd)
 {
 	_cleanup_close_ int alt_fd = -1;
@@ -176,9 +179,10 @@ static size_t module_bytes(const struct module *module)
 	return symtab_bytes(&module->symbols) + debuginfo_bytes(module->debug);
 }
 
-/* A plain name gives way to the symbol: DWARF has __libc_malloc where the symbol is malloc, and a bare name where the
- * symbol is mangled. */
-static const char *function_name(struct strings *pool, const struct source_frame *source, const char *symbol)
+/* A plain name gives way to the symbol: DWARF has __libc_malloc where the symbol is malloc, and a
+ * bare name where the symbol is mangled. */
+static const char *function_name(struct strings *pool, const struct source_frame *source,
+				 const char *symbol)
 {
 	if (source->linkage)
 		return demangle_intern(pool, source->name);
@@ -187,7 +191,8 @@ static const char *function_name(struct strings *pool, const struct source_frame
 	return printable_intern(pool, source->name, NAME_MAX_BYTES);
 }
 
-static struct module_frames *make_frames(struct modules *set, struct module *module, uint64_t address)
+static struct module_frames *make_frames(struct modules *set, struct module *module,
+					 uint64_t address)
 {
 	struct source_frame sources[DEBUGINFO_FRAMES_MAX];
 	const char *symbol = symtab_find(&module->symbols, address);
@@ -204,7 +209,8 @@ static struct module_frames *make_frames(struct modules *set, struct module *mod
 	frames->n = n;
 	for (size_t i = 0; i < n; i++)
 		frames->items[i] = (struct frame){
-			.function = function_name(set->pool, &sources[i], i + 1 < n ? NULL : symbol),
+			.function =
+				function_name(set->pool, &sources[i], i + 1 < n ? NULL : symbol),
 			.build_id = module->build_id,
 			.file = printable_intern(set->pool, sources[i].file, PATH_MAX_BYTES),
 			.line = sources[i].line,
@@ -213,7 +219,8 @@ static struct module_frames *make_frames(struct modules *set, struct module *mod
 	return frames;
 }
 
-const struct module_frames *module_lookup(struct modules *set, struct module *module, uint64_t address)
+const struct module_frames *module_lookup(struct modules *set, struct module *module,
+					  uint64_t address)
 {
 	struct module_frames *frames = hashmap_get(&module->frames, address);
 

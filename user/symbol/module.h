@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_SYMBOL_MODULE_H
 #define SEEP_SYMBOL_MODULE_H
-/* One ELF file's code: names and lines by virtual address, each address looked up once. Every file with the same
- * build-id is the same module, whoever maps it under whatever path; a program that forges another's build-id can
- * therefore lend its own names to it. */
+/* One ELF file's code: names and lines by virtual address, each address looked up once. Every file
+ * with the same build-id is the same module, whoever maps it under whatever path; a program that
+ * forges another's build-id can therefore lend its own names to it. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,22 +41,26 @@ struct module {
 	uint64_t last_use;
 };
 
-/* Frames of one address, innermost first. Members module and offset are left for the caller to fill. */
+/* Frames of one address, innermost first. Members module and offset are left for the caller to
+ * fill. */
 struct module_frames {
 	size_t n;
 	struct frame items[];
 };
 
-/* The module of a file, made when it is new; remembered in file->module. Reads the ELF header only. Returns NULL for a
- * file that is not a 64-bit ELF file of this machine, that cannot be opened any more, or without memory. */
+/* The module of a file, made when it is new; remembered in file->module. Reads the ELF header only.
+ * Returns NULL for a file that is not a 64-bit ELF file of this machine, that cannot be opened any
+ * more, or without memory. */
 struct module *modules_get(struct modules *set, struct file *file);
 
-/* Names address (a virtual address in the file's own terms); the first call reads symbols and DWARF. What belongs to no
- * known function gives one frame without a name. The result lives as long as the set. Returns NULL without memory. */
-const struct module_frames *module_lookup(struct modules *set, struct module *module, uint64_t address);
+/* Names address (a virtual address in the file's own terms); the first call reads symbols and
+ * DWARF. What belongs to no known function gives one frame without a name. The result lives as long
+ * as the set. Returns NULL without memory. */
+const struct module_frames *module_lookup(struct modules *set, struct module *module,
+					  uint64_t address);
 
-/* Gives back symbols and DWARF of the modules longest unused until at most max_bytes are held. Frames already looked
- * up stay; the next new address of a module reads its file again. */
+/* Gives back symbols and DWARF of the modules longest unused until at most max_bytes are held.
+ * Frames already looked up stay; the next new address of a module reads its file again. */
 void modules_trim(struct modules *set, size_t max_bytes);
 
 void modules_done(struct modules *set);

@@ -15,10 +15,11 @@
 #include "symbol/root.h"
 
 #define FILE_MAX_BYTES (64u << 20)
-#define MAX_ENTRIES    (1u << 20)
-#define CHUNK_BYTES    (256u << 10)
-#define NAME_MAX       512
-#define WALK_MAX       64 /* entries before the one with the nearest start: how far an overlap is looked for */
+#define MAX_ENTRIES (1u << 20)
+#define CHUNK_BYTES (256u << 10)
+#define NAME_BYTES_MAX 512
+/* Entries before the one with the nearest start: how far an overlap is looked for. */
+#define WALK_MAX 64
 
 struct perfmap_entry {
 	uint64_t start, end;
@@ -26,8 +27,8 @@ struct perfmap_entry {
 	uint32_t order; /* of the line in the file */
 };
 
-/* Reads a hexadecimal number and the blanks behind it. Returns where it stopped, NULL without digits, blank behind it
- * or beyond 64 bits. */
+/* Reads a hexadecimal number and the blanks behind it. Returns where it stopped, NULL without
+ * digits, blank behind it or beyond 64 bits. */
 static const char *parse_hex(const char *p, const char *end, uint64_t *ret)
 {
 	const char *first;
@@ -81,7 +82,7 @@ static int add_line(struct perfmap *map, const char *line, const char *end)
 		return 0;
 	if (!size || __builtin_add_overflow(entry.start, size, &entry.end) || map->n >= MAX_ENTRIES)
 		return 0;
-	if (add_name(map, name, end - name < NAME_MAX ? end - name : NAME_MAX, &entry.name))
+	if (add_name(map, name, end - name < NAME_BYTES_MAX ? end - name : NAME_BYTES_MAX, &entry.name))
 		return -ENOMEM;
 	return vec_push(map, entry);
 }
@@ -112,7 +113,8 @@ void perfmap_done(struct perfmap *map)
 	map->fd = -1;
 }
 
-/* The pid in the process's innermost pid namespace and its effective user, as our user namespace numbers it. */
+/* The pid in the process's innermost pid namespace and its effective user, as our user namespace
+ * numbers it. */
 static int read_status(pid_t pid, pid_t *ret_ns_pid, uid_t *ret_uid)
 {
 	_cleanup_fclose_ FILE *f = NULL;

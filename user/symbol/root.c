@@ -11,7 +11,8 @@
 
 #include "base/cleanup.h"
 
-/* Through /proc/PID/root an absolute symbolic link would lead into our root, hence RESOLVE_IN_ROOT. */
+/* Through /proc/PID/root an absolute symbolic link would lead into our root, hence
+ * RESOLVE_IN_ROOT. */
 static int open_in_root(pid_t pid, const char *path)
 {
 	struct open_how how = {

@@ -15,7 +15,7 @@
 #include "process/maps.h"
 #include "symbol/demangle.h"
 
-#define PATH_MAX_BYTES	  4096
+#define PATH_MAX_BYTES 4096
 #define GENERATED_WAIT_NS (NS_PER_SECOND / 10)
 
 int address_space_create(struct symbolizer *s, pid_t pid, struct address_space **ret)
@@ -75,8 +75,8 @@ const char *space_generated_name(struct address_space *space, uint64_t address)
 	return perfmap_find(&space->generated, address);
 }
 
-/* The kernel maps one image into every process of its own word size, so ours will do for a process that is gone. Its
- * section headers are the last thing in it. */
+/* The kernel maps one image into every process of its own word size, so ours will do for a process
+ * that is gone. Its section headers are the last thing in it. */
 static int vdso_open(void)
 {
 	const Elf64_Ehdr *header = (const void *)getauxval(AT_SYSINFO_EHDR);
@@ -108,11 +108,12 @@ static struct file *get_vdso(struct symbolizer *s)
 
 static bool same_file(const struct place *place, const struct mapping *m)
 {
-	return place->inode == m->inode && place->dev_major == m->dev_major && place->dev_minor == m->dev_minor &&
-	       !strcmp(place->path, m->path);
+	return place->inode == m->inode && place->dev_major == m->dev_major &&
+	       place->dev_minor == m->dev_minor && !strcmp(place->path, m->path);
 }
 
-static int place_fill(struct address_space *space, const struct mapping *m, const struct place *before, struct place *ret)
+static int place_fill(struct address_space *space, const struct mapping *m,
+		      const struct place *before, struct place *ret)
 {
 	struct symbolizer *s = space->symbolizer;
 	struct place place = {
@@ -156,8 +157,8 @@ static void cut_front(struct place *place, uint64_t start)
 	place->start = start;
 }
 
-/* Makes a hole for [start, end): drops, cuts or splits what lies there. Needs room for one more. Returns the index of the
- * first place behind the hole. */
+/* Makes a hole for [start, end): drops, cuts or splits what lies there. Needs room for one more.
+ * Returns the index of the first place behind the hole. */
 static size_t clear(struct address_space *space, uint64_t start, uint64_t end)
 {
 	size_t i = lower_bound(space, start), first;

@@ -43,8 +43,8 @@ struct address_space {
 /* The place that holds address, or NULL. */
 struct place *space_find(const struct address_space *space, uint64_t address);
 
-/* The name that the process itself published for generated code at address, or NULL; valid until the next call. Looks
- * for newly published names at most ten times a second. */
+/* The name that the process itself published for generated code at address, or NULL; valid until
+ * the next call. Looks for newly published names at most ten times a second. */
 const char *space_generated_name(struct address_space *space, uint64_t address);
 
 #endif

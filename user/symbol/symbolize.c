@@ -11,7 +11,7 @@
 #include "symbol/demangle.h"
 #include "symbol/space.h"
 
-#define OPEN_FILES_MAX	 1024
+#define OPEN_FILES_MAX 1024
 #define LOADED_MAX_BYTES (64u << 20) /* of symbols and DWARF kept from one report to the next */
 
 struct frames {
@@ -19,9 +19,11 @@ struct frames {
 	size_t n, cap;
 };
 
-int symbolizer_create(const struct symbolizer_options *options, struct symbolizer **ret, struct diag *d)
+int symbolizer_create(const struct symbolizer_options *options, struct symbolizer **ret,
+		      struct diag *d)
 {
-	const char *debug_path = options && options->debug_path ? options->debug_path : "/usr/lib/debug";
+	const char *debug_path = options && options->debug_path ? options->debug_path
+								: "/usr/lib/debug";
 	struct symbolizer *s = calloc(1, sizeof(*s));
 
 	if (s)
@@ -57,8 +59,8 @@ void symbolizer_trim(struct symbolizer *s)
 	modules_trim(&s->modules, LOADED_MAX_BYTES);
 }
 
-/* The virtual address, in the file's own terms, of a file offset in a place. It is the same distance for the whole place,
- * which shows one segment. */
+/* The virtual address, in the file's own terms, of a file offset in a place. It is the same
+ * distance for the whole place, which shows one segment. */
 static int translate(struct place *place, uint64_t offset, uint64_t *ret)
 {
 	struct elf_image *image;
@@ -84,9 +86,10 @@ static int translate(struct place *place, uint64_t offset, uint64_t *ret)
 	return 0;
 }
 
-/* Code that no file describes: named by what the process published, else by its place in the mapping. */
-static int add_unmapped(struct address_space *space, const struct place *place, uint64_t lookup, uint64_t address,
-			struct frames *frames)
+/* Code that no file describes: named by what the process published, else by its place in the
+ * mapping. */
+static int add_unmapped(struct address_space *space, const struct place *place, uint64_t lookup,
+			uint64_t address, struct frames *frames)
 {
 	struct frame frame = {.module = place->name};
 	const char *name = space_generated_name(space, lookup);
@@ -96,10 +99,12 @@ static int add_unmapped(struct address_space *space, const struct place *place, 
 	return vec_push(frames, frame);
 }
 
-static int add_address(struct address_space *space, uint64_t address, bool exact, struct frames *frames)
+static int add_address(struct address_space *space, uint64_t address, bool exact,
+		       struct frames *frames)
 {
 	struct symbolizer *s = space->symbolizer;
-	/* A call that never returns may be the last instruction of its function: what follows is another one. */
+	/* A call that never returns may be the last instruction of its function: what follows is
+	 * another one. */
 	uint64_t lookup = address - !exact, virtual;
 	struct place *place = space_find(space, lookup);
 	const struct module_frames *found;
@@ -124,8 +129,8 @@ static int add_address(struct address_space *space, uint64_t address, bool exact
 	return 0;
 }
 
-int symbolize_stack(struct symbolizer *s, struct address_space *space, const uint64_t *addresses, size_t n,
-		    int leaf_is_exact, struct frame **ret_frames, size_t *ret_n)
+int symbolize_stack(struct symbolizer *s, struct address_space *space, const uint64_t *addresses,
+		    size_t n, int leaf_is_exact, struct frame **ret_frames, size_t *ret_n)
 {
 	struct frames frames = {0};
 

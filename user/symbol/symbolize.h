@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_SYMBOL_SYMBOLIZE_H
 #define SEEP_SYMBOL_SYMBOLIZE_H
-/* Addresses of a process to frames with function, file, line and inlining. One symbolizer serves all processes: files
- * are loaded once per build-id (or device, inode and mtime without one) and kept. Not thread-safe. */
+/* Addresses of a process to frames with function, file, line and inlining. One symbolizer serves
+ * all processes: files are loaded once per build-id (or device, inode and mtime without one) and
+ * kept. Not thread-safe. */
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,44 +16,53 @@ struct symbolizer;
 struct address_space;
 
 struct symbolizer_options {
-	const char *debug_path; /* colon-separated absolute directories of debug files, NULL: "/usr/lib/debug"; those
-				 * beside the file (.debug/) are always tried */
-	int no_lines;		/* function names only */
+	/* Colon-separated absolute directories of debug files, NULL: "/usr/lib/debug"; those beside
+	 * the file (.debug/) are always tried. */
+	const char *debug_path;
+	int no_lines; /* function names only */
 };
 
-int symbolizer_create(const struct symbolizer_options *options, struct symbolizer **ret, struct diag *d);
+int symbolizer_create(const struct symbolizer_options *options, struct symbolizer **ret,
+		      struct diag *d);
 /* After its address spaces. */
 void symbolizer_destroy(struct symbolizer *s);
-/* Gives back most of the symbols and DWARF held (a big program's are larger than all else that seep keeps); to be called
- * after each report. Frames already looked up stay; a new address in a module given back reads its file again. */
+/* Gives back most of the symbols and DWARF held (a big program's are larger than all else that seep
+ * keeps); to be called after each report. Frames already looked up stay; a new address in a module
+ * given back reads its file again. */
 void symbolizer_trim(struct symbolizer *s);
 
 /* The executable mappings of one process over its life; they stay after it exits. */
 int address_space_create(struct symbolizer *s, pid_t pid, struct address_space **ret);
 void address_space_destroy(struct address_space *space);
 
-/* Says that m is mapped (from now on; it replaces what lay there before). The file is opened at once, while the
- * process lives, and its descriptor shared between processes that map the same file; the content is read only when a
- * frame in it is first asked for. Adding a mapping twice is cheap and changes nothing. Returns 0 or -ENOMEM; a file
- * that cannot be opened is remembered by name: its frames show module+offset. */
+/* Says that m is mapped (from now on; it replaces what lay there before). The file is opened at
+ * once, while the process lives, and its descriptor shared between processes that map the same
+ * file; the content is read only when a frame in it is first asked for. Adding a mapping twice is
+ * cheap and changes nothing. Returns 0 or -ENOMEM; a file that cannot be opened is remembered by
+ * name: its frames show module+offset. */
 int address_space_add(struct address_space *space, const struct mapping *m);
-/* Reads /proc/PID/maps and adds every executable mapping. Returns 0 or -errno (-ESRCH: it is gone). */
+/* Reads /proc/PID/maps and adds every executable mapping. Returns 0 or -errno (-ESRCH: it is
+ * gone). */
 int address_space_refresh(struct address_space *space, struct diag *d);
 
-/* Frames of one stack of n addresses, leaf first: addresses[0] is a return address like all others unless
- * leaf_is_exact. A return address is looked up one byte before, in the call, but the frame's offset is the return
- * address itself, in the module's virtual addresses (in anonymous or unreadable mappings: from the mapping's start, or
- * the offset in the file). Each address becomes one or more frames (inlined ones before the function they are inlined
- * into). Names are printable UTF-8 and bounded, whatever the file says.
- * ret_frames is malloc'ed, strings belong to the symbolizer. Returns 0 or -ENOMEM. Never a bare address where a mapping is
- * known: function, else module+offset. */
-int symbolize_stack(struct symbolizer *s, struct address_space *space, const uint64_t *addresses, size_t n,
-		    int leaf_is_exact, struct frame **ret_frames, size_t *ret_n);
+/* Frames of one stack of n addresses, leaf first: addresses[0] is a return address like all others
+ * unless leaf_is_exact. A return address is looked up one byte before, in the call, but the frame's
+ * offset is the return address itself, in the module's virtual addresses (in anonymous or
+ * unreadable mappings: from the mapping's start, or the offset in the file). Each address becomes
+ * one or more frames (inlined ones before the function they are inlined into). Names are printable
+ * UTF-8 and bounded, whatever the file says. With DEBUGINFOD_URLS set, debug files may be fetched:
+ * 10 seconds altogether in the symbolizer's life. ret_frames is malloc'ed, strings belong to the
+ * symbolizer. Returns 0 or -ENOMEM. Never a bare address where a mapping is known: function, else
+ * module+offset. */
+int symbolize_stack(struct symbolizer *s, struct address_space *space, const uint64_t *addresses,
+		    size_t n, int leaf_is_exact, struct frame **ret_frames, size_t *ret_n);
 
-/* Fingerprints of a site, never 0: exact over build-id (else module's base name) and offset of each address, without
- * inlined frames, so that it is the same whether or not a host has the debug files; family over the function names
- * (module's base name where there is none), inlined ones too, so that it survives a rebuild that inlines other calls.
- * Stable across hosts and address space randomization; generated code counts by its name. */
-void symbolize_fingerprints(const struct frame *frames, size_t n, uint64_t *ret_exact, uint64_t *ret_family);
+/* Fingerprints of a site, never 0: exact over build-id (else module's base name) and offset of each
+ * address, without inlined frames, so that it is the same whether or not a host has the debug
+ * files; family over the function names (module's base name where there is none), inlined ones too,
+ * so that it survives a rebuild that inlines other calls. Stable across hosts and address space
+ * randomization; generated code counts by its name. */
+void symbolize_fingerprints(const struct frame *frames, size_t n, uint64_t *ret_exact,
+			    uint64_t *ret_family);
 
 #endif

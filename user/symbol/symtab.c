@@ -9,10 +9,11 @@
 #include "base/vec.h"
 #include "elf/image.h"
 
-#define MAX_SYMBOLS	(8u << 20)
+#define MAX_SYMBOLS (8u << 20)
 #define MAX_NAMES_BYTES (512u << 20)
-#define NAME_MAX	4096
-#define WALK_MAX	32 /* symbols before the nearest one: how far one that encloses the address is looked for */
+#define NAME_BYTES_MAX 4096
+/* Symbols before the nearest one: how far one that encloses the address is looked for. */
+#define WALK_MAX 32
 
 struct symbol {
 	uint64_t address, end; /* end: address when the symbol has no size, until symtab_finish */
@@ -20,12 +21,14 @@ struct symbol {
 	uint16_t rank;	       /* lower is better */
 };
 
-/* STT_NOTYPE is what assembly leaves; "$x" and the like are AArch64's mapping symbols, ".L" the assembler's own. */
+/* STT_NOTYPE is what assembly leaves; "$x" and the like are AArch64's mapping symbols, ".L" the
+ * assembler's own. */
 static bool names_code(const struct elf_symbol *symbol)
 {
 	if (symbol->type != STT_FUNC && symbol->type != STT_GNU_IFUNC && symbol->type != STT_NOTYPE)
 		return false;
-	return symbol->address && symbol->name[0] && symbol->name[0] != '$' && strncmp(symbol->name, ".L", 2);
+	return symbol->address && symbol->name[0] && symbol->name[0] != '$' &&
+	       strncmp(symbol->name, ".L", 2);
 }
 
 static uint16_t rank_of(const struct elf_symbol *symbol)
@@ -40,7 +43,7 @@ static uint16_t rank_of(const struct elf_symbol *symbol)
 
 static int add_name(struct symtab *table, const char *name, uint32_t *ret_offset)
 {
-	size_t n = strnlen(name, NAME_MAX);
+	size_t n = strnlen(name, NAME_BYTES_MAX);
 
 	if (table->names_cap - table->names_bytes < n + 1) {
 		size_t cap = table->names_cap ? table->names_cap * 2 : 65536;

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# usage: tests/golden/run.sh SEEP [--update]
+#
+# Renders the captures of captures/ in each format and compares with expected/: output, messages and exit code. They
+# are kept as text and packed here. --update takes what SEEP prints for what is expected: read the diff.
+set -u
+
+seep=$(realpath "$1") || exit 2
+update=${2:-}
+cd "$(dirname "$0")" || exit 2
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+
+for capture in captures/*.ndjson; do
+	gzip -nc "$capture" >"$work/$(basename "$capture" .ndjson).seep"
+done
+# What a crash, a bad disk and a later version leave behind.
+sed '$d' captures/many_sites.ndjson | gzip -nc >"$work/no_end.seep"
+head -n 9 captures/everything.ndjson | gzip -nc >"$work/half_a_report.seep"
+head -c 9000 captures/everything.ndjson >"$work/cut.seep"
+sed '/"sequence":2/s/"pid":[0-9]*/"pid":-1/' captures/everything.ndjson >"$work/damaged.ndjson"
+sed '1s/"version":1/"version":2/; 1s/0\.1\.0/9.9/' captures/everything.ndjson >"$work/later.seep"
+sed '1d' captures/everything.ndjson >"$work/trace_output.ndjson"
+: >"$work/empty.seep"
+
+n=0
+failed=0
+
+# golden NAME ARGS...: the report's output, in $work so that messages have no path in them.
+golden()
+{
+	name=$1
+	shift
+	n=$((n + 1))
+	(cd "$work" && "$seep" report "$@" >out 2>&1; echo "exit $?" >>out)
+	if [ "$update" = --update ]; then
+		cp "$work/out" "expected/$name"
+	fi
+	if diff -u "expected/$name" "$work/out" >"$work/diff" 2>&1; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name"
+		sed 's/^/# /' "$work/diff"
+		failed=1
+	fi
+}
+
+for capture in everything sampled healthy many_sites; do
+	for format in text ndjson folded; do
+		golden "$capture.$format" --format "$format" "$capture.seep"
+	done
+done
+golden all_reports.text --all-reports -a everything.seep
+golden blocks.text -a everything.seep
+golden blocks.ndjson --format ndjson -a everything.seep
+golden colored.text --color always many_sites.seep
+golden totals.text -C everything.seep
+golden top.text -T 3 many_sites.seep
+golden top.folded --format folded -T 3 many_sites.seep
+golden by_count.text --sort count -T 2 many_sites.seep
+golden by_count.folded --format folded --sort count many_sites.seep
+golden no_end.text no_end.seep
+golden no_end.folded --format folded no_end.seep
+golden half_a_report half_a_report.seep
+golden cut -C cut.seep
+golden damaged --format folded damaged.ndjson
+golden later later.seep
+golden not_a_capture trace_output.ndjson
+golden empty empty.seep
+golden missing no_such.seep
+golden onto_itself --output cut.seep cut.seep
+
+echo "1..$n"
+exit $failed
