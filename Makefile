@@ -158,7 +158,7 @@ $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELPERS) $(LIBSEEP)
 	$(Q)$(CC) $(SANITIZE) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
 # Fuzzers have a library of their own, instrumented by clang.
-FUZZ_CFLAGS := $(SEEP_CFLAGS) -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+FUZZ_CFLAGS := $(SEEP_CFLAGS) -Wno-unknown-attributes -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ_OUT)/%.o,$(filter-out user/cli/main.c,$(SOURCES)))
 
 fuzz: $(FUZZERS)

@@ -191,7 +191,7 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 	call->signal_sp = 0;
 	call->instance = instance;
 	call->function = function;
-	call->flags = weight ? 0 : PENDING_SKIPPED;
+	call->flags = (weight ? 0 : PENDING_SKIPPED) | (WIRE_COOKIE_EXITS(cookie) ? PENDING_EXITS : 0);
 	if (is_realloc(function))
 		hold_old(call, ARG1(ctx));
 	return ENTRY_WAIT;
@@ -254,8 +254,8 @@ static __always_inline void unknown_realloc(struct thread *thread, struct pendin
 		unknown_free(thread, call->instance, call->cfa, 0);
 }
 
-/* An allocation ends: ret is where it returns to, cfa where its stack pointer is then. */
-static __always_inline int allocation_end(struct pt_regs *ctx, u64 ret, u64 cfa)
+/* An allocation ends: ret is where it returns to, cfa where its stack pointer is then; exits: PENDING_EXITS or 0. */
+static __always_inline int allocation_end(struct pt_regs *ctx, u64 ret, u64 cfa, u32 exits)
 {
 	struct thread *thread = thread_get(0);
 	struct pending *call;
@@ -263,7 +263,7 @@ static __always_inline int allocation_end(struct pt_regs *ctx, u64 ret, u64 cfa)
 
 	if (!thread)
 		return 0;
-	call = pending_pop(thread, cfa);
+	call = pending_pop(thread, cfa, exits);
 	if (!call)
 		return 0;
 	pointer = result_pointer(ctx, call);
@@ -279,7 +279,7 @@ int heap_session(struct pt_regs *ctx)
 {
 	/* At the return ip is already the caller's, while bpf_get_func_ip() is the probe's in both. */
 	if (IP(ctx) != bpf_get_func_ip(ctx))
-		return allocation_end(ctx, IP(ctx), SP(ctx));
+		return allocation_end(ctx, IP(ctx), SP(ctx), 0);
 	return allocation_entry(ctx, bpf_get_attach_cookie(ctx));
 }
 
@@ -293,14 +293,14 @@ int heap_entry(struct pt_regs *ctx)
 SEC("uprobe")
 int heap_return(struct pt_regs *ctx)
 {
-	return allocation_end(ctx, IP(ctx), SP(ctx));
+	return allocation_end(ctx, IP(ctx), SP(ctx), 0);
 }
 
 /* On a ret instruction: the return address is still on the stack. */
 SEC("uprobe")
 int heap_exit(struct pt_regs *ctx)
 {
-	return allocation_end(ctx, read_word(SP(ctx)), SP(ctx) + 8);
+	return allocation_end(ctx, read_word(SP(ctx)), SP(ctx) + 8, PENDING_EXITS);
 }
 
 SEC("uprobe")

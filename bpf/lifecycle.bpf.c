@@ -66,6 +66,14 @@ static __always_inline void instance_end(wire_instance instance, u32 how, int ex
 	process->ended = how;
 }
 
+static __always_inline void count_borrower(wire_instance instance)
+{
+	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
+
+	if (process)
+		__sync_fetch_and_add(&process->n_borrowers, 1);
+}
+
 /* A vfork child, or any other process with its parent's memory, counts as its parent until it execs: also without
  * --follow, as what it allocates and frees is the parent's. */
 SEC("tp_btf/sched_process_fork")
@@ -98,6 +106,8 @@ int process_fork(u64 *args)
 		return 0;
 	}
 	procs_changed();
+	if (shares)
+		count_borrower(joined.instance);
 	event = event_reserve(WIRE_EVENT_FORK, child, joined.instance);
 	if (event) {
 		event->other = borrowed.instance;

@@ -32,6 +32,7 @@
 enum pending_flags {
 	PENDING_OLD_HELD = 1, /* realloc: `old` was taken out of the live map */
 	PENDING_SKIPPED = 2,  /* only here to recognise nesting: sampled out or filtered by size */
+	PENDING_EXITS = 4,    /* ends at a probed ret instruction, not at a return probe */
 };
 
 struct pending {
@@ -229,16 +230,17 @@ static __always_inline struct pending *pending_push(struct thread *thread)
 	return call;
 }
 
-/* The call that returns to cfa, taken off the list (its memory stays valid until the next push), or NULL: a nested
- * one's return, or one that was lost at its entry and counted there. */
-static __always_inline struct pending *pending_pop(struct thread *thread, u64 cfa)
+/* The call that returns to cfa and ends that way (0 or PENDING_EXITS: allocators share code, and with it ret instructions), taken off
+ * the list; its memory stays valid until the next push. NULL: a nested one's return, or one that was lost at its entry and
+ * counted there. */
+static __always_inline struct pending *pending_pop(struct thread *thread, u64 cfa, u32 exits)
 {
 	struct pending *top;
 	int i;
 
 	for (i = 0; i < MAX_PENDING && thread->depth; i++) {
 		top = &thread->pending[(thread->depth - 1) & (MAX_PENDING - 1)];
-		if (top->cfa > cfa)
+		if (top->cfa > cfa || (top->cfa == cfa && (top->flags & PENDING_EXITS) != exits))
 			return NULL;
 		thread->depth--;
 		if (top->cfa == cfa)

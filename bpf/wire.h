@@ -150,7 +150,7 @@ struct wire_process {
 	__u32 ended;	/* enum wire_ended */
 	__s32 exit_code; /* wait(2) status */
 	__u32 forked;	/* began by fork: its frees of unknown blocks are of inherited ones */
-	__u32 pad;
+	__u32 n_borrowers; /* children that worked in its memory so far (vfork, CLONE_VM) */
 	__u64 inherited_frees;
 	__u64 unknown_frees;
 	__u64 lost[WIRE_LOST_MAX];

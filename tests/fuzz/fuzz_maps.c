@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The text files of /proc/PID, whose contents a traced process can choose in part. The first byte chooses the file. */
+/* The text files of /proc/PID, whose contents a traced process can choose in part. The first byte
+ * chooses the file. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static void parse_maps(const char *text, size_t n_bytes)
 	if (maps_parse(text, n_bytes, &maps, &d))
 		return;
 	for (size_t i = 0; i < maps.n; i++) {
-		if (maps.items[i].start >= maps.items[i].end || (i && maps.items[i - 1].end > maps.items[i].start) ||
+		if (maps.items[i].start >= maps.items[i].end ||
+		    (i && maps.items[i - 1].end > maps.items[i].start) ||
 		    maps_find(&maps, maps.items[i].start) != &maps.items[i])
 			abort();
 	}
@@ -30,7 +32,8 @@ static void parse_cgroup(const char *text)
 	static struct cgroup c;
 
 	cgroup_parse(text, &c);
-	if (strlen(cgroup_path(&c)) >= CGROUP_PATH_SIZE || strlen(c.container) >= CGROUP_CONTAINER_SIZE)
+	if (strlen(cgroup_path(&c)) >= CGROUP_PATH_SIZE ||
+	    strlen(c.container) >= CGROUP_CONTAINER_SIZE)
 		abort();
 }
 

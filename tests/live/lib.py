@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the live tests share: targets and their ledgers, seep and its records, TAP.
 
-A test traces only what it started itself, waits by deadline for something that can be observed, and ends what it started
-through the handles it holds. Ground truth is the ledger that a target prints (tests/targets/ledger.h), never seep.
-Environment: SEEP (build/seep), TARGETS (build/targets).
+A test traces only what it started itself, waits by deadline for something that can be
+observed, and ends what it started through the handles it holds. Ground truth is the ledger
+that a target prints (tests/targets/ledger.h), never seep. Environment: SEEP (build/seep),
+TARGETS (build/targets).
 """
 
 import json
@@ -23,15 +24,18 @@ SEEP = os.environ.get("SEEP", str(ROOT / "build/seep"))
 TARGETS = pathlib.Path(os.environ.get("TARGETS", ROOT / "build/targets"))
 SECONDS = 60  # a deadline, not a wait: generous, because two cores run all of this
 
-# Stacks come by frame pointers: a function that calls the allocator through code built without them (libstdc++'s operator
-# new, libc's mmap) is missing from the stack, though its callers are there. Unwinding by CFI makes this False.
+# Stacks come by frame pointers: a function that calls the allocator through code built without them
+# (libstdc++'s operator new, libc's mmap) is missing from the stack, though its callers are there.
+# Unwinding by CFI makes this False.
 STACKS_BY_FRAME_POINTERS = True
 
-# What libc, the dynamic linker and libstdc++ allocate for themselves: no part of a target's ledger. By module, or by name
-# where they are linked statically.
+# What libc, the dynamic linker and libstdc++ allocate for themselves: no part of a target's ledger.
+# By module, or by name where they are linked statically.
 RUNTIME_MODULE = re.compile(r"^(ld-|libc\.|libgcc_s|libstdc\+\+)")
-RUNTIME_FUNCTION = re.compile(r"^(_dl_|allocate_dtv|__tls_get_addr|allocate_stack|pthread_|__pthread|call_init|__gnu_cxx|"
-                              r"__cxa_|_GLOBAL__)")
+RUNTIME_FUNCTION = re.compile(
+    r"^(_dl_|allocate_dtv|__tls_get_addr|allocate_stack|pthread_|__pthread|call_init|__gnu_cxx|"
+    r"__cxa_|_GLOBAL__)"
+)
 
 
 class Failure(Exception):
@@ -43,7 +47,9 @@ class Skip(Exception):
 
 
 def wait_until(what, condition, seconds=SECONDS):
-    """Returns condition()'s first true value; polls, because what is waited for is a file or another process."""
+    """Returns condition()'s first true value; polls, because what is waited for is a file or
+    another process.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -93,7 +99,9 @@ class Target(Program):
 
     def __init__(self, name, *arguments, preload=None):
         env = {**os.environ, **({"LD_PRELOAD": str(preload)} if preload else {})}
-        super().__init__([target_path(name), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+        super().__init__(
+            [target_path(name), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+        )
         self.buffer = b""
         if json.loads(self.read_line()).get("ready") != self.pid:
             raise Failure(f"{name} is not ready")
@@ -131,7 +139,9 @@ class Seep(Program):
         self.out = tempfile.NamedTemporaryFile(prefix="seep-out-")
         self.err = tempfile.NamedTemporaryFile(prefix="seep-err-")
         popen.setdefault("stdin", subprocess.DEVNULL)
-        super().__init__([SEEP, *arguments], stdout=self.out.fileno(), stderr=self.err.fileno(), **popen)
+        super().__init__(
+            [SEEP, *arguments], stdout=self.out.fileno(), stderr=self.err.fileno(), **popen
+        )
 
     def __exit__(self, *exception):
         if self.process.poll() is None:
@@ -148,10 +158,12 @@ class Seep(Program):
 
     def wait_attached(self):
         """The session record is written once all probes stand."""
+
         def begun():
             if self.process.poll() is not None:
                 raise Failure(f"seep ended with {self.process.returncode}: {self.stderr()[-600:]}")
             return '"type":"session"' in self.stdout()[:4096].replace(" ", "")
+
         wait_until("session record", begun)
 
     def interrupt(self):
@@ -179,7 +191,9 @@ class Final:
 
     def __init__(self, records, pid):
         own = [r for r in records if r.get("pid") == pid]
-        last = [r for r in own if r["type"] == "process" and r.get("final") and r.get("ended") != "exec"]
+        last = [
+            r for r in own if r["type"] == "process" and r.get("final") and r.get("ended") != "exec"
+        ]
         if not last:
             raise Failure(f"no final process record of pid {pid}")
         self.process = last[-1]
@@ -188,8 +202,10 @@ class Final:
 
     def same_report(self, record):
         """`process` tells the lives of one pid apart, before and after an exec."""
-        return record["time"] == self.process["time"] and \
-            record.get("process", self.process["process"]) == self.process["process"]
+        return (
+            record["time"] == self.process["time"]
+            and record.get("process", self.process["process"]) == self.process["process"]
+        )
 
     def functions(self, site):
         return [f.get("function") or "" for f in self.sites.get(site, {}).get("frames", [])]
@@ -197,13 +213,19 @@ class Final:
     def sums(self):
         """What must hold within any exact report. Returns complaints."""
         p, complaints = self.process, []
-        for figure, of_blocks in (("outstanding_bytes", sum(b["size_bytes"] for b in self.blocks)),
-                                  ("outstanding_allocations", len(self.blocks))):
+        for figure, of_blocks in (
+            ("outstanding_bytes", sum(b["size_bytes"] for b in self.blocks)),
+            ("outstanding_allocations", len(self.blocks)),
+        ):
             of_sites = sum(s[figure] for s in self.sites.values())
             if not p[figure] == of_sites == of_blocks:
-                complaints.append(f"{figure}: process {p[figure]}, its sites {of_sites}, its blocks {of_blocks}")
+                complaints.append(
+                    f"{figure}: process {p[figure]}, its sites {of_sites}, its blocks {of_blocks}"
+                )
         if p["allocations"] - p["frees"] != p["outstanding_allocations"]:
-            complaints.append(f"{p['allocations']} allocations - {p['frees']} frees is not {p['outstanding_allocations']}")
+            complaints.append(
+                f"{p['allocations']} allocations - {p['frees']} frees is not {p['outstanding_allocations']}"
+            )
         return complaints
 
 
@@ -232,26 +254,39 @@ def judge_block(want, have, final, loose):
 
 
 def judge(ledger, records, loose=False, may_lose=(), may_miss=()):
-    """Compares a target's ledger with seep's final report: every block with address, size and function, and no block of the
-    target's beyond them. loose: the function itself may be hidden from the stack. may_lose: causes of loss that the target
-    provokes; blocks may be missing up to that count. may_miss: functions whose blocks may be missing. A forked child of a
-    process that seep attached to is probed a moment after its birth, and its record says when (seen_from_seconds): what it did
-    before may be missing. Returns complaints."""
+    """Compares a target's ledger with seep's final report: every block with address, size and
+    function, and no block of the target's beyond them. loose: the function itself may be
+    hidden from the stack. may_lose: causes of loss that the target provokes; blocks may be
+    missing up to that count. may_miss: functions whose blocks may be missing. A forked child
+    of a process that seep attached to is probed a moment after its birth, and its record says
+    when (seen_from_seconds): what it did before may be missing, and what it frees of that
+    looks inherited. Returns complaints.
+    """
     final = Final(records, ledger["pid"])
     lost = final.process["lost"]
     seen_late = ledger["role"] != "main" and final.process["seen_from_seconds"] > 0
     have = {int(b["address"], 16): b for b in final.blocks}
     want = {int(b["address"], 16): b for b in ledger["ledger"] if b["kind"] == "malloc"}
     complaints = final.sums()
-    wrong = [c for a, b in want.items() if b["function"] not in may_miss or a in have
-             for c in [judge_block(b, have.get(a), final, loose)] if c]
+    wrong = [
+        c
+        for a, b in want.items()
+        if b["function"] not in may_miss or a in have
+        for c in [judge_block(b, have.get(a), final, loose)]
+        if c
+    ]
     excused = sum(lost.get(cause, 0) for cause in may_lose)
     missing = [c for c in wrong if c.startswith("missing")]
-    complaints += wrong if len(missing) > excused and not seen_late else [c for c in wrong if c not in missing]
+    complaints += (
+        wrong
+        if len(missing) > excused and not seen_late
+        else [c for c in wrong if c not in missing]
+    )
     complaints += judge_extra([b for a, b in have.items() if a not in want], final)
     complaints += [f"lost: {cause} {n}" for cause, n in lost.items() if cause not in may_lose]
     inherited = final.process["inherited_frees"]
-    if inherited > ledger["inherited_frees"] or (inherited < ledger["inherited_frees"] and not seen_late):
+    most = ledger["inherited_frees"] + (ledger["frees"] if seen_late else 0)
+    if inherited > most or (inherited < ledger["inherited_frees"] and not seen_late):
         complaints.append(f"inherited_frees {inherited}, did {ledger['inherited_frees']}")
     return complaints
 
@@ -260,19 +295,26 @@ def is_runtime(frame):
     function = frame.get("function") or ""
     if function.startswith("operator new"):
         return False
-    return bool(RUNTIME_MODULE.match(os.path.basename(frame.get("module") or "")) or RUNTIME_FUNCTION.match(function))
+    return bool(
+        RUNTIME_MODULE.match(os.path.basename(frame.get("module") or ""))
+        or RUNTIME_FUNCTION.match(function)
+    )
 
 
 def judge_extra(blocks, final):
-    """Blocks that the ledger does not have: only what libraries allocate for themselves may be there."""
+    """Blocks that the ledger does not have: only what libraries allocate for themselves may be
+    there.
+    """
     complaints = []
     for block in blocks:
         site = final.sites.get(block["site"], {})
         frames = site.get("frames", [])
         own = any(plain_name(f.get("function")).startswith("zoo_") for f in frames)
         if site.get("kind") == "malloc" and (not frames or (own and not is_runtime(frames[0]))):
-            complaints.append(f"not in the ledger: {block['address']} of {block['size_bytes']} B, "
-                              f"{' < '.join(final.functions(block['site'])) or 'no stack'}")
+            complaints.append(
+                f"not in the ledger: {block['address']} of {block['size_bytes']} B, "
+                f"{' < '.join(final.functions(block['site'])) or 'no stack'}"
+            )
     return complaints
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Maps the file that argv[1] names as if the dynamic linker had: executable, from its start. Tells its pid, waits for the
- * end of stdin. */
+/* Maps the file that argv[1] names as if the dynamic linker had: executable, from its start.
+ * Tells its pid, waits for the end of stdin. */
 #include "ledger.h"
 
 int main(int argc, char **argv)

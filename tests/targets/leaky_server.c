@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A small session server for the demo: one line a request over TCP on the loopback, `GET /PATH KEY COOKIE`. It has what
- * real services have: buffers that live as long as a request, a cache that fills up and then stays, sessions that are
- * replaced, and one leak, on an error path a few calls deep.
- * Prints its port. --self-load RATE: requests per second by a client thread of its own. Runs until SIGTERM. */
+/* A small session server for the demo: one line a request over TCP on the loopback, `GET /PATH
+ * KEY COOKIE`. It has what real services have: buffers that live as long as a request, a cache
+ * that fills up and then stays, sessions that are replaced, and one leak, on an error path a few
+ * calls deep. Prints its port. --self-load RATE: requests per second by a client thread of its
+ * own. Runs until SIGTERM. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -180,17 +181,18 @@ static void connection_serve(struct server *server, int fd)
 /* One connection of 50 requests after another; every fourth cookie is malformed. */
 static void load_connection(const struct load *load, unsigned *n)
 {
-	struct timespec pause = { load->rate <= 1, load->rate <= 1 ? 0 : 1000000000l / load->rate };
+	struct timespec pause = {load->rate <= 1, load->rate <= 1 ? 0 : 1000000000l / load->rate};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char line[MAX_LINE];
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&load->address, sizeof(load->address)))
 		abort();
 	for (unsigned i = 0; i < 50; i++, ++*n) {
-		int length = snprintf(line, sizeof(line), "GET /page/%u %u %x%s\n", *n % 300, *n % 97, *n * 2654435761u,
-				      *n % 4 ? "" : "-malformed");
+		int length = snprintf(line, sizeof(line), "GET /page/%u %u %x%s\n", *n % 300,
+				      *n % 97, *n * 2654435761u, *n % 4 ? "" : "-malformed");
 
-		if (send(fd, line, (size_t)length, MSG_NOSIGNAL) < 0 || recv(fd, line, sizeof(line), 0) <= 0)
+		if (send(fd, line, (size_t)length, MSG_NOSIGNAL) < 0 ||
+		    recv(fd, line, sizeof(line), 0) <= 0)
 			break;
 		nanosleep(&pause, NULL);
 	}
@@ -208,7 +210,8 @@ static void *load_run(void *arg)
 
 static int listen_loopback(struct sockaddr_in *ret_address)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -229,7 +232,7 @@ static void on_stop(int signal)
 
 int main(int argc, char **argv)
 {
-	struct sigaction stop = { .sa_handler = on_stop };
+	struct sigaction stop = {.sa_handler = on_stop};
 	static struct server server;
 	static struct load load;
 	pthread_t loader;

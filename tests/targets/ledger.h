@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_TESTS_LEDGER_H
 #define SEEP_TESTS_LEDGER_H
-/* What a target itself knows of its live blocks: the ground truth that seep's `block` records must equal.
+/* What a target itself knows of its live blocks: the ground truth that seep's `block` records must
+ * equal.
  *
- * Every allocation of a target goes through the wrappers below. They are always inlined, so the allocator is called from
- * the function that the ledger names, and they keep address, requested size and function in a table of their own, in
- * mmap'ed memory: the ledger never allocates by malloc, takes no lock and works in a signal handler. A block is entered
- * after the allocator returned it and taken out before it is freed, so no address is in the table twice.
+ * Every allocation of a target goes through the wrappers below. They are always inlined, so the
+ * allocator is called from the function that the ledger names, and they keep address, requested
+ * size and function in a table of their own, in mmap'ed memory: the ledger never allocates by
+ * malloc, takes no lock and works in a signal handler. A block is entered after the allocator
+ * returned it and taken out before it is freed, so no address is in the table twice.
  *
- * Protocol: `{"ready":PID}` on stdout; a line `go` on stdin starts the work; the ledger as one JSON line; a line `end` or
- * the end of stdin ends the program. --auto: no waiting and no ready line, the ledger is appended to the file that
- * $LEDGER_FILE names; --hold: with --auto, wait for `end` all the same. */
+ * Protocol: `{"ready":PID}` on stdout; a line `go` on stdin starts the work; the ledger as one
+ * JSON line; a line `end` or the end of stdin ends the program. --auto: no waiting and no ready
+ * line, the ledger is appended to the file that $LEDGER_FILE names; --hold: with --auto, wait
+ * for `end` all the same. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -37,13 +40,14 @@ struct ledger_slot {
 	const char *function, *kind;
 };
 
-/* Counts of successful calls: a realloc that returned a block is an allocation, and a free too when it got one. */
+/* Counts of successful calls: a realloc that returned a block is an allocation, and a free too
+ * when it got one. */
 struct ledger {
 	struct ledger_slot *slots;
 	uint64_t allocations, frees, allocated_bytes, freed_bytes;
 	uint64_t inherited_frees; /* of blocks from before the fork */
 	uint64_t unknown_frees;	  /* double and foreign frees, announced by the target */
-	char notes[512];	  /* further members of the JSON object, each with a leading comma */
+	char notes[512]; /* further members of the JSON object, each with a leading comma */
 	const char *role;
 	int automatic, hold;
 };
@@ -72,7 +76,8 @@ LEDGER_FN void ledger_reset(const char *role)
 	if (ledger.slots && munmap(ledger.slots, n_bytes))
 		ledger_die("ledger: munmap");
 	ledger.slots = (struct ledger_slot *)mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
-						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+						  0);
 	if (ledger.slots == MAP_FAILED)
 		ledger_die("ledger: mmap");
 	ledger.allocations = ledger.frees = ledger.allocated_bytes = ledger.freed_bytes = 0;
@@ -86,7 +91,8 @@ LEDGER_INLINE size_t ledger_hash(uintptr_t address)
 	return (size_t)((address >> 4) * 0x9e3779b97f4a7c15ull >> 44) & (LEDGER_SLOTS - 1);
 }
 
-LEDGER_FN void ledger_enter(uintptr_t address, size_t size_bytes, const char *function, const char *kind)
+LEDGER_FN void ledger_enter(uintptr_t address, size_t size_bytes, const char *function,
+			    const char *kind)
 {
 	size_t i = ledger_hash(address);
 
@@ -94,8 +100,8 @@ LEDGER_FN void ledger_enter(uintptr_t address, size_t size_bytes, const char *fu
 		struct ledger_slot *s = &ledger.slots[i];
 		uintptr_t old = __atomic_load_n(&s->address, __ATOMIC_RELAXED);
 
-		if (old > 1 || !__atomic_compare_exchange_n(&s->address, &old, address, 0, __ATOMIC_ACQ_REL,
-							    __ATOMIC_RELAXED))
+		if (old > 1 || !__atomic_compare_exchange_n(&s->address, &old, address, 0,
+							    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
 		s->size_bytes = size_bytes;
 		s->function = function;
@@ -121,7 +127,8 @@ LEDGER_FN struct ledger_slot *ledger_find(uintptr_t address)
 }
 
 /* access: p is not dereferenced, so the contents of a new block need not be set. */
-__attribute__((access(none, 1))) LEDGER_FN void ledger_add(const void *p, size_t size_bytes, const char *function)
+__attribute__((access(none, 1))) LEDGER_FN void ledger_add(const void *p, size_t size_bytes,
+							   const char *function)
 {
 	if (!p)
 		return;
@@ -133,7 +140,7 @@ __attribute__((access(none, 1))) LEDGER_FN void ledger_add(const void *p, size_t
 /* Returns what was known of p: address 0 when nothing was. */
 __attribute__((access(none, 1))) LEDGER_FN struct ledger_slot ledger_remove(const void *p)
 {
-	struct ledger_slot none = { 0, 0, NULL, NULL }, was;
+	struct ledger_slot none = {0, 0, NULL, NULL}, was;
 	struct ledger_slot *s = p ? ledger_find((uintptr_t)p) : NULL;
 
 	if (!s)
@@ -171,7 +178,8 @@ LEDGER_INLINE void *ledger_calloc(size_t n, size_t size, const char *function)
 	return p;
 }
 
-/* realloc(p, 0) frees in glibc, jemalloc and tcmalloc and makes an empty block in musl and mimalloc: NULL tells. */
+/* realloc(p, 0) frees in glibc, jemalloc and tcmalloc and makes an empty block in musl and
+ * mimalloc: NULL tells. */
 LEDGER_INLINE void *ledger_realloc(void *old, size_t n, const char *function)
 {
 	struct ledger_slot was = ledger_remove(old);
@@ -184,7 +192,8 @@ LEDGER_INLINE void *ledger_realloc(void *old, size_t n, const char *function)
 	return p;
 }
 
-LEDGER_INLINE int ledger_posix_memalign(void **ret, size_t alignment, size_t n, const char *function)
+LEDGER_INLINE int ledger_posix_memalign(void **ret, size_t alignment, size_t n,
+					const char *function)
 {
 	int err = posix_memalign(ret, ledger_opaque(alignment), ledger_opaque(n));
 
@@ -279,22 +288,25 @@ LEDGER_FN size_t ledger_format(char *out)
 
 		if (s->address <= 1)
 			continue;
-		at += snprintf(at, LEDGER_LINE_BYTES,
-			       "%s{\"address\":\"0x%llx\",\"size\":%zu,\"function\":\"%.100s\",\"kind\":\"%s\"}", comma,
-			       (unsigned long long)s->address, s->size_bytes, s->function, s->kind);
+		at += snprintf(
+			at, LEDGER_LINE_BYTES,
+			"%s{\"address\":\"0x%llx\",\"size\":%zu,\"function\":\"%.100s\",\"kind\":\"%s\"}",
+			comma, (unsigned long long)s->address, s->size_bytes, s->function, s->kind);
 		comma = ",";
 	}
-	at += snprintf(at, 512 + sizeof(ledger.notes),
-		       "],\"pid\":%d,\"role\":\"%s\",\"allocations\":%llu,\"frees\":%llu,\"allocated_bytes\":%llu,"
-		       "\"freed_bytes\":%llu,\"inherited_frees\":%llu,\"unknown_frees\":%llu%s}\n",
-		       (int)getpid(), ledger.role, (unsigned long long)ledger.allocations,
-		       (unsigned long long)ledger.frees, (unsigned long long)ledger.allocated_bytes,
-		       (unsigned long long)ledger.freed_bytes, (unsigned long long)ledger.inherited_frees,
-		       (unsigned long long)ledger.unknown_frees, ledger.notes);
+	at += snprintf(
+		at, 512 + sizeof(ledger.notes),
+		"],\"pid\":%d,\"role\":\"%s\",\"allocations\":%llu,\"frees\":%llu,\"allocated_bytes\":%llu,"
+		"\"freed_bytes\":%llu,\"inherited_frees\":%llu,\"unknown_frees\":%llu%s}\n",
+		(int)getpid(), ledger.role, (unsigned long long)ledger.allocations,
+		(unsigned long long)ledger.frees, (unsigned long long)ledger.allocated_bytes,
+		(unsigned long long)ledger.freed_bytes, (unsigned long long)ledger.inherited_frees,
+		(unsigned long long)ledger.unknown_frees, ledger.notes);
 	return (size_t)(at - out);
 }
 
-/* Prints the ledger as one line, by one write where the kernel takes it whole: processes may share the file. */
+/* Prints the ledger as one line, by one write where the kernel takes it whole: processes may
+ * share the file. */
 LEDGER_FN void ledger_print(void)
 {
 	const char *path = ledger.automatic ? getenv("LEDGER_FILE") : NULL;
@@ -305,7 +317,8 @@ LEDGER_FN void ledger_print(void)
 	for (size_t i = 0; i < LEDGER_SLOTS; i++)
 		n_live += ledger.slots[i].address > 1;
 	n_bytes = (n_live + 8) * LEDGER_LINE_BYTES + sizeof(ledger.notes);
-	text = (char *)mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	text = (char *)mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0);
 	if (text == MAP_FAILED)
 		ledger_die("ledger: mmap");
 	if (path)
@@ -318,7 +331,8 @@ LEDGER_FN void ledger_print(void)
 	munmap(text, n_bytes);
 }
 
-/* Once, before any allocation of the target's own. Takes --auto, --hold and --role NAME from anywhere in argv. */
+/* Once, before any allocation of the target's own. Takes --auto, --hold and --role NAME from
+ * anywhere in argv. */
 LEDGER_FN void ledger_start(int argc, char **argv)
 {
 	char ready[64];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ledger test's target: threads that allocate, resize and free at random, each other's blocks too, while threads die
- * and processes fork; then the table of what is live. Options: --ops N per thread, --threads N, --generations N (threads
- * die and are replaced that often), --slots N (bound of live blocks), --seed N; --fill N: only N allocations of one
- * thread, nothing is freed. */
+/* The ledger test's target: threads that allocate, resize and free at random, each other's
+ * blocks too, while threads die and processes fork; then the table of what is live. Options:
+ * --ops N per thread, --threads N, --generations N (threads die and are replaced that often),
+ * --slots N (bound of live blocks), --seed N; --fill N: only N allocations of one thread,
+ * nothing is freed. */
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -16,10 +17,14 @@ struct storm {
 	uint64_t ops, threads, generations, slots, seed, fill;
 };
 
-static struct storm options = { .ops = 250000, .threads = 4, .generations = 5, .slots = 20000, .seed = 1 };
+static struct storm options = {.ops = 250000,
+			       .threads = 4,
+			       .generations = 5,
+			       .slots = 20000,
+			       .seed = 1};
 
-/* The blocks in play. A thread takes a pointer out by exchange, so one thread owns it at a time, and the copy that a fork
- * makes holds only blocks that nobody was working on. */
+/* The blocks in play. A thread takes a pointer out by exchange, so one thread owns it at a time,
+ * and the copy that a fork makes holds only blocks that nobody was working on. */
 static void **slots;
 
 static uint64_t next_random(uint64_t *state)
@@ -122,7 +127,8 @@ static void *allocate(uint64_t random)
 	}
 }
 
-/* One to three calls. The block that ends up in the slot is freed by whoever draws the slot next. */
+/* One to three calls. The block that ends up in the slot is freed by whoever draws the slot
+ * next. */
 static void storm_once(uint64_t *state)
 {
 	uint64_t random = next_random(state), kind = random % 100;
@@ -153,7 +159,8 @@ static void storm(uint64_t n_ops, uint64_t seed)
 		storm_once(&state);
 }
 
-/* Ends by its number in one of four ways: returns, pthread_exit, cancelled, and without libc being told. */
+/* Ends by its number in one of four ways: returns, pthread_exit, cancelled, and without libc
+ * being told. */
 static void *worker(void *arg)
 {
 	uint64_t number = (uintptr_t)arg;
@@ -172,7 +179,8 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-/* The child of a fork amid the storm: frees what it inherited, allocates, and is gone without a word to libc. */
+/* The child of a fork amid the storm: frees what it inherited, allocates, and is gone without a
+ * word to libc. */
 static void run_child(uint64_t seed)
 {
 	void *own[N_CHILD_BLOCKS];
@@ -238,22 +246,28 @@ static void parse(int argc, char **argv)
 		const char *name;
 		uint64_t *value;
 	} known[] = {
-		{ "--ops", &options.ops },     { "--threads", &options.threads }, { "--generations", &options.generations },
-		{ "--slots", &options.slots }, { "--seed", &options.seed },	  { "--fill", &options.fill },
+		{"--ops", &options.ops},
+		{"--threads", &options.threads},
+		{"--generations", &options.generations},
+		{"--slots", &options.slots},
+		{"--seed", &options.seed},
+		{"--fill", &options.fill},
 	};
 
 	for (int i = 1; i + 1 < argc; i++)
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
 			if (!strcmp(argv[i], known[k].name))
 				*known[k].value = strtoull(argv[++i], NULL, 10);
-	if (!options.generations || !options.seed || options.slots < N_CHILD_FREES || options.threads > MAX_THREADS)
+	if (!options.generations || !options.seed || options.slots < N_CHILD_FREES ||
+	    options.threads > MAX_THREADS)
 		ledger_die("ledger_storm: nonsense option");
 }
 
 int main(int argc, char **argv)
 {
 	parse(argc, argv);
-	slots = mmap(NULL, options.slots * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	slots = mmap(NULL, options.slots * sizeof(*slots), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (slots == MAP_FAILED)
 		ledger_die("mmap");
 	ledger_start(argc, argv);

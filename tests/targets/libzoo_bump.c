@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An allocator of 60 lines: takes from one arena and never gives back. Safe in signal handlers; free ignores what it did
- * not hand out and what was freed before, so double and foreign frees can be tested without an abort. calloc and realloc
- * call malloc and free through the dynamic linker: calls inside a call, which count once.
- * With -DOWN_MALLOC it is zoo_dlopen's plugin that brings its own malloc. */
+/* An allocator of 60 lines: takes from one arena and never gives back. Safe in signal handlers;
+ * free ignores what it did not hand out and what was freed before, so double and foreign frees
+ * can be tested without an abort. calloc and realloc call malloc and free through the dynamic
+ * linker: calls inside a call, which count once. With -DOWN_MALLOC it is zoo_dlopen's plugin
+ * that brings its own malloc. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +15,8 @@ enum { ARENA_BYTES = 1 << 28, HEADER_BYTES = 16 };
 static char arena[ARENA_BYTES] __attribute__((aligned(4096)));
 static size_t used;
 
-/* How many calls of this thread are inside malloc: what a signal handler must know before it jumps out. */
+/* How many calls of this thread are inside malloc: what a signal handler must know before it
+ * jumps out. */
 extern __thread volatile int bump_inside;
 __thread volatile int bump_inside __attribute__((tls_model("initial-exec")));
 
@@ -26,7 +28,8 @@ __attribute__((noinline)) static void *take(size_t alignment, size_t n)
 		at = (from + HEADER_BYTES + alignment - 1) & ~(alignment - 1);
 		if (n > ARENA_BYTES || at + n > ARENA_BYTES)
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&used, &from, at + n, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&used, &from, at + n, 0, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
 	memcpy(arena + at - HEADER_BYTES, &n, sizeof(n));
 	return arena + at;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A preloaded wrapper that passes every call on: one allocation of the program is two calls of a malloc, and counts once. */
+/* A preloaded wrapper that passes every call on: one allocation of the program is two calls of a
+ * malloc, and counts once. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-/* Looked up at each call: the wrapper is to be simple, not fast. dlsym does not allocate when it succeeds. */
+/* Looked up at each call: the wrapper is to be simple, not fast. dlsym does not allocate when it
+ * succeeds. */
 static void *next(const char *name)
 {
 	void *fn = dlsym(RTLD_NEXT, name);

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What the programs to trace need beyond the Makefile's default rule. Allocators, musl and Rust are built against where
-# they are installed; the tests skip what is not there.
+# What the programs to trace need beyond the Makefile's default rule. Allocators, musl and Rust are
+# built against where they are installed; the tests skip what is not there.
 
 # Stacks come by frame pointers, so a call in tail position must stay a call.
 TARGETS_CFLAGS += -fno-optimize-sibling-calls -Wall -Wextra
 
 ZOO_LIB_DIR := /usr/lib/$(shell $(CC) -print-multiarch)
-ZOO_LIBS := $(TARGETS_OUT)/libzoo_plugin.so $(TARGETS_OUT)/libzoo_bump.so $(TARGETS_OUT)/libzoo_ownmalloc.so \
-	$(TARGETS_OUT)/libzoo_wrap.so
+ZOO_LIBS := $(patsubst %,$(TARGETS_OUT)/libzoo_%.so,plugin bump ownmalloc wrap)
 TARGETS := $(filter-out $(TARGETS_OUT)/libzoo_% $(TARGETS_OUT)/bad_pause,$(TARGETS)) $(ZOO_LIBS)
 
 $(TARGETS_OUT)/lib%.so: TARGETS_CFLAGS += -shared -fPIC -fno-builtin
@@ -22,12 +21,15 @@ $(TARGETS_OUT)/libzoo_ownmalloc.so: tests/targets/libzoo_bump.c
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(TARGETS_CFLAGS) $< -o $@
 
 $(TARGETS_OUT)/zoo_signal $(TARGETS_OUT)/zoo_foreign: $(TARGETS_OUT)/libzoo_bump.so
-$(TARGETS_OUT)/zoo_signal $(TARGETS_OUT)/zoo_foreign: TARGETS_LIBS = -L$(TARGETS_OUT) -lzoo_bump -Wl,-rpath,'$$ORIGIN'
+$(TARGETS_OUT)/zoo_signal $(TARGETS_OUT)/zoo_foreign: TARGETS_LIBS = \
+	-L$(TARGETS_OUT) -lzoo_bump -Wl,-rpath,'$$ORIGIN'
 $(TARGETS_OUT)/zoo_dlopen: $(TARGETS_OUT)/libzoo_plugin.so $(TARGETS_OUT)/libzoo_ownmalloc.so
 
-# zoo_heap and zoo_cxx once per allocator and way of linking: NAME_VARIANT, with flags in ZOO_FLAGS_VARIANT.
+# zoo_heap and zoo_cxx once per allocator and way of linking: NAME_VARIANT, with flags in
+# ZOO_FLAGS_VARIANT.
 zoo_has = $(if $(wildcard $(ZOO_LIB_DIR)/$(1)),$(2))
-ZOO_VARIANTS := static static_pie $(call zoo_has,libjemalloc.so,jemalloc) $(call zoo_has,libtcmalloc.so,tcmalloc) \
+ZOO_VARIANTS := static static_pie $(call zoo_has,libjemalloc.so,jemalloc) \
+	$(call zoo_has,libtcmalloc.so,tcmalloc) \
 	$(call zoo_has,libmimalloc.so,mimalloc) $(call zoo_has,libjemalloc.a,jemalloc_inside)
 ZOO_FLAGS_static := -static
 ZOO_FLAGS_static_pie := -static-pie -fPIE
@@ -35,7 +37,8 @@ ZOO_FLAGS_jemalloc := -Wl,--no-as-needed -ljemalloc
 ZOO_FLAGS_tcmalloc := -Wl,--no-as-needed -ltcmalloc
 ZOO_FLAGS_mimalloc := -Wl,--no-as-needed -lmimalloc -DNO_BAD_ALLOC
 ZOO_FLAGS_jemalloc_inside := -l:libjemalloc.a -lpthread -ldl -lm
-ZOO_CXX := $(TARGETS_OUT)/zoo_cxx $(patsubst %,$(TARGETS_OUT)/zoo_cxx_%,$(filter-out static_pie %_inside,$(ZOO_VARIANTS)))
+ZOO_CXX := $(TARGETS_OUT)/zoo_cxx \
+	$(patsubst %,$(TARGETS_OUT)/zoo_cxx_%,$(filter-out static_pie %_inside,$(ZOO_VARIANTS)))
 TARGETS += $(patsubst %,$(TARGETS_OUT)/zoo_heap_%,$(ZOO_VARIANTS)) $(ZOO_CXX)
 
 $(TARGETS_OUT)/zoo_heap_%: tests/targets/zoo_heap.c tests/targets/ledger.h tests/targets/targets.mk
@@ -61,7 +64,7 @@ TARGETS += $(TARGETS_OUT)/zoo_rust
 $(TARGETS_OUT)/zoo_rust: tests/targets/zoo_rust.rs
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)rustc --edition 2021 --crate-name rusty -O -g -C force-frame-pointers=yes $< -o $@
+	$(Q)MAKEFLAGS= rustc --edition 2021 --crate-name rusty -O -g -C force-frame-pointers=yes $< -o $@
 endif
 
 TARGETS += $(TARGETS_OUT)/bad_noalloc

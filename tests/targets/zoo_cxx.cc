@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// operator new and delete in all their forms, and what the standard containers hold. The containers go through an
-// allocator of their own that keeps the ledger. Where operator new is libstdc++'s it calls malloc: that counts once.
+// operator new and delete in all their forms, and what the standard containers hold. The containers
+// go through an allocator of their own that keeps the ledger. Where operator new is libstdc++'s it
+// calls malloc: that counts once.
 #include <map>
 #include <new>
 #include <string>
@@ -10,7 +11,8 @@
 
 #define CXX_SITE extern "C" __attribute__((noipa)) void
 extern "C" {
-void zoo_new(), zoo_new_array(), zoo_new_nothrow(), zoo_new_aligned(), zoo_bad_alloc(), zoo_containers();
+void zoo_new(), zoo_new_array(), zoo_new_nothrow(), zoo_new_aligned(), zoo_bad_alloc(),
+	zoo_containers();
 }
 
 namespace
@@ -28,18 +30,27 @@ template <typename T> T *entered(T *p, size_t n_bytes, const char *function)
 template <typename T> struct counting {
 	using value_type = T;
 	counting() = default;
-	template <typename U> counting(const counting<U> &) {}
+	template <typename U> counting(const counting<U> &)
+	{
+	}
 	T *allocate(size_t n)
 	{
-		return entered(static_cast<T *>(::operator new(n * sizeof(T))), n * sizeof(T), "zoo_containers");
+		return entered(static_cast<T *>(::operator new(n * sizeof(T))), n * sizeof(T),
+			       "zoo_containers");
 	}
 	void deallocate(T *p, size_t)
 	{
 		ledger_remove(p);
 		::operator delete(p);
 	}
-	bool operator==(const counting &) const { return true; }
-	bool operator!=(const counting &) const { return false; }
+	bool operator==(const counting &) const
+	{
+		return true;
+	}
+	bool operator!=(const counting &) const
+	{
+		return false;
+	}
 };
 
 using text = std::basic_string<char, std::char_traits<char>, counting<char>>;
@@ -87,8 +98,8 @@ CXX_SITE zoo_new_aligned()
 	delete freed;
 }
 
-// The exception passes through operator new, and is caught outside the function that allocates. Debian's mimalloc is
-// built as C and aborts instead: -DNO_BAD_ALLOC.
+// The exception passes through operator new, and is caught outside the function that allocates.
+// Debian's mimalloc is built as C and aborts instead: -DNO_BAD_ALLOC.
 CXX_SITE zoo_bad_alloc()
 {
 	if (::operator new[](ledger_opaque(size_t(1) << 62)))
@@ -123,7 +134,8 @@ int main(int argc, char **argv)
 			zoo_bad_alloc();
 #endif
 		} catch (const std::bad_alloc &) {
-			caught++; // a pending call that it left behind must not swallow the next one
+			// The pending call that it left must not swallow the next one.
+			caught++;
 		}
 		zoo_new();
 	}

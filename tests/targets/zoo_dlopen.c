@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Libraries that come later: a plugin that allocates, the same in a namespace of its own with its own libc (dlmopen), and
- * one that brings its own malloc (RTLD_DEEPBIND). New probes follow a new mapping with a delay, so the own malloc is used
- * in two functions: at once (what seep has not seen it must not invent) and half a second later. */
+/* Libraries that come later: a plugin that allocates, the same in a namespace of its own with
+ * its own libc (dlmopen), and one that brings its own malloc (RTLD_DEEPBIND). New probes follow
+ * a new mapping with a delay, so the own malloc is used in two functions: at once (what seep has
+ * not seen it must not invent) and half a second later. */
 #include <dlfcn.h>
 #include <time.h>
 
@@ -55,8 +56,9 @@ SITE void zoo_plugin_in_namespace(void)
 SITE void zoo_plugin_own_malloc(void)
 {
 	void *library = open_beside("libzoo_ownmalloc.so", LM_ID_BASE, RTLD_NOW | RTLD_DEEPBIND);
-	allocate_fn *early = function_of(library, "zoo_own_early"), *late = function_of(library, "zoo_own_late");
-	struct timespec half_second = { 0, 500000000 };
+	allocate_fn *early = function_of(library, "zoo_own_early"),
+		    *late = function_of(library, "zoo_own_late");
+	struct timespec half_second = {0, 500000000};
 
 	for (size_t i = 0; i < 4; i++)
 		ledger_add(early(800 + i), 800 + i, "zoo_own_early");

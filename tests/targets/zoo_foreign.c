@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Frees that an allocator should never get: twice the same block, and addresses it did not hand out. Linked with
- * libzoo_bump, which ignores them; seep counts each as unknown and takes nothing out for it. */
+/* Frees that an allocator should never get: twice the same block, and addresses it did not hand
+ * out. Linked with libzoo_bump, which ignores them; seep counts each as unknown and takes
+ * nothing out for it. */
 #include "ledger.h"
 
 SITE void zoo_free_twice(void)
@@ -18,7 +19,7 @@ SITE void zoo_free_foreign(void)
 {
 	static char data[64];
 	char *inside = zoo_malloc(100);
-	char *volatile foreign[] = { data, inside + 16 };
+	char *volatile foreign[] = {data, inside + 16};
 
 	free(foreign[0]);
 	free(foreign[1]);

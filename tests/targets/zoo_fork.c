@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fork, vfork, exec: each process prints a ledger of its own. Children that stay alive wait for the end of a pipe that
- * the parent holds open until its own `end`. */
+/* fork, vfork, exec: each process prints a ledger of its own. Children that stay alive wait for
+ * the end of a pipe that the parent holds open until its own `end`. */
 #include <sys/wait.h>
 
 #include "ledger.h"
@@ -78,7 +78,8 @@ static void run_long_lived(const int gate[2])
 	close(done[0]);
 }
 
-/* A process that execs itself: what it held before is gone. The second life is main's --after-exec. */
+/* A process that execs itself: what it held before is gone. The second life is main's
+ * --after-exec. */
 static void run_exec(const int gate[2])
 {
 	char gate_fd[16], done_fd[16];
@@ -92,7 +93,8 @@ static void run_exec(const int gate[2])
 		close(gate[1]);
 		close(done[0]);
 		zoo_fork_child(6);
-		execl(self_path, self_path, "--after-exec", gate_fd, done_fd, ledger.automatic ? "auto" : "", NULL);
+		execl(self_path, self_path, "--after-exec", gate_fd, done_fd,
+		      ledger.automatic ? "auto" : "", NULL);
 		_exit(97);
 	}
 	close(done[1]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every function of the malloc family, with its odd arguments. Built against glibc, musl, jemalloc, tcmalloc and mimalloc,
- * shared and static, so it uses only what all of them define (pvalloc apart: see below). */
+/* Every function of the malloc family, with its odd arguments. Built against glibc, musl,
+ * jemalloc, tcmalloc and mimalloc, shared and static, so it uses only what all of them define
+ * (pvalloc apart: see below). */
 #include <malloc.h>
 
 #include "ledger.h"
@@ -43,7 +44,8 @@ SITE void zoo_calloc_leak(void)
 		fail("calloc overflow succeeded");
 }
 
-/* Grows until a block was seen to grow in place and another one to move; some allocators never do one of them. */
+/* Grows until a block was seen to grow in place and another one to move; some allocators never
+ * do one of them. */
 SITE void zoo_realloc_grow(void)
 {
 	unsigned in_place = 0, moved = 0;
@@ -117,7 +119,8 @@ SITE void zoo_posix_memalign_leak(void)
 		fail("posix_memalign of a page");
 	zoo_free(p);
 	/* An alignment of 3 and too large a size: error codes, and the pointer is not a block. */
-	if (!zoo_posix_memalign(&untouched, 3, 10) || !zoo_posix_memalign(&untouched, 64, huge_bytes))
+	if (!zoo_posix_memalign(&untouched, 3, 10) ||
+	    !zoo_posix_memalign(&untouched, 64, huge_bytes))
 		fail("posix_memalign took nonsense");
 }
 
@@ -137,7 +140,8 @@ SITE void zoo_aligned_leak(void)
 	ledger_add(p, 445, __func__);
 }
 
-/* The block is never freed: jemalloc lacks pvalloc, so there it comes from glibc and jemalloc must not see it again. */
+/* The block is never freed: jemalloc lacks pvalloc, so there it comes from glibc and jemalloc
+ * must not see it again. */
 SITE void zoo_pvalloc_leak(void)
 {
 #ifdef __GLIBC__
@@ -149,7 +153,7 @@ SITE void zoo_pvalloc_leak(void)
 
 SITE void zoo_churn(void)
 {
-	void *ring[64] = { NULL };
+	void *ring[64] = {NULL};
 
 	for (unsigned i = 0; i < 20000; i++) {
 		zoo_free(ring[i % 64]);
@@ -159,7 +163,8 @@ SITE void zoo_churn(void)
 		zoo_free(ring[i]);
 }
 
-/* The same call under 20 stacks of different depth. The array and the sum keep each level's frame real. */
+/* The same call under 20 stacks of different depth. The array and the sum keep each level's
+ * frame real. */
 SITE size_t zoo_depth(unsigned left)
 {
 	volatile char frame[64];

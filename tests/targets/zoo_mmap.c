@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Address ranges that the program maps itself: partial munmap, mremap, brk; and what must not count as such: malloc's own
- * mappings and thread stacks. */
+/* Address ranges that the program maps itself: partial munmap, mremap, brk; and what must not
+ * count as such: malloc's own mappings and thread stacks. */
 #include <pthread.h>
 
 #include "ledger.h"
@@ -35,7 +35,8 @@ static void range_cut(char *p, char *at, size_t n_pages)
 
 static char *map_pages(size_t n_pages)
 {
-	return mmap(NULL, n_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mmap(NULL, n_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
 }
 
 static void unmap_pages(char *range, char *at, size_t n_pages)
@@ -71,7 +72,8 @@ SITE void zoo_mmap_over(void)
 	char *p = map_pages(8);
 
 	range_add(p, 8, "zoo_mmap_over", "mmap");
-	if (mmap(p + 3 * PAGE, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (mmap(p + 3 * PAGE, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
 		ledger_die("mmap");
 	range_cut(p, p + 3 * PAGE, 2);
 	range_add(p + 3 * PAGE, 2, "zoo_mmap_over", "mmap");

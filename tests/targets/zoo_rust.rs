@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Rust's Box, Vec and aligned allocations, leaked by mem::forget; the ledger's protocol without ledger.h. The crate is
-//! called `rusty`, so that only the allocating functions have zoo_ in their names.
+//! Rust's Box, Vec and aligned allocations, leaked by mem::forget; the ledger's protocol without
+//! ledger.h. The crate is called `rusty`, so that only the allocating functions have zoo_ in their
+//! names.
 use std::alloc::{alloc, dealloc, Layout};
 use std::fmt::Write;
 use std::mem::forget;
@@ -121,7 +122,11 @@ fn main() {
     zoo_aligned_leak(&mut ledger);
     let path = unsafe { getenv(c"LEDGER_FILE".as_ptr() as *const u8) };
     let append_create_write = 0o2000 | 0o100 | 1;
-    let fd = if automatic && !path.is_null() { unsafe { open(path, append_create_write, 0o600) } } else { 1 };
+    let fd = if automatic && !path.is_null() {
+        unsafe { open(path, append_create_write, 0o600) }
+    } else {
+        1
+    };
     ledger.print(fd);
     if !automatic || has_option(b"--hold") {
         wait_for_line();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Allocation in signal handlers: on the thread's stack, on an alternate stack, and handlers that jump out of a malloc they
- * interrupted. The allocator is libzoo_bump, which is safe there. */
+/* Allocation in signal handlers: on the thread's stack, on an alternate stack, and handlers that
+ * jump out of a malloc they interrupted. The allocator is libzoo_bump, which is safe there. */
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -28,7 +28,8 @@ static void on_timer(int signal)
 
 	(void)signal;
 	if (jumping) {
-		/* Only from inside malloc, whose block the program then never got: else the ledger would be torn. */
+		/* Only from inside malloc, whose block the program then never got: else the
+		 * ledger would be torn. */
 		if (bump_inside && n_jumps < N_JUMPS) {
 			n_jumps++;
 			siglongjmp(out, 1);
@@ -43,8 +44,8 @@ static void on_timer(int signal)
 
 static void start_timer(int flags)
 {
-	struct sigaction action = { 0 };
-	struct itimerval period = { { 0, PERIOD_US }, { 0, PERIOD_US } };
+	struct sigaction action = {0};
+	struct itimerval period = {{0, PERIOD_US}, {0, PERIOD_US}};
 
 	action.sa_handler = on_timer;
 	action.sa_flags = SA_RESTART | flags;
@@ -55,7 +56,7 @@ static void start_timer(int flags)
 
 static void stop_timer(void)
 {
-	struct itimerval never = { { 0, 0 }, { 0, 0 } };
+	struct itimerval never = {{0, 0}, {0, 0}};
 
 	setitimer(ITIMER_REAL, &never, NULL);
 	signal(SIGALRM, SIG_IGN);
@@ -95,7 +96,7 @@ static void run_jumps(void)
 int main(int argc, char **argv)
 {
 	static char alternate[1 << 16];
-	stack_t stack = { 0 };
+	stack_t stack = {0};
 
 	ledger_start(argc, argv);
 	start_timer(0);

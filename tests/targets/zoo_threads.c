@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads that free each other's blocks and end in every way a thread can; with --no-system-call-death, in every way that
- * jemalloc survives. */
+/* Threads that free each other's blocks and end in every way a thread can; with
+ * --no-system-call-death, in every way that jemalloc survives. */
 #include <pthread.h>
 #include <sys/syscall.h>
 

@@ -26,7 +26,8 @@ static void test_containers(void **state)
 		{"/docker/" ID "/system.slice/x.service", ID},
 		{"/docker/" ID "/docker/" ID2 "/init.scope", ID2},
 		{"/kubepods/burstable/pod7d3f2a1c-0b1e-4f6c-9a53-000000000001/" ID, ID},
-		{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7d3f_1.slice/cri-containerd-" ID ".scope",
+		{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7d3f_1.slice/cri-containerd-" ID
+		 ".scope",
 		 ID},
 		{"/kubepods.slice/kubepods-pod1.slice/crio-" ID ".scope", ID},
 		{"/kubepods.slice/kubepods-pod1.slice/crio-conmon-" ID ".scope", ""},
@@ -34,7 +35,9 @@ static void test_containers(void **state)
 		{"cri-containerd:" ID, ID},
 		{"/machine.slice/libpod-" ID ".scope", ID},
 		{"/machine.slice/libpod-conmon-" ID ".scope", ""},
-		{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container", ID},
+		{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID
+		 ".scope/container",
+		 ID},
 		{"/../" ID, ID},
 		{"/lxc/web1", "web1"},
 		{"/lxc/web1/system.slice/ssh.service", "web1"},
@@ -82,7 +85,9 @@ static void test_versions(void **state)
 	assert_string_equal(cgroup_path(&c), "/system.slice/a.service");
 	assert_string_equal(c.memory_v1, "");
 
-	cgroup_parse("5:cpu,cpuacct:/docker/" ID "/deeper\n4:memory:/docker/" ID "\n1:name=systemd:/\n", &c);
+	cgroup_parse("5:cpu,cpuacct:/docker/" ID "/deeper\n4:memory:/docker/" ID
+		     "\n1:name=systemd:/\n",
+		     &c);
 	assert_string_equal(cgroup_path(&c), "/docker/" ID);
 	assert_string_equal(c.container, ID);
 

@@ -107,7 +107,8 @@ static void test_real_file(void **state)
 	assert_int_equal(address, elf_image_entry(image));
 	assert_int_equal(elf_image_read(image, address, entry, sizeof(entry)), sizeof(entry));
 	assert_memory_equal(entry, f.bytes + offset, sizeof(entry));
-	assert_int_equal(elf_image_read(image, 0, entry, sizeof(entry)), -ERANGE); /* not executable */
+	assert_int_equal(elf_image_read(image, 0, entry, sizeof(entry)),
+			 -ERANGE); /* not executable */
 	assert_int_equal(elf_image_to_offset(image, ~0ULL, &offset), -ERANGE);
 	assert_int_equal(elf_image_to_address(image, ~0ULL, &address), -ERANGE);
 	assert_int_equal(elf_image_each_symbol(image, count_symbol, &n_symbols, &d), 0);
@@ -146,7 +147,8 @@ static void test_own_symbols(void **state)
 	elf_image_close(image);
 }
 
-/* Every section's first and last byte, and one to either side: the file cut there is refused, and by name. */
+/* Every section's first and last byte, and one to either side: the file cut there is refused, and
+ * by name. */
 static void test_truncated(void **state)
 {
 	struct file files[] = {read_file(REAL), built_file()};
@@ -158,20 +160,23 @@ static void test_truncated(void **state)
 
 		for (size_t j = 1; j < h->e_shnum; j++)
 			for (int side = 0; side < 6; side++) {
-				size_t cut = s[j].sh_offset + (side < 3 ? 0 : s[j].sh_size) + side % 3 - 1;
+				size_t cut = s[j].sh_offset + (side < 3 ? 0 : s[j].sh_size) +
+					     side % 3 - 1;
 				struct diag d = {0};
 
 				if (s[j].sh_type == SHT_NOBITS || cut >= files[i].n)
 					continue;
 				assert_int_equal(use_all(files[i].bytes, cut, &d), -EBADMSG);
 				assert_non_null(strstr(d.text, "broken.so: "));
-				assert_true(strstr(d.text, "section header") || strstr(d.text, "."));
+				assert_true(strstr(d.text, "section header") ||
+					    strstr(d.text, "."));
 			}
 		free(files[i].bytes);
 	}
 }
 
-/* With the section headers in front of what they describe, the cut hits the section itself: its name is told. */
+/* With the section headers in front of what they describe, the cut hits the section itself: its
+ * name is told. */
 static void test_truncation_names_section(void **state)
 {
 	struct file f = built_file();
@@ -186,7 +191,8 @@ static void test_truncation_names_section(void **state)
 	free(f.bytes);
 }
 
-/* Every byte of the headers, several values: an error or not, but never a crash, and the diag is filled. */
+/* Every byte of the headers, several values: an error or not, but never a crash, and the diag is
+ * filled. */
 static void test_flipped_bytes(void **state)
 {
 	static const uint8_t flips[] = {0x01, 0x80, 0xff};
@@ -213,7 +219,8 @@ static void test_flipped_bytes(void **state)
 	free(f.bytes);
 }
 
-static void refuse(void *field, size_t n_field, uint64_t value, struct file f, int err, const char *text)
+static void refuse(void *field, size_t n_field, uint64_t value, struct file f, int err,
+		   const char *text)
 {
 	uint64_t old = 0;
 	struct diag d = {0};
@@ -260,7 +267,8 @@ static void test_corrupt_fields(void **state)
 	free(f.bytes);
 }
 
-/* What a real library's dynamic symbols are, asked again after its section headers were taken away. */
+/* What a real library's dynamic symbols are, asked again after its section headers were taken
+ * away. */
 static void test_without_sections(void **state)
 {
 	struct file f = read_file(REAL);
@@ -276,7 +284,9 @@ static void test_without_sections(void **state)
 
 		assert_int_equal(elf_image_open(fd, "true", &image, &d), 0);
 		assert_int_equal(strlen(elf_image_build_id(image)), 40);
-		assert_int_equal(elf_image_each_symbol(image, count_symbol, pass ? &n_by_dynamic : &n_by_section, &d), 0);
+		assert_int_equal(elf_image_each_symbol(image, count_symbol,
+						       pass ? &n_by_dynamic : &n_by_section, &d),
+				 0);
 		elf_image_close(image);
 		h->e_shoff = h->e_shnum = h->e_shstrndx = 0;
 	}
@@ -298,7 +308,9 @@ static void test_compressed(void **state)
 	struct {
 		Elf64_Chdr header;
 		uint8_t packed[200];
-	} content = {.header = {.ch_type = ELFCOMPRESS_ZLIB, .ch_size = sizeof(plain), .ch_addralign = 1}};
+	} content = {.header = {.ch_type = ELFCOMPRESS_ZLIB,
+				.ch_size = sizeof(plain),
+				.ch_addralign = 1}};
 	uLongf n_packed = sizeof(content.packed);
 	struct diag d = {0};
 
@@ -314,11 +326,13 @@ static void test_compressed(void **state)
 		if (pass == 1)
 			content.header.ch_size--;
 		else if (pass == 2)
-			content.header.ch_size = 1ULL << 29; /* no deflate stream of this length unpacks to that */
+			content.header.ch_size =
+				1ULL << 29; /* no deflate stream of this length unpacks to that */
 		else if (pass == 3)
 			content.header.ch_type = 9;
 		f.bytes = elf_build(EM_X86_64, &content, sizeof(content), NULL, 0, &f.n);
-		((Elf64_Shdr *)(f.bytes + ((Elf64_Ehdr *)f.bytes)->e_shoff))[BUILT_TEXT_SECTION].sh_flags |= SHF_COMPRESSED;
+		((Elf64_Shdr *)(f.bytes + ((Elf64_Ehdr *)f.bytes)->e_shoff))[BUILT_TEXT_SECTION]
+			.sh_flags |= SHF_COMPRESSED;
 		fd = elf_to_fd(f.bytes, f.n);
 		assert_int_equal(elf_image_open(fd, "packed", &image, &d), 0);
 		err = elf_image_section(image, ".text", &data, &n, &d);
@@ -336,10 +350,14 @@ static void test_compressed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_real_file),	cmocka_unit_test(test_own_symbols),
-		cmocka_unit_test(test_truncated),	cmocka_unit_test(test_truncation_names_section),
-		cmocka_unit_test(test_flipped_bytes),	cmocka_unit_test(test_corrupt_fields),
-		cmocka_unit_test(test_without_sections), cmocka_unit_test(test_compressed),
+		cmocka_unit_test(test_real_file),
+		cmocka_unit_test(test_own_symbols),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_truncation_names_section),
+		cmocka_unit_test(test_flipped_bytes),
+		cmocka_unit_test(test_corrupt_fields),
+		cmocka_unit_test(test_without_sections),
+		cmocka_unit_test(test_compressed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,8 +54,10 @@ static void end_child(pid_t pid)
 
 static void test_parse_stat(void **state)
 {
-	static const char numbers[] = "12 0 0 0 -1 4194560 1 2 3 4 5 6 7 8 -20 0 3 0 98765 1000 18446744073709551615";
-	static const char *const names[] = {"sh", "a b", "x) R 1", "((", "new\nline", "", ")", ") Z 1 1 1 1"};
+	static const char numbers[] =
+		"12 0 0 0 -1 4194560 1 2 3 4 5 6 7 8 -20 0 3 0 98765 1000 18446744073709551615";
+	static const char *const names[] = {"sh",	 "a b", "x) R 1", "((",
+					    "new\nline", "",	")",	  ") Z 1 1 1 1"};
 	struct procfs_stat stat = {.state = '?'};
 	char text[512];
 
@@ -72,7 +74,15 @@ static void test_parse_stat(void **state)
 static void test_hostile_stat(void **state)
 {
 	static const char *const texts[] = {
-		"", "1", "1 (a", "1 a)", ")(", "1 (a)", "1 (a) ", "1 (a) S", "1 (a) S 1 2 3",
+		"",
+		"1",
+		"1 (a",
+		"1 a)",
+		")(",
+		"1 (a)",
+		"1 (a) ",
+		"1 (a) S",
+		"1 (a) S 1 2 3",
 		"1 (a) S 1 0 0 0 -1 4194560 1 2 3 4 5 6 7 8 -20 0 3 0 x",
 		"1 (a) S 1 0 0 0 -1 4194560 1 2 3 4 5 6 7 8 -20 0 3 0 99999999999999999999",
 		"1 (a)S 1 0 0 0 -1 4194560 1 2 3 4 5 6 7 8 -20 0 3 0 1",
@@ -108,7 +118,8 @@ static void test_live_child(void **state)
 	assert_string_equal(id.exe, exe);
 	assert_true(id.cgroup[0] == '/');
 	assert_true(id.own_mount_ns && id.own_pid_ns);
-	assert_true(id.start_real_ns + 20000000 >= before_ns && id.start_real_ns <= clock_realtime_ns() + 20000000);
+	assert_true(id.start_real_ns + 20000000 >= before_ns &&
+		    id.start_real_ns <= clock_realtime_ns() + 20000000);
 	assert_int_equal(identity_start_ticks(pid, &ticks), 0);
 	assert_true(ticks == id.start_ticks);
 	assert_int_equal(identity_rss(pid, &rss_bytes), 0);
@@ -240,7 +251,8 @@ static void lose_privileges_and_look(void)
 
 	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 		_exit(1);
-	if (identity_read(getppid(), &id, &d) != -EACCES || d.exit_code != EXIT_REFUSED || !d.hint[0])
+	if (identity_read(getppid(), &id, &d) != -EACCES || d.exit_code != EXIT_REFUSED ||
+	    !d.hint[0])
 		_exit(2);
 }
 
@@ -251,7 +263,8 @@ static void test_not_ours(void **state)
 	(void)state;
 	if (geteuid())
 		skip();
-	pid = start_child(lose_privileges_and_look); /* it reports readiness only if all was as expected */
+	pid = start_child(
+		lose_privileges_and_look); /* it reports readiness only if all was as expected */
 	end_child(pid);
 }
 

@@ -29,7 +29,7 @@ struct known {
 	enum insn_kind kind;
 	bool emulated;
 	uint8_t writes;
-	int64_t target; /* 0: none */
+	int64_t target;	  /* 0: none */
 	const char *text; /* NULL: hex, not looked at */
 };
 
@@ -67,33 +67,33 @@ static const struct known x86[] = {
 	{"4885ff", INSN_OTHER, false, 0, 0, "test %rdi,%rdi"},
 	{"85ff", INSN_OTHER, false, 0, 0, NULL},
 	{"803d7b0e140000", INSN_OTHER, false, 0, 0, "80 3d 7b 0e 14 00 00"}, /* cmpb $0x0,x(%rip) */
-	{"4881ff00100000", INSN_OTHER, false, 0, 0, NULL}, /* cmp $0x1000,%rdi */
+	{"4881ff00100000", INSN_OTHER, false, 0, 0, NULL},		     /* cmp $0x1000,%rdi */
 	{"4889f8", INSN_OTHER, false, 0, 0, "mov %rdi,%rax"},
 	{"4889fe", INSN_OTHER, false, INSN_ARG1, 0, "mov %rdi,%rsi"},
-	{"488b057b0e1400", INSN_OTHER, false, 0, 0, NULL}, /* mov x(%rip),%rax */
-	{"64488b38", INSN_OTHER, false, INSN_ARG0, 0, NULL}, /* mov %fs:(%rax),%rdi */
-	{"4c8b01", INSN_OTHER, false, 0, 0, NULL}, /* mov (%rcx),%r8 */
-	{"48897c2408", INSN_OTHER, false, 0, 0, NULL}, /* mov %rdi,0x8(%rsp) */
-	{"4883ec18", INSN_OTHER, false, INSN_SP, 0, NULL}, /* sub $0x18,%rsp */
-	{"4883fc18", INSN_OTHER, false, 0, 0, NULL}, /* cmp $0x18,%rsp */
-	{"48f7e2", INSN_OTHER, false, INSN_ARG2, 0, NULL}, /* mul %rdx */
-	{"48f7c101000000", INSN_OTHER, false, 0, 0, NULL}, /* test $0x1,%rcx */
-	{"f6c101", INSN_OTHER, false, 0, 0, NULL}, /* test $0x1,%cl */
-	{"b610", INSN_OTHER, false, INSN_ARG2, 0, NULL}, /* mov $0x10,%dh */
-	{"40b610", INSN_OTHER, false, INSN_ARG1, 0, NULL}, /* mov $0x10,%sil */
-	{"49be0807060504030201", INSN_OTHER, false, 0, 0, NULL}, /* movabs $...,%r14 */
-	{"66b80100", INSN_OTHER, false, 0, 0, NULL}, /* mov $0x1,%ax */
-	{"c1e903", INSN_OTHER, false, INSN_ARG3, 0, NULL}, /* shr $0x3,%ecx */
-	{"0fb6f2", INSN_OTHER, false, INSN_ARG1, 0, NULL}, /* movzbl %dl,%esi */
-	{"4c0faff7", INSN_OTHER, false, 0, 0, NULL}, /* imul %rdi,%r14 */
-	{"480f44fe", INSN_OTHER, false, INSN_ARG0, 0, NULL}, /* cmove %rsi,%rdi */
+	{"488b057b0e1400", INSN_OTHER, false, 0, 0, NULL},		/* mov x(%rip),%rax */
+	{"64488b38", INSN_OTHER, false, INSN_ARG0, 0, NULL},		/* mov %fs:(%rax),%rdi */
+	{"4c8b01", INSN_OTHER, false, 0, 0, NULL},			/* mov (%rcx),%r8 */
+	{"48897c2408", INSN_OTHER, false, 0, 0, NULL},			/* mov %rdi,0x8(%rsp) */
+	{"4883ec18", INSN_OTHER, false, INSN_SP, 0, NULL},		/* sub $0x18,%rsp */
+	{"4883fc18", INSN_OTHER, false, 0, 0, NULL},			/* cmp $0x18,%rsp */
+	{"48f7e2", INSN_OTHER, false, INSN_ARG2, 0, NULL},		/* mul %rdx */
+	{"48f7c101000000", INSN_OTHER, false, 0, 0, NULL},		/* test $0x1,%rcx */
+	{"f6c101", INSN_OTHER, false, 0, 0, NULL},			/* test $0x1,%cl */
+	{"b610", INSN_OTHER, false, INSN_ARG2, 0, NULL},		/* mov $0x10,%dh */
+	{"40b610", INSN_OTHER, false, INSN_ARG1, 0, NULL},		/* mov $0x10,%sil */
+	{"49be0807060504030201", INSN_OTHER, false, 0, 0, NULL},	/* movabs $...,%r14 */
+	{"66b80100", INSN_OTHER, false, 0, 0, NULL},			/* mov $0x1,%ax */
+	{"c1e903", INSN_OTHER, false, INSN_ARG3, 0, NULL},		/* shr $0x3,%ecx */
+	{"0fb6f2", INSN_OTHER, false, INSN_ARG1, 0, NULL},		/* movzbl %dl,%esi */
+	{"4c0faff7", INSN_OTHER, false, 0, 0, NULL},			/* imul %rdi,%r14 */
+	{"480f44fe", INSN_OTHER, false, INSN_ARG0, 0, NULL},		/* cmove %rsi,%rdi */
 	{"48a1efcdab8967452301", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* movabs ...,%rax */
-	{"c8100000", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* enter */
-	{"660f6f0500000000", INSN_OTHER, false, 0, 0, NULL}, /* movdqa x(%rip),%xmm0 */
-	{"660f3a0fc108", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* palignr */
-	{"c5f877", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* vzeroupper */
-	{"c5fdefc0", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* vpxor */
-	{"c4e37d46c120", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* vperm2i128 */
+	{"c8100000", INSN_OTHER, false, INSN_ALL, 0, NULL},		/* enter */
+	{"660f6f0500000000", INSN_OTHER, false, 0, 0, NULL},		/* movdqa x(%rip),%xmm0 */
+	{"660f3a0fc108", INSN_OTHER, false, INSN_ALL, 0, NULL},		/* palignr */
+	{"c5f877", INSN_OTHER, false, INSN_ALL, 0, NULL},		/* vzeroupper */
+	{"c5fdefc0", INSN_OTHER, false, INSN_ALL, 0, NULL},		/* vpxor */
+	{"c4e37d46c120", INSN_OTHER, false, INSN_ALL, 0, NULL},		/* vperm2i128 */
 	{"62f17c484810", INSN_OTHER, false, INSN_ALL, 0, NULL},
 	{"62f37d483f0e00", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* vpcmpub with an immediate */
 };
@@ -128,8 +128,10 @@ static void test_x86_encodings(void **state)
 static void test_x86_refuses(void **state)
 {
 	static const char *const hex[] = {
-		"06", "ea0000000000", "d500", "0f04", "0f3b", "62f07c4810", "c4e47d46c1", "8fe97801c0",
-		"6666666666666666666666666666666690", "48c5f877",
+		"06",	      "ea0000000000", "d500",
+		"0f04",	      "0f3b",	      "62f07c4810",
+		"c4e47d46c1", "8fe97801c0",   "6666666666666666666666666666666690",
+		"48c5f877",
 	};
 	struct insn insn;
 
@@ -156,14 +158,16 @@ static void test_null_checks(void **state)
 	assert_true(insn.jumps_if_zero);
 	assert_int_equal(insn_decode(EM_X86_64, (const uint8_t *)"\x75\x10", 2, &insn), 0);
 	assert_false(insn.jumps_if_zero);
-	assert_int_equal(insn_decode(EM_X86_64, (const uint8_t *)"\xff\x25\x10\x00\x00\x00", 6, &insn), 0);
+	assert_int_equal(
+		insn_decode(EM_X86_64, (const uint8_t *)"\xff\x25\x10\x00\x00\x00", 6, &insn), 0);
 	assert_true(insn.has_slot);
 	assert_int_equal(insn.slot, 0x16);
 }
 
 static const struct known arm64[] = {
-	{"fd7bbfa9", INSN_OTHER, false, INSN_ALL, 0, ".inst 0xa9bf7bfd"}, /* stp x29,x30,[sp,#-16]! */
-	{"5f2403d5", INSN_ENDBR, false, 0, 0, NULL}, /* bti c */
+	{"fd7bbfa9", INSN_OTHER, false, INSN_ALL, 0,
+	 ".inst 0xa9bf7bfd"},				    /* stp x29,x30,[sp,#-16]! */
+	{"5f2403d5", INSN_ENDBR, false, 0, 0, NULL},	    /* bti c */
 	{"3f2303d5", INSN_OTHER, false, INSN_ALL, 0, NULL}, /* paciasp */
 	{"1f2003d5", INSN_NOP, false, 0, 0, "nop"},
 	{"400000b4", INSN_JCC, true, 0, 8, "cbz x0, +0x8"},
@@ -172,11 +176,11 @@ static const struct known arm64[] = {
 	{"02000094", INSN_CALL, true, 0, 8, "bl +0x8"},
 	{"40000054", INSN_JCC, true, 0, 8, NULL}, /* b.eq */
 	{"c0035fd6", INSN_RET, true, 0, 0, "ret"},
-	{"ff0b5fd6", INSN_RET, false, 0, 0, "ret"}, /* retaa */
-	{"00021fd6", INSN_JMP_INDIRECT, false, INSN_ALL, 0, NULL}, /* br x16 */
+	{"ff0b5fd6", INSN_RET, false, 0, 0, "ret"},		    /* retaa */
+	{"00021fd6", INSN_JMP_INDIRECT, false, INSN_ALL, 0, NULL},  /* br x16 */
 	{"00003fd6", INSN_CALL_INDIRECT, false, INSN_ALL, 0, NULL}, /* blr x0 */
-	{"00000010", INSN_OTHER, true, INSN_ARG0, 0, NULL}, /* adr x0 */
-	{"10000090", INSN_OTHER, true, 0, 0, NULL}, /* adrp x16 */
+	{"00000010", INSN_OTHER, true, INSN_ARG0, 0, NULL},	    /* adr x0 */
+	{"10000090", INSN_OTHER, true, 0, 0, NULL},		    /* adrp x16 */
 };
 
 static void test_arm64_encodings(void **state)
@@ -202,8 +206,8 @@ static void test_arm64_encodings(void **state)
 	}
 }
 
-/* objdump is the judge: the same lengths and branch targets over all of libc's allocator. The code between malloc and
- * reallocarray is malloc.c's. */
+/* objdump is the judge: the same lengths and branch targets over all of libc's allocator. The code
+ * between malloc and reallocarray is malloc.c's. */
 static void test_against_objdump(void **state)
 {
 	_cleanup_free_ char *line = NULL;
@@ -217,10 +221,12 @@ static void test_against_objdump(void **state)
 	}
 	out = popen("lib=/lib/x86_64-linux-gnu/libc.so.6; "
 		    "at=$(nm -D $lib | sed -n 's/ T __libc_malloc@@.*//p'); "
-		    "objdump -dw --start-address=0x$at --stop-address=$((0x$at + 0x2000)) $lib", "r");
+		    "objdump -dw --start-address=0x$at --stop-address=$((0x$at + 0x2000)) $lib",
+		    "r");
 	assert_non_null(out);
 	while (getline(&line, &cap, out) > 0) {
-		char *hex = strchr(line, '\t'), *text = hex ? strchr(hex + 1, '\t') : NULL, *operand;
+		char *hex = strchr(line, '\t'), *text = hex ? strchr(hex + 1, '\t') : NULL,
+		     *operand;
 		unsigned long address = strtoul(line, NULL, 16);
 		uint8_t code[INSN_LENGTH_MAX + 1];
 		struct insn insn;

@@ -84,7 +84,10 @@ static void on_execed(void *arg, pid_t pid)
 
 static void on_forked(void *arg, pid_t parent, pid_t child, bool shares_memory)
 {
-	record(arg, (struct event){.kind = FORKED, .pid = child, .parent = parent, .shares_memory = shares_memory});
+	record(arg, (struct event){.kind = FORKED,
+				   .pid = child,
+				   .parent = parent,
+				   .shares_memory = shares_memory});
 }
 
 static void on_ended(void *arg, pid_t pid, int status)
@@ -159,7 +162,8 @@ static char *build(const char *name, const char *flags, const char *source)
 	assert_non_null(f);
 	fputs(source, f);
 	fclose(f);
-	snprintf(command, sizeof(command), "cc -D_GNU_SOURCE -o %s/%s %s %s", directory, name, file, flags);
+	snprintf(command, sizeof(command), "cc -D_GNU_SOURCE -o %s/%s %s %s", directory, name, file,
+		 flags);
 	assert_int_equal(system(command), 0);
 	return (char *)in_directory(name);
 }
@@ -184,12 +188,12 @@ static int tracer_of(pid_t pid)
 }
 
 /* Waits until CONDITION holds; fails if it does not come true. */
-#define EVENTUALLY(condition)                                                                               \
-	do {                                                                                                \
-		int left_ms = PATIENCE_MS;                                                                  \
-		while (!(condition) && left_ms-- > 0)                                                       \
-			usleep(1000);                                                                       \
-		assert_true(left_ms > 0);                                                                   \
+#define EVENTUALLY(condition)                                                                      \
+	do {                                                                                       \
+		int left_ms = PATIENCE_MS;                                                         \
+		while (!(condition) && left_ms-- > 0)                                              \
+			usleep(1000);                                                              \
+		assert_true(left_ms > 0);                                                          \
 	} while (0)
 
 static size_t count_of(struct record *r, enum kind kind)
@@ -222,7 +226,8 @@ static void assert_consistent(const struct record *r, pid_t command)
 		assert_true(e->kind == FORKED ? !born && parent_known : born);
 		assert_int_equal(n_ends, 1);
 		if (e->kind == EXECED)
-			assert_true(i + 1 < r->n && r->events[i + 1].kind == MAPPED && r->events[i + 1].pid == e->pid);
+			assert_true(i + 1 < r->n && r->events[i + 1].kind == MAPPED &&
+				    r->events[i + 1].pid == e->pid);
 	}
 }
 
@@ -252,7 +257,9 @@ static void test_nothing_before_go(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(launch_create((char *[]){"touch", (char *)marker, NULL}, true, &hooks, r, &l, NULL), 0);
+	assert_int_equal(launch_create((char *[]){"touch", (char *)marker, NULL}, true, &hooks, r,
+				       &l, NULL),
+			 0);
 	pid = launch_pid(l);
 	usleep(50000);
 	assert_int_equal(launch_status(l, &status, NULL), -EAGAIN);
@@ -306,8 +313,9 @@ static void test_static_program(void **state)
 static void test_pipeline(void **state)
 {
 	_cleanup_free_ struct record *r = new_record();
-	struct launch *l = start((char *[]){"sh", "-c", "/bin/true; true | cat; exec /bin/echo hi >/dev/null", NULL},
-				 true, r);
+	struct launch *l = start(
+		(char *[]){"sh", "-c", "/bin/true; true | cat; exec /bin/echo hi >/dev/null", NULL},
+		true, r);
 	pid_t pid = launch_pid(l);
 
 	(void)state;
@@ -322,8 +330,9 @@ static void test_pipeline(void **state)
 static void test_many_forks(void **state)
 {
 	_cleanup_free_ struct record *r = new_record();
-	struct launch *l = start((char *[]){"sh", "-c", "for i in $(seq 200); do /bin/true & done; wait", NULL}, true,
-				 r);
+	struct launch *l = start((char *[]){"sh", "-c",
+					    "for i in $(seq 200); do /bin/true & done; wait", NULL},
+				 true, r);
 	pid_t pid = launch_pid(l);
 
 	(void)state;
@@ -393,7 +402,8 @@ static void test_exit_codes_and_signals(void **state)
 		{"trap 'exit 9' USR1; kill -USR1 $$; exit 1", 9 << 8},
 		{"trap 'exit 8' TRAP; kill -TRAP $$; exit 1", 8 << 8},
 		{"sh -c 'kill -HUP $$'; exit $?", (128 + SIGHUP) << 8},
-		{"trap '' TRAP; /bin/true; exit $?", 0}, /* the entry's trap in a process that ignores it */
+		{"trap '' TRAP; /bin/true; exit $?",
+		 0}, /* the entry's trap in a process that ignores it */
 	};
 
 	(void)state;
@@ -433,12 +443,15 @@ static void test_stop_and_continue(void **state)
 static void test_job_control(void **state)
 {
 	_cleanup_free_ struct record *r = new_record();
-	int status = run((char *[]){"bash", "-c",
-				    "set -m; sleep 60 & kill -STOP %1; for i in $(seq 100); do"
-				    " jobs %1 | grep -q Stopped && break; sleep 0.05; done; jobs %1 | grep -q Stopped ||"
-				    " exit 7; kill -CONT %1; for i in $(seq 100); do jobs %1 | grep -q Running && break;"
-				    " sleep 0.05; done; kill -TERM %1; wait %1 2>/dev/null", NULL},
-			 true, r);
+	int status = run(
+		(char *[]){
+			"bash", "-c",
+			"set -m; sleep 60 & kill -STOP %1; for i in $(seq 100); do"
+			" jobs %1 | grep -q Stopped && break; sleep 0.05; done; jobs %1 | grep -q Stopped ||"
+			" exit 7; kill -CONT %1; for i in $(seq 100); do jobs %1 | grep -q Running && break;"
+			" sleep 0.05; done; kill -TERM %1; wait %1 2>/dev/null",
+			NULL},
+		true, r);
 
 	(void)state;
 	assert_int_equal(status, (128 + SIGTERM) << 8);
@@ -447,17 +460,18 @@ static void test_job_control(void **state)
 static void test_threads(void **state)
 {
 	_cleanup_free_ struct record *r = new_record();
-	char *program = build("threads", "-pthread",
-			      "#include <pthread.h>\n#include <spawn.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
-			      "static void *work(void *arg) { pid_t pid; char *a[] = {\"true\", 0}; (void)arg;\n"
-			      " for (int i = 0; i < 5; i++) { pid = fork(); if (!pid) _exit(0); waitpid(pid, 0, 0); }\n"
-			      " posix_spawn(&pid, \"/bin/true\", 0, 0, a, a); waitpid(pid, 0, 0); return 0; }\n"
-			      "static void *become(void *arg) { execl(\"/bin/sh\", \"sh\", \"-c\", \"exit 4\", (char *)0);"
-			      " return arg; }\n"
-			      "int main(void) { pthread_t t[4];\n"
-			      " for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, work, 0);\n"
-			      " for (int i = 0; i < 4; i++) pthread_join(t[i], 0);\n"
-			      " pthread_create(&t[0], 0, become, 0); for (;;) pause(); }\n");
+	char *program = build(
+		"threads", "-pthread",
+		"#include <pthread.h>\n#include <spawn.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+		"static void *work(void *arg) { pid_t pid; char *a[] = {\"true\", 0}; (void)arg;\n"
+		" for (int i = 0; i < 5; i++) { pid = fork(); if (!pid) _exit(0); waitpid(pid, 0, 0); }\n"
+		" posix_spawn(&pid, \"/bin/true\", 0, 0, a, a); waitpid(pid, 0, 0); return 0; }\n"
+		"static void *become(void *arg) { execl(\"/bin/sh\", \"sh\", \"-c\", \"exit 4\", (char *)0);"
+		" return arg; }\n"
+		"int main(void) { pthread_t t[4];\n"
+		" for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, work, 0);\n"
+		" for (int i = 0; i < 4; i++) pthread_join(t[i], 0);\n"
+		" pthread_create(&t[0], 0, become, 0); for (;;) pause(); }\n");
 	struct launch *l = start((char *[]){program, NULL}, true, r);
 	pid_t pid = launch_pid(l);
 	size_t n_sharing = 0;
@@ -511,7 +525,8 @@ static int wait_as_parent(pid_t pid)
 static void test_destroy_while_running(void **state)
 {
 	_cleanup_free_ struct record *r = new_record();
-	struct launch *l = start((char *[]){"sh", "-c", "/bin/sleep 0.5; /bin/true && exit 5", NULL}, true, r);
+	struct launch *l =
+		start((char *[]){"sh", "-c", "/bin/sleep 0.5; /bin/true && exit 5", NULL}, true, r);
 	pid_t pid = launch_pid(l);
 
 	(void)state;
@@ -541,7 +556,7 @@ static void test_destroy_while_stopped(void **state)
 	assert_int_equal(wait_as_parent(pid), SIGTERM);
 }
 
-/* Start-up has a trap in the program's memory and a kill order in case that we die: both must go. */
+/* Start-up has a trap in the memory and a kill order in case that we die: both must go. */
 static void test_destroy_in_startup(void **state)
 {
 	_cleanup_free_ struct record *r = new_record();
@@ -551,9 +566,12 @@ static void test_destroy_in_startup(void **state)
 
 	(void)state;
 	build("libslow.so", "-shared -fPIC",
-	      "#include <unistd.h>\n__attribute__((constructor)) static void begin(void) { usleep(300000); }\n");
+	      "#include <fcntl.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
+	      "__attribute__((constructor)) static void begin(void) {"
+	      " usleep(1000000); creat(getenv(\"MARKER\"), 0600); }\n");
 	program = build("slow", "", "int main(void) { return 42; }\n");
 	setenv("LD_PRELOAD", in_directory("libslow.so"), 1);
+	setenv("MARKER", in_directory("slow_done"), 1);
 	r->library = "/libslow.so";
 	r->marker = "/nonexistent";
 	l = start((char *[]){program, NULL}, true, r);
@@ -562,6 +580,8 @@ static void test_destroy_in_startup(void **state)
 	EVENTUALLY(__atomic_load_n(&r->saw_library, __ATOMIC_SEQ_CST));
 	usleep(50000);
 	launch_destroy(l);
+	assert_int_equal(access(in_directory("slow_done"), F_OK),
+			 -1); /* did not wait for the start-up's end */
 	assert_int_equal(tracer_of(pid), 0);
 	assert_int_equal(wait_as_parent(pid), 42 << 8);
 }
@@ -572,9 +592,13 @@ static void test_destroy_anytime(void **state)
 	(void)state;
 	for (int i = 0; i < 60; i++) {
 		_cleanup_free_ struct record *r = new_record();
-		struct launch *l = start((char *[]){"sh", "-c",
-						    "for i in 1 2 3 4 5; do /bin/true || exit 1; /bin/true | cat || exit 2;"
-						    " done; exit 5", NULL}, i % 3, r);
+		struct launch *l = start(
+			(char *[]){
+				"sh", "-c",
+				"for i in 1 2 3 4 5; do /bin/true || exit 1; /bin/true | cat || exit 2;"
+				" done; exit 5",
+				NULL},
+			i % 3, r);
 		pid_t pid = launch_pid(l);
 		int status;
 
@@ -605,7 +629,8 @@ static void test_our_death(void **state)
 		struct launch *l = NULL;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (launch_create((char *[]){"sleep", "60", NULL}, true, &hooks, r, &l, NULL) || launch_go(l))
+		if (launch_create((char *[]){"sleep", "60", NULL}, true, &hooks, r, &l, NULL) ||
+		    launch_go(l))
 			_exit(1);
 		pid = launch_pid(l);
 		while (count_of(r, MAPPED) < 2 || state_of(pid) != 'S')
@@ -645,11 +670,14 @@ static void test_refused(void **state)
 		struct launch *l = NULL;
 		struct diag d = {0};
 
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 			_exit(1);
 		if (launch_create((char *[]){"true", NULL}, true, &hooks, NULL, &l, &d) != -EPERM)
 			_exit(2);
-		_exit(d.exit_code == EXIT_REFUSED && strstr(d.text, "cannot be traced") && d.hint[0] ? 0 : 3);
+		_exit(d.exit_code == EXIT_REFUSED && strstr(d.text, "cannot be traced") && d.hint[0]
+			      ? 0
+			      : 3);
 	}
 	assert_int_equal(wait_as_parent(pid), 0);
 }

@@ -18,7 +18,8 @@
 #include "base/cleanup.h"
 #include "process/maps.h"
 
-#define LINE_SED "55c1b5c85000-55c1b5c99000 r-xp 00003000 fe:00 248030                     /usr/bin/sed\n"
+#define LINE_SED                                                                                   \
+	"55c1b5c85000-55c1b5c99000 r-xp 00003000 fe:00 248030                     /usr/bin/sed\n"
 
 static int parse(const char *text, struct maps *ret, struct diag *d)
 {
@@ -31,15 +32,18 @@ static void test_fields(void **state)
 	const struct mapping *m;
 
 	(void)state;
-	assert_int_equal(parse(LINE_SED
-			       "55c1b5c99000-55c1b5c9f000 rw-s 00000000 00:01 18446744073709551615 /memfd:a b (deleted)\n"
-			       "7ffc1b9ec000-7ffc1ba0d000 rw-p 00000000 00:00 0                          [stack]\n"
-			       "7ffc1ba0d000-7ffc1ba0e000 ---p 00000000 00:00 0 \n"
-			       "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0  [vsyscall]",
-			       &maps, NULL), 0);
+	assert_int_equal(
+		parse(LINE_SED
+		      "55c1b5c99000-55c1b5c9f000 rw-s 00000000 00:01 18446744073709551615 /memfd:a b (deleted)\n"
+		      "7ffc1b9ec000-7ffc1ba0d000 rw-p 00000000 00:00 0                          [stack]\n"
+		      "7ffc1ba0d000-7ffc1ba0e000 ---p 00000000 00:00 0 \n"
+		      "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0  [vsyscall]",
+		      &maps, NULL),
+		0);
 	assert_int_equal(maps.n, 5);
 	m = &maps.items[0];
-	assert_true(m->start == 0x55c1b5c85000 && m->end == 0x55c1b5c99000 && m->file_offset == 0x3000);
+	assert_true(m->start == 0x55c1b5c85000 && m->end == 0x55c1b5c99000 &&
+		    m->file_offset == 0x3000);
 	assert_true(m->readable && !m->writable && m->executable && !m->shared && !m->deleted);
 	assert_true(m->dev_major == 0xfe && m->dev_minor == 0 && m->inode == 248030);
 	assert_string_equal(m->path, "/usr/bin/sed");
@@ -60,7 +64,9 @@ static void test_escapes(void **state)
 
 	(void)state;
 	assert_int_equal(parse("1000-2000 r--p 00000000 fe:00 1 /a\\012b\\101\\\n"
-			       "2000-3000 r--p 00000000 fe:00 1  (deleted)\n", &maps, NULL), 0);
+			       "2000-3000 r--p 00000000 fe:00 1  (deleted)\n",
+			       &maps, NULL),
+			 0);
 	assert_string_equal(maps.items[0].path, "/a\nb\\101\\");
 	assert_string_equal(maps.items[1].path, "(deleted)");
 	maps_done(&maps);
@@ -75,7 +81,9 @@ static void test_overlap_is_cut(void **state)
 	assert_int_equal(parse("1000-3000 r--p 00000000 fe:00 1 /a\n"
 			       "1000-5000 r--p 00000000 fe:00 1 /a\n"
 			       "2000-4000 r--p 00000000 fe:00 1 /b\n"
-			       "4000-6000 rw-p 00000000 00:00 0\n", &maps, NULL), 0);
+			       "4000-6000 rw-p 00000000 00:00 0\n",
+			       &maps, NULL),
+			 0);
 	assert_int_equal(maps.n, 3);
 	assert_true(maps.items[1].start == 0x3000 && maps.items[1].file_offset == 0x2000);
 	assert_true(maps.items[2].start == 0x5000 && maps.items[2].file_offset == 0);
@@ -87,11 +95,25 @@ static void test_overlap_is_cut(void **state)
 static void test_hostile_lines(void **state)
 {
 	static const char *const lines[] = {
-		"\n", "x", "1000", "1000-", "1000-2000", "1000-2000 ", "1000-2000 r-xp", "2000-1000 r-xp 0 0:0 0\n",
-		"1000-1000 r-xp 0 0:0 0\n", "11111111111111111-2 r-xp 0 0:0 0\n", "1000-2000 q-xp 0 0:0 0\n",
-		"1000-2000 r-x- 0 0:0 0\n", "1000-2000 r-xp 0 0 0\n", "1000-2000 r-xp 0 0:0\n",
-		"1000-2000 r-xp 0 0:0 18446744073709551616\n", "1000-2000 r-xp 0 100000000:0 0\n",
-		"1000-2000 r-xp 0 0:0 0x\n", "-2000 r-xp 0 0:0 0\n", " 1000-2000 r-xp 0 0:0 0\n",
+		"\n",
+		"x",
+		"1000",
+		"1000-",
+		"1000-2000",
+		"1000-2000 ",
+		"1000-2000 r-xp",
+		"2000-1000 r-xp 0 0:0 0\n",
+		"1000-1000 r-xp 0 0:0 0\n",
+		"11111111111111111-2 r-xp 0 0:0 0\n",
+		"1000-2000 q-xp 0 0:0 0\n",
+		"1000-2000 r-x- 0 0:0 0\n",
+		"1000-2000 r-xp 0 0 0\n",
+		"1000-2000 r-xp 0 0:0\n",
+		"1000-2000 r-xp 0 0:0 18446744073709551616\n",
+		"1000-2000 r-xp 0 100000000:0 0\n",
+		"1000-2000 r-xp 0 0:0 0x\n",
+		"-2000 r-xp 0 0:0 0\n",
+		" 1000-2000 r-xp 0 0:0 0\n",
 	};
 	struct maps maps = {.n = 77};
 	struct diag d = {0};
@@ -200,7 +222,8 @@ static void test_open_the_mapped_file_only(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(maps_open_file(getpid(), &m, &d), -ENOENT);
 
-	/* Deleted, it is still there through map_files; but not when the mapping is of another inode by now. */
+	/* Deleted, it is still there through map_files; but not when the mapping is of another
+	 * inode by now. */
 	m.end -= 4096;
 	assert_int_equal(unlink(moved), 0);
 	assert_opens(&m, "mapped");
@@ -211,7 +234,8 @@ static void test_open_the_mapped_file_only(void **state)
 	assert_int_equal(rmdir(directory), 0);
 }
 
-/* Where stat shows another device than maps does, the file must be found all the same, and no other. */
+/* Where stat shows another device than maps does, the file must be found all the same, and no
+ * other. */
 static void test_overlay(void **state)
 {
 	char directory[] = "/dev/shm/test_maps.XXXXXX", command[512], file[64], merged[64];
@@ -225,12 +249,14 @@ static void test_overlay(void **state)
 	assert_non_null(mkdtemp(directory));
 	snprintf(file, sizeof(file), "%s/merged/file", directory);
 	snprintf(merged, sizeof(merged), "%s/merged", directory);
-	snprintf(command, sizeof(command),
-		 "mkdir %1$s/lower %1$s/upper %1$s/work %1$s/merged && "
-		 "mount -t overlay test_maps -o lowerdir=%1$s/lower,upperdir=%1$s/upper,workdir=%1$s/work %1$s/merged",
-		 directory);
+	snprintf(
+		command, sizeof(command),
+		"mkdir %1$s/lower %1$s/upper %1$s/work %1$s/merged && "
+		"mount -t overlay test_maps -o lowerdir=%1$s/lower,upperdir=%1$s/upper,workdir=%1$s/work %1$s/merged",
+		directory);
 	/* In a namespace of its own, which takes the mount with it whatever happens here. */
-	err = unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || system(command);
+	err = unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	      system(command);
 	if (!err) {
 		page = map_file(file, "overlaid");
 		assert_int_equal(maps_read(getpid(), &maps, NULL), 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The plans of the allocators of Debian 12, where they are installed: known sites, and every exported function that
- * hands out or takes memory is covered or left out by name. */
+/* The plans of the allocators of Debian 12, where they are installed: known sites, and every
+ * exported function that hands out or takes memory is covered or left out by name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,8 @@ static struct plan *plan_of(const char *path, const char *build_id)
 		skip();
 	}
 	if (strncmp(elf_image_build_id(image), build_id, strlen(build_id))) {
-		print_message("skipped: %s has build-id %s, not %s\n", path, elf_image_build_id(image), build_id);
+		print_message("skipped: %s has build-id %s, not %s\n", path,
+			      elf_image_build_id(image), build_id);
 		elf_image_close(image);
 		skip();
 	}
@@ -62,8 +63,8 @@ static const struct plan_probe *find(const struct plan *plan, const char *name)
 	return NULL;
 }
 
-static void expect(const struct plan *plan, const char *name, enum plan_function function, enum plan_end end,
-		   unsigned site, enum plan_cost cost, const char *instruction)
+static void expect(const struct plan *plan, const char *name, enum plan_function function,
+		   enum plan_end end, unsigned site, enum plan_cost cost, const char *instruction)
 {
 	const struct plan_probe *p = find(plan, name);
 
@@ -102,7 +103,8 @@ static void test_glibc(void **state)
 
 static void test_not_allocators(void **state)
 {
-	static const char *const paths[] = {"/lib64/ld-linux-x86-64.so.2", LIBRARY "libstdc++.so.6", "/bin/true"};
+	static const char *const paths[] = {"/lib64/ld-linux-x86-64.so.2", LIBRARY "libstdc++.so.6",
+					    "/bin/true"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -156,7 +158,8 @@ static void test_tcmalloc(void **state)
 	assert_int_equal(plan->allocator, PLAN_ALLOCATOR_TCMALLOC);
 	expect(plan, "malloc", PLAN_MALLOC, PLAN_END_RETURN, 10, PLAN_EMULATED, "jne +0x75");
 	expect(plan, "tc_new", PLAN_MALLOC, PLAN_END_EXITS, 10, PLAN_EMULATED, "jne +0x75");
-	expect(plan, "_ZnwmSt11align_val_t", PLAN_MEMALIGN_SWAPPED, PLAN_END_EXITS, 13, PLAN_EMULATED, "ja +0xbd");
+	expect(plan, "_ZnwmSt11align_val_t", PLAN_MEMALIGN_SWAPPED, PLAN_END_EXITS, 13,
+	       PLAN_EMULATED, "ja +0xbd");
 	expect(plan, "tc_free_sized", PLAN_FREE, PLAN_END_NONE, 10, PLAN_EMULATED, "jne +0x80");
 	plan_destroy(plan);
 }
@@ -167,23 +170,43 @@ static void test_mimalloc(void **state)
 
 	(void)state;
 	assert_int_equal(plan->allocator, PLAN_ALLOCATOR_MIMALLOC);
-	/* mov x(%rip),%rax; mov %rdi,%rsi; mov %fs:(%rax),%rdi: the size has moved before the first branch */
-	expect(plan, "malloc", PLAN_MALLOC, PLAN_END_RETURN, 0, PLAN_STEPPED, "48 8b 05 49 b4 00 00");
+	/* mov x(%rip),%rax; mov %rdi,%rsi; mov %fs:(%rax),%rdi: the size has moved before the first
+	 * branch */
+	expect(plan, "malloc", PLAN_MALLOC, PLAN_END_RETURN, 0, PLAN_STEPPED,
+	       "48 8b 05 49 b4 00 00");
 	expect(plan, "free", PLAN_FREE, PLAN_END_NONE, 6, PLAN_EMULATED, "je +0x5d");
 	expect(plan, "mi_new", PLAN_MALLOC, PLAN_END_EXITS, 0, PLAN_EMULATED, "push %rbp");
-	expect(plan, "mi_recalloc", PLAN_REALLOCARRAY, PLAN_END_RETURN, 0, PLAN_STEPPED, "48 8b 05 c9 a8 00 00");
+	expect(plan, "mi_recalloc", PLAN_REALLOCARRAY, PLAN_END_RETURN, 0, PLAN_STEPPED,
+	       "48 8b 05 c9 a8 00 00");
 	assert_ptr_equal(find(plan, "_ZdaPvm"), find(plan, "free"));
 	plan_destroy(plan);
 }
 
-/* Exported, looks like an allocation function, and neither in the plan nor one of those that functions.c leaves out. */
+/* Exported, looks like an allocation function, and neither in the plan nor one of those that
+ * functions.c leaves out. */
 static int check_covered(const struct elf_symbol *symbol, void *arg)
 {
-	static const char *const looks[] = {"alloc", "free", "_Zn", "_Zd", "memalign", "mi_new", "tc_new", "tc_delete"};
+	static const char *const looks[] = {"alloc",	"free",	  "_Zn",    "_Zd",
+					    "memalign", "mi_new", "tc_new", "tc_delete"};
 	static const char *const left_out[] = {
-		"mi_heap_", "xallocx", "sallocx", "nallocx", "tc_nallocx", "mi_reallocarr", "reallocarr", "_aligned_malloc",
-		"mi_aligned_recalloc", "mi_aligned_offset_recalloc", "size", "stats", "info", "mallopt", "MallocExtension",
-		"MallocHook", "TCMalloc", "mi_register_deferred_free",
+		"mi_heap_",
+		"xallocx",
+		"sallocx",
+		"nallocx",
+		"tc_nallocx",
+		"mi_reallocarr",
+		"reallocarr",
+		"_aligned_malloc",
+		"mi_aligned_recalloc",
+		"mi_aligned_offset_recalloc",
+		"size",
+		"stats",
+		"info",
+		"mallopt",
+		"MallocExtension",
+		"MallocHook",
+		"TCMalloc",
+		"mi_register_deferred_free",
 	};
 	const struct plan *plan = arg;
 
@@ -206,7 +229,8 @@ static int check_covered(const struct elf_symbol *symbol, void *arg)
 
 static void test_all_exports_covered(void **state)
 {
-	static const char *const paths[] = {LIBRARY "libjemalloc.so.2", LIBRARY "libtcmalloc_minimal.so.4",
+	static const char *const paths[] = {LIBRARY "libjemalloc.so.2",
+					    LIBRARY "libtcmalloc_minimal.so.4",
 					    LIBRARY "libmimalloc.so.2"};
 
 	(void)state;
@@ -226,9 +250,12 @@ static void test_all_exports_covered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_glibc),	 cmocka_unit_test(test_not_allocators),
-		cmocka_unit_test(test_musl),	 cmocka_unit_test(test_jemalloc),
-		cmocka_unit_test(test_tcmalloc), cmocka_unit_test(test_mimalloc),
+		cmocka_unit_test(test_glibc),
+		cmocka_unit_test(test_not_allocators),
+		cmocka_unit_test(test_musl),
+		cmocka_unit_test(test_jemalloc),
+		cmocka_unit_test(test_tcmalloc),
+		cmocka_unit_test(test_mimalloc),
 		cmocka_unit_test(test_all_exports_covered),
 	};
 

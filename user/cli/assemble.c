@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "analyze/rank.h"
 #include "attach/cover.h"
 #include "attach/kernel.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "model/losses.h"
 #include "cli/tracing.h"
@@ -163,6 +165,12 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 	};
 }
 
+/* A perf link sees a process's memory, the others its threads; the launcher stops children until they have links of their own. */
+static bool unseen_borrowers(const struct tracing *t)
+{
+	return !t->launched && kernel_link(t->kernel) != LINK_PERF;
+}
+
 /* Notes of processes that live; what ended cannot be looked at any more. */
 static void fill_notes(struct assembly *a, struct assembled *r, const struct snapshot_process *from, struct process_report *to)
 {
@@ -170,9 +178,10 @@ static void fill_notes(struct assembly *a, struct assembled *r, const struct sna
 	char **grown;
 	size_t n;
 
-	if (from->ended)
-		return;
-	n = cover_notes(a->tracing->cover, from->pid, notes, 8);
+	n = from->ended ? 0 : cover_notes(a->tracing->cover, from->pid, notes, ARRAY_SIZE(notes) - 1);
+	if (from->n_borrowers && unseen_borrowers(a->tracing) &&
+	    asprintf(&notes[n], "%u vfork children: what they did in its memory before their exec", from->n_borrowers) >= 0)
+		n++;
 	grown = n ? realloc(r->notes, (r->n_notes + n) * sizeof(*grown)) : NULL;
 	if (!grown) {
 		for (size_t i = 0; i < n; i++)
@@ -398,6 +407,9 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 	free(r->refs);
 	hashmap_done(&r->site_index);
 	snapshot_done(&r->snapshot);
+	pthread_mutex_lock(&a->tracing->lock);
+	symbolizer_trim(a->tracing->symbolizer);
+	pthread_mutex_unlock(&a->tracing->lock);
 }
 
 struct passing {

@@ -40,7 +40,8 @@ struct trace {
 	const char *capabilities[MAX_CAPABILITIES];
 	struct utsname host;
 	struct launch *launch;
-	char *shell_argv[4];
+	char *words;		/* -c: the string that argv's words lie in */
+	char **command_argv;	/* -c: what is executed */
 	int epoll, signals, timer;
 	bool command_done;
 	const char *end; /* why the trace ends, NULL: it goes on */
@@ -165,18 +166,38 @@ static int start_pids(struct trace *t, struct diag *d)
 	return 0;
 }
 
+/* -c: a command that needs no shell is executed as it is, so that one which does not exist is our error, not the shell's. */
+static int split_command(struct trace *t)
+{
+	static const char blanks[] = " \t", shell_syntax[] = "|&;<>()$`\\\"'*?[]#~=%!{}\n";
+	size_t n = 0, most = strlen(t->options.command) / 2 + 4;
+
+	t->command_argv = calloc(most, sizeof(*t->command_argv));
+	t->words = strdup(t->options.command);
+	if (!t->command_argv || !t->words)
+		return -ENOMEM;
+	if (strpbrk(t->words, shell_syntax)) {
+		t->command_argv[n++] = "/bin/sh";
+		t->command_argv[n++] = "-c";
+		t->command_argv[n++] = t->words;
+		return 0;
+	}
+	for (char *word = strtok(t->words, blanks); word; word = strtok(NULL, blanks))
+		t->command_argv[n++] = word;
+	return 0;
+}
+
 static int start_command(struct trace *t, struct diag *d)
 {
 	char **argv = t->options.argv;
-	int err;
+	int err = argv ? 0 : split_command(t);
 
-	if (!argv) {
-		t->shell_argv[0] = "/bin/sh";
-		t->shell_argv[1] = "-c";
-		t->shell_argv[2] = (char *)t->options.command;
-		argv = t->shell_argv;
-	}
-	err = launch_create(argv, !t->options.no_follow, &hooks, &t->tracing, &t->launch, d);
+	if (err)
+		return diag_set(d, -err, "out of memory");
+	if (!argv)
+		argv = t->command_argv;
+	/* Also without --follow: a vfork child works in the target's memory. */
+	err = launch_create(argv, true, &hooks, &t->tracing, &t->launch, d);
 	if (!err)
 		err = tracing_adopt(&t->tracing, launch_pid(t->launch), d);
 	if (!err)
@@ -458,6 +479,8 @@ int cmd_trace(int argc, char **argv)
 	tracing_close(&t.tracing);
 	trace_options_done(&t.options);
 	free(t.targets);
+	free(t.command_argv);
+	free(t.words);
 	for (int *fd = (int[]){t.epoll, t.signals, t.timer, -2}; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);

@@ -236,8 +236,12 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 	struct diag d = {0};
 	struct identity id;
 	struct traced *p;
-	bool described = !identity_read(pid, &id, &d);
+	bool new_leader, described;
 
+	/* Without --follow only children that share the target's memory count, until they exec. */
+	if (!kernel_instance(t->kernel, pid, &new_leader))
+		return;
+	described = !identity_read(pid, &id, &d);
 	if (cover_update(t->cover, pid, &d) < 0 && !t->quiet)
 		log_info("%s", d.text);
 	pthread_mutex_lock(&t->lock);
@@ -272,16 +276,22 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 		cover_update(t->cover, e->pid, &d);
 }
 
+/* Probes placed before follow their process into the new program; without them its beginning is not seen. */
 static void on_exec(struct tracing *t, const struct collector_event *e)
 {
+	bool late = !t->launched && !cover_count(t->cover, e->pid);
 	struct diag d = {0};
+	struct traced *p;
 
-	pthread_mutex_lock(&t->lock);
-	if (!hashmap_get(&t->traced, e->instance))
-		traced_create(t, e->instance, e->pid, NULL);
-	pthread_mutex_unlock(&t->lock);
 	if (!t->launched)
 		cover_update(t->cover, e->pid, &d);
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, e->instance);
+	if (!p)
+		p = traced_create(t, e->instance, e->pid, NULL);
+	if (p && late)
+		p->seen_from_seconds = (double)(clock_monotonic_ns() - e->time_ns) / NS_PER_SECOND;
+	pthread_mutex_unlock(&t->lock);
 }
 
 static void on_exit_event(struct tracing *t, const struct collector_event *e)

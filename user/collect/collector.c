@@ -154,6 +154,7 @@ static int add_process(struct snapshot *s, instance_id instance, const struct wi
 		.forked = p->forked,
 		.inherited_frees = p->inherited_frees,
 		.unknown_frees = p->unknown_frees,
+		.n_borrowers = p->n_borrowers,
 	};
 	int err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
 

@@ -35,10 +35,11 @@ struct elf_image {
 /* Largest part of a file that is read, or unpacked, into memory at once. */
 #define ELF_CONTENT_MAX (1ULL << 30) /* bytes */
 
-/* Reads [offset, offset + n_bytes) of the file into memory with a NUL behind it; what: for the diag. Returns 0 and
- * memory of the caller's, -EBADMSG (past the file's end, or beyond ELF_CONTENT_MAX), -ENOMEM, -EIO. */
-int elf_image_load(const struct elf_image *image, const char *what, uint64_t offset, uint64_t n_bytes, void **ret,
-		   struct diag *d);
+/* Reads [offset, offset + n_bytes) of the file into memory with a NUL behind it; what: for the
+ * diag. Returns 0 and memory of the caller's, -EBADMSG (past the file's end, or beyond
+ * ELF_CONTENT_MAX), -ENOMEM, -EIO. */
+int elf_image_load(const struct elf_image *image, const char *what, uint64_t offset,
+		   uint64_t n_bytes, void **ret, struct diag *d);
 
 /* The section's name for messages, "section 7" when it has none. text: room for it. */
 const char *elf_image_section_label(const struct elf_image *image, size_t index, char text[64]);

@@ -15,7 +15,7 @@
 
 #define SEGMENTS_MAX 65536
 #define INTERPRETER_MAX 4096 /* bytes; PATH_MAX */
-#define NOTES_MAX (1 << 20) /* bytes of one note segment */
+#define NOTES_MAX (1 << 20)  /* bytes of one note segment */
 
 static bool in_file(const struct elf_image *image, uint64_t offset, uint64_t n_bytes)
 {
@@ -41,17 +41,20 @@ static ssize_t read_at(int fd, void *buf, size_t n_bytes, uint64_t offset)
 	return done;
 }
 
-int elf_image_load(const struct elf_image *image, const char *what, uint64_t offset, uint64_t n_bytes, void **ret,
-		   struct diag *d)
+int elf_image_load(const struct elf_image *image, const char *what, uint64_t offset,
+		   uint64_t n_bytes, void **ret, struct diag *d)
 {
 	_cleanup_free_ char *data = NULL;
 	ssize_t n;
 
 	if (!in_file(image, offset, n_bytes))
-		return diag_set(d, EBADMSG, "%s: %s: offset %#" PRIx64 " and size %#" PRIx64 " past the file's end at %#" PRIx64,
+		return diag_set(d, EBADMSG,
+				"%s: %s: offset %#" PRIx64 " and size %#" PRIx64
+				" past the file's end at %#" PRIx64,
 				image->name, what, offset, n_bytes, image->file_bytes);
 	if (n_bytes > ELF_CONTENT_MAX)
-		return diag_set(d, EBADMSG, "%s: %s: size %#" PRIx64 " is beyond what seep reads", image->name, what, n_bytes);
+		return diag_set(d, EBADMSG, "%s: %s: size %#" PRIx64 " is beyond what seep reads",
+				image->name, what, n_bytes);
 	data = malloc(n_bytes + 1);
 	if (!data)
 		return diag_set(d, ENOMEM, "%s: %s: out of memory", image->name, what);
@@ -59,7 +62,8 @@ int elf_image_load(const struct elf_image *image, const char *what, uint64_t off
 	if (n < 0)
 		return diag_set(d, EIO, "%s: %s: %s", image->name, what, strerror(-n));
 	if ((size_t)n < n_bytes)
-		return diag_set(d, EBADMSG, "%s: %s: the file shrank while being read", image->name, what);
+		return diag_set(d, EBADMSG, "%s: %s: the file shrank while being read", image->name,
+				what);
 	data[n_bytes] = '\0';
 	*ret = data;
 	data = NULL;
@@ -80,12 +84,13 @@ static int read_header(struct elf_image *image, struct diag *d)
 	if ((size_t)n < sizeof(*h))
 		return diag_set(d, EBADMSG, "%s: ELF header: truncated", image->name);
 	if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_VERSION] != EV_CURRENT)
-		return diag_set(d, EBADMSG, "%s: ELF header: class %u, version %u", image->name, h->e_ident[EI_CLASS],
-				h->e_ident[EI_VERSION]);
+		return diag_set(d, EBADMSG, "%s: ELF header: class %u, version %u", image->name,
+				h->e_ident[EI_CLASS], h->e_ident[EI_VERSION]);
 	if (h->e_ident[EI_DATA] != ELFDATA2LSB)
 		return diag_set(d, ENOTSUP, "%s: not a little-endian file", image->name);
 	if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64)
-		return diag_set(d, ENOTSUP, "%s: machine %u is neither x86-64 nor AArch64", image->name, h->e_machine);
+		return diag_set(d, ENOTSUP, "%s: machine %u is neither x86-64 nor AArch64",
+				image->name, h->e_machine);
 	return 0;
 }
 
@@ -101,16 +106,19 @@ static int read_sections(struct elf_image *image, struct diag *d)
 	if (!h->e_shoff)
 		return 0;
 	if (h->e_shentsize != sizeof(Elf64_Shdr))
-		return diag_set(d, EBADMSG, "%s: section headers: entry size %u is not %zu", image->name, h->e_shentsize,
-				sizeof(Elf64_Shdr));
+		return diag_set(d, EBADMSG, "%s: section headers: entry size %u is not %zu",
+				image->name, h->e_shentsize, sizeof(Elf64_Shdr));
 	err = elf_image_load(image, "section headers", h->e_shoff, sizeof(Elf64_Shdr), &first, d);
 	if (err)
 		return err;
 	if (!n)
 		n = ((Elf64_Shdr *)first)->sh_size;
 	if (n > image->file_bytes / sizeof(Elf64_Shdr))
-		return diag_set(d, EBADMSG, "%s: section headers: %" PRIu64 " entries past the file's end", image->name, n);
-	err = elf_image_load(image, "section headers", h->e_shoff, n * sizeof(Elf64_Shdr), &table, d);
+		return diag_set(d, EBADMSG,
+				"%s: section headers: %" PRIu64 " entries past the file's end",
+				image->name, n);
+	err = elf_image_load(image, "section headers", h->e_shoff, n * sizeof(Elf64_Shdr), &table,
+			     d);
 	if (err)
 		return err;
 	image->sections = table;
@@ -130,12 +138,14 @@ static int read_section_names(struct elf_image *image, struct diag *d)
 	if (index == SHN_XINDEX)
 		index = image->sections[0].sh_link;
 	if (index >= image->n_sections)
-		return diag_set(d, EBADMSG, "%s: ELF header: section names in section %zu of %zu", image->name, index,
-				image->n_sections);
+		return diag_set(d, EBADMSG, "%s: ELF header: section names in section %zu of %zu",
+				image->name, index, image->n_sections);
 	section = &image->sections[index];
 	if (section->sh_type != SHT_STRTAB)
-		return diag_set(d, EBADMSG, "%s: section names: type %u is not a string table", image->name, section->sh_type);
-	err = elf_image_load(image, "section names", section->sh_offset, section->sh_size, &names, d);
+		return diag_set(d, EBADMSG, "%s: section names: type %u is not a string table",
+				image->name, section->sh_type);
+	err = elf_image_load(image, "section names", section->sh_offset, section->sh_size, &names,
+			     d);
 	if (err)
 		return err;
 	image->section_names = names;
@@ -162,12 +172,16 @@ static int check_sections(const struct elf_image *image, struct diag *d)
 		const char *label = elf_image_section_label(image, i, text);
 
 		if (image->section_names && s->sh_name >= image->section_names_bytes && s->sh_name)
-			return diag_set(d, EBADMSG, "%s: %s: name at %#x past the section names' end", image->name, label,
-					s->sh_name);
-		if (s->sh_type != SHT_NULL && s->sh_type != SHT_NOBITS && !in_file(image, s->sh_offset, s->sh_size))
 			return diag_set(d, EBADMSG,
-					"%s: %s: offset %#" PRIx64 " and size %#" PRIx64 " past the file's end at %#" PRIx64,
-					image->name, label, s->sh_offset, s->sh_size, image->file_bytes);
+					"%s: %s: name at %#x past the section names' end",
+					image->name, label, s->sh_name);
+		if (s->sh_type != SHT_NULL && s->sh_type != SHT_NOBITS &&
+		    !in_file(image, s->sh_offset, s->sh_size))
+			return diag_set(d, EBADMSG,
+					"%s: %s: offset %#" PRIx64 " and size %#" PRIx64
+					" past the file's end at %#" PRIx64,
+					image->name, label, s->sh_offset, s->sh_size,
+					image->file_bytes);
 	}
 	return 0;
 }
@@ -184,9 +198,10 @@ static int read_segments(struct elf_image *image, struct diag *d)
 	if (n == PN_XNUM && image->n_sections)
 		n = image->sections[0].sh_info;
 	if (h->e_phentsize != sizeof(Elf64_Phdr) || n > SEGMENTS_MAX)
-		return diag_set(d, EBADMSG, "%s: program headers: %" PRIu64 " entries of size %u", image->name, n,
-				h->e_phentsize);
-	err = elf_image_load(image, "program headers", h->e_phoff, n * sizeof(Elf64_Phdr), &table, d);
+		return diag_set(d, EBADMSG, "%s: program headers: %" PRIu64 " entries of size %u",
+				image->name, n, h->e_phentsize);
+	err = elf_image_load(image, "program headers", h->e_phoff, n * sizeof(Elf64_Phdr), &table,
+			     d);
 	if (err)
 		return err;
 	image->segments = table;
@@ -194,8 +209,8 @@ static int read_segments(struct elf_image *image, struct diag *d)
 	return 0;
 }
 
-/* Separate debug files keep their program's segments without the content, so these bounds hold only for a file that
- * has nothing else to go by. */
+/* Separate debug files keep their program's segments without the content, so these bounds hold only
+ * for a file that has nothing else to go by. */
 static int check_segments(const struct elf_image *image, struct diag *d)
 {
 	for (size_t i = 0; i < image->n_segments && !image->n_sections; i++) {
@@ -203,8 +218,10 @@ static int check_segments(const struct elf_image *image, struct diag *d)
 
 		if (p->p_type == PT_LOAD && !in_file(image, p->p_offset, p->p_filesz))
 			return diag_set(d, EBADMSG,
-					"%s: segment %zu: offset %#" PRIx64 " and size %#" PRIx64 " past the file's end at %#" PRIx64,
-					image->name, i, p->p_offset, p->p_filesz, image->file_bytes);
+					"%s: segment %zu: offset %#" PRIx64 " and size %#" PRIx64
+					" past the file's end at %#" PRIx64,
+					image->name, i, p->p_offset, p->p_filesz,
+					image->file_bytes);
 	}
 	return 0;
 }
@@ -220,7 +237,8 @@ static int read_interpreter(struct elf_image *image, struct diag *d)
 		if (p->p_type != PT_INTERP || !p->p_filesz)
 			continue;
 		if (p->p_filesz > INTERPRETER_MAX)
-			return diag_set(d, EBADMSG, "%s: PT_INTERP: size %#" PRIx64 " is no path's", image->name, p->p_filesz);
+			return diag_set(d, EBADMSG, "%s: PT_INTERP: size %#" PRIx64 " is no path's",
+					image->name, p->p_filesz);
 		err = elf_image_load(image, "PT_INTERP", p->p_offset, p->p_filesz, &path, d);
 		if (err)
 			return err;
@@ -230,19 +248,23 @@ static int read_interpreter(struct elf_image *image, struct diag *d)
 	return 0;
 }
 
-static bool note_find_build_id(struct elf_image *image, const char *notes, size_t n_bytes, size_t align)
+static bool note_find_build_id(struct elf_image *image, const char *notes, size_t n_bytes,
+			       size_t align)
 {
 	while (n_bytes >= sizeof(Elf64_Nhdr)) {
 		const Elf64_Nhdr *note = (const Elf64_Nhdr *)notes;
-		size_t name_at = sizeof(*note), data_at = (name_at + note->n_namesz + align - 1) & ~(align - 1);
+		size_t name_at = sizeof(*note),
+		       data_at = (name_at + note->n_namesz + align - 1) & ~(align - 1);
 		size_t end = (data_at + note->n_descsz + align - 1) & ~(align - 1);
 
 		if (data_at + note->n_descsz > n_bytes)
 			return false;
-		if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && !memcmp(notes + name_at, "GNU", 4) &&
-		    note->n_descsz && note->n_descsz <= ELF_BUILD_ID_MAX) {
+		if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
+		    !memcmp(notes + name_at, "GNU", 4) && note->n_descsz &&
+		    note->n_descsz <= ELF_BUILD_ID_MAX) {
 			for (size_t i = 0; i < note->n_descsz; i++)
-				sprintf(image->build_id + 2 * i, "%02x", (unsigned char)notes[data_at + i]);
+				sprintf(image->build_id + 2 * i, "%02x",
+					(unsigned char)notes[data_at + i]);
 			return true;
 		}
 		if (end >= n_bytes)
@@ -262,14 +284,16 @@ static void read_build_id(struct elf_image *image)
 	for (size_t i = 0; i < n; i++) {
 		const Elf64_Shdr *s = from_sections ? &image->sections[i] : NULL;
 		const Elf64_Phdr *p = from_sections ? NULL : &image->segments[i];
-		uint64_t offset = s ? s->sh_offset : p->p_offset, n_bytes = s ? s->sh_size : p->p_filesz;
+		uint64_t offset = s ? s->sh_offset : p->p_offset,
+			 n_bytes = s ? s->sh_size : p->p_filesz;
 		_cleanup_free_ void *notes = NULL;
 
 		if ((s ? s->sh_type != SHT_NOTE : p->p_type != PT_NOTE) || n_bytes > NOTES_MAX)
 			continue;
 		if (elf_image_load(image, "notes", offset, n_bytes, &notes, NULL))
 			continue;
-		if (note_find_build_id(image, notes, n_bytes, (s ? s->sh_addralign : p->p_align) == 8 ? 8 : 4))
+		if (note_find_build_id(image, notes, n_bytes,
+				       (s ? s->sh_addralign : p->p_align) == 8 ? 8 : 4))
 			return;
 	}
 }
@@ -363,8 +387,8 @@ static const Elf64_Phdr *segment_of(const struct elf_image *image, uint64_t addr
 	for (size_t i = 0; i < image->n_segments; i++) {
 		const Elf64_Phdr *p = &image->segments[i];
 
-		if (p->p_type == PT_LOAD && address >= p->p_vaddr && address - p->p_vaddr < p->p_filesz &&
-		    p->p_offset <= UINT64_MAX - p->p_filesz)
+		if (p->p_type == PT_LOAD && address >= p->p_vaddr &&
+		    address - p->p_vaddr < p->p_filesz && p->p_offset <= UINT64_MAX - p->p_filesz)
 			return p;
 	}
 	return NULL;
@@ -385,7 +409,8 @@ int elf_image_to_address(const struct elf_image *image, uint64_t offset, uint64_
 	for (size_t i = 0; i < image->n_segments; i++) {
 		const Elf64_Phdr *p = &image->segments[i];
 
-		if (p->p_type != PT_LOAD || offset < p->p_offset || offset - p->p_offset >= p->p_filesz)
+		if (p->p_type != PT_LOAD || offset < p->p_offset ||
+		    offset - p->p_offset >= p->p_filesz)
 			continue;
 		*ret_address = offset - p->p_offset + p->p_vaddr;
 		return 0;
@@ -402,6 +427,7 @@ long elf_image_read(struct elf_image *image, uint64_t address, void *buf, size_t
 	if (!p || !(p->p_flags & PF_X))
 		return -ERANGE;
 	left = p->p_filesz - (address - p->p_vaddr);
-	n = read_at(image->fd, buf, n_bytes < left ? n_bytes : left, p->p_offset + (address - p->p_vaddr));
+	n = read_at(image->fd, buf, n_bytes < left ? n_bytes : left,
+		    p->p_offset + (address - p->p_vaddr));
 	return n > 0 ? n : -ERANGE;
 }

@@ -45,8 +45,8 @@ int elf_image_to_address(const struct elf_image *image, uint64_t offset, uint64_
 int elf_image_each_symbol(struct elf_image *image, int (*visit)(const struct elf_symbol *symbol, void *arg), void *arg,
 			  struct diag *d);
 
-/* Reads n_bytes of text, so from an executable segment only, at a virtual address into buf. Returns the bytes read, which
- * may be fewer at the end of a segment's file content, or -ERANGE. */
+/* Reads n_bytes of text, so from an executable segment only, at a virtual address into buf. Returns
+ * the bytes read, which may be fewer at the end of a segment's file content, or -ERANGE. */
 long elf_image_read(struct elf_image *image, uint64_t address, void *buf, size_t n_bytes);
 
 /* Content of a section by name, decompressed when SHF_COMPRESSED; NULL data and -ENOENT without it. Caller frees. */

@@ -20,6 +20,7 @@ struct snapshot_process {
 	int exit_status;
 	bool forked; /* began as a copy of its parent's memory */
 	uint64_t inherited_frees, unknown_frees;
+	uint32_t n_borrowers; /* children that worked in its memory (vfork, CLONE_VM) */
 	struct loss *losses; /* non-zero ones */
 	size_t n_losses;
 };

@@ -23,8 +23,14 @@ struct walk {
 	struct elf_image *image;
 	const struct links *links;
 	const struct extents *extents;
-	struct { uint64_t *items; size_t n, cap; } starts; /* of functions, and of code without symbol */
-	struct { struct plan_exit *items; size_t n, cap; } exits;
+	struct {
+		uint64_t *items;
+		size_t n, cap;
+	} starts; /* of functions, and of code without symbol */
+	struct {
+		struct plan_exit *items;
+		size_t n, cap;
+	} exits;
 	struct hashmap seen; /* addresses of starts and of instructions decoded along jumps */
 	size_t n_instructions, n_functions;
 	const char *why;
@@ -69,7 +75,8 @@ static int follow_indirect(struct walk *w, uint64_t address, const struct insn *
 	return add_start(w, target);
 }
 
-/* A function whose bounds are known: every instruction, so that exits behind landing pads are found too. */
+/* A function whose bounds are known: every instruction, so that exits behind landing pads are found
+ * too. */
 static int walk_function(struct walk *w, uint64_t address, uint64_t size_bytes)
 {
 	struct function_text text;
@@ -94,14 +101,16 @@ static int walk_function(struct walk *w, uint64_t address, uint64_t size_bytes)
 			err = add_exit(w, here);
 		else if (insn.kind == INSN_JMP_INDIRECT)
 			err = follow_indirect(w, here, &insn);
-		else if ((insn.kind == INSN_JMP || insn.kind == INSN_JCC) && target - address >= text.n_bytes)
+		else if ((insn.kind == INSN_JMP || insn.kind == INSN_JCC) &&
+			 target - address >= text.n_bytes)
 			err = add_start(w, target);
 	}
 	function_text_done(&text);
 	return err;
 }
 
-/* Text at address, from a window so that neighbours come by one read. Returns the bytes there, 0 outside the file. */
+/* Text at address, from a window so that neighbours come by one read. Returns the bytes there, 0
+ * outside the file. */
 static size_t text_at(struct walk *w, uint64_t address, const uint8_t **ret)
 {
 	uint64_t at = address - w->window_address;
@@ -145,8 +154,8 @@ static int walk_path(struct walk *w, uint64_t address)
 			err = add_exit(w, address);
 		else if (insn.kind == INSN_JMP_INDIRECT)
 			err = follow_indirect(w, address, &insn);
-		if (err || insn.kind == INSN_JMP || insn.kind == INSN_RET || insn.kind == INSN_JMP_INDIRECT ||
-		    insn.kind == INSN_TRAP)
+		if (err || insn.kind == INSN_JMP || insn.kind == INSN_RET ||
+		    insn.kind == INSN_JMP_INDIRECT || insn.kind == INSN_TRAP)
 			return err;
 		if (insn.kind == INSN_CALL && links_stub_ends(w->links, address + insn.target))
 			return 0;
@@ -196,8 +205,9 @@ static size_t sort_unique(struct plan_exit *exits, size_t n)
 	return n_kept;
 }
 
-int exits_find(struct elf_image *image, const struct links *links, const struct extents *extents, uint64_t address,
-	       uint64_t size_bytes, struct plan_exit **ret, size_t *ret_n, const char **ret_why)
+int exits_find(struct elf_image *image, const struct links *links, const struct extents *extents,
+	       uint64_t address, uint64_t size_bytes, struct plan_exit **ret, size_t *ret_n,
+	       const char **ret_why)
 {
 	struct walk w = {.image = image, .links = links, .extents = extents};
 	int err = hashmap_put(&w.seen, address, &w);

@@ -23,7 +23,8 @@ static int add_function(const struct elf_symbol *symbol, void *arg)
 	struct extents *extents = arg;
 	struct extent extent = {.start = symbol->address, .size_bytes = symbol->size_bytes};
 
-	if (symbol->type != STT_FUNC || !symbol->size_bytes || symbol->size_bytes > FUNCTION_TEXT_MAX)
+	if (symbol->type != STT_FUNC || !symbol->size_bytes ||
+	    symbol->size_bytes > FUNCTION_TEXT_MAX)
 		return 0;
 	return vec_push(extents, extent);
 }
@@ -57,7 +58,8 @@ void extents_destroy(struct extents *extents)
 	free(extents);
 }
 
-int extents_find(const struct extents *extents, uint64_t address, uint64_t *ret_start, uint64_t *ret_size_bytes)
+int extents_find(const struct extents *extents, uint64_t address, uint64_t *ret_start,
+		 uint64_t *ret_size_bytes)
 {
 	size_t low = 0, high = extents->n;
 

@@ -6,22 +6,37 @@
 
 #include "base/cleanup.h"
 
-/* Checked against what Debian 12's glibc, musl, libjemalloc2, libtcmalloc-minimal4, libgoogle-perftools4 and
- * libmimalloc2.0 export. Left out on purpose:
- * - mi_heap_malloc and the other mi_heap_*: the heap comes first, so the size is not where enum plan_function says.
- *   What they return is seen only when it is freed: an unknown free.
- * - xallocx, mi_expand, mi__expand, _expand: resize in place; the block keeps its address and its first size.
- * - mi_reallocarr, reallocarr, _aligned_malloc, mi_aligned_recalloc, mi_aligned_offset_recalloc: call one of the below.
- * - mi_strdup, mi_strndup, mi_mbsdup, mi_wcsdup, mi_realpath, mi_dupenv_s: allocate by inlined mi_heap_malloc, and
- *   nobody reaches them but by that name; libc's strdup and friends count through malloc.
+/* Checked against what Debian 12's glibc, musl, libjemalloc2, libtcmalloc-minimal4,
+ * libgoogle-perftools4 and libmimalloc2.0 export. Left out on purpose:
+ * - mi_heap_malloc and the other mi_heap_*: the heap comes first, so the size is not where enum
+ *   plan_function says. What they return is seen only when it is freed: an unknown free.
+ * - xallocx, mi_expand, mi__expand, _expand: resize in place; the block keeps its address and its
+ *   first size.
+ * - mi_reallocarr, reallocarr, _aligned_malloc, mi_aligned_recalloc, mi_aligned_offset_recalloc:
+ *   call one of the below.
+ * - mi_strdup, mi_strndup, mi_mbsdup, mi_wcsdup, mi_realpath, mi_dupenv_s: allocate by inlined
+ *   mi_heap_malloc, and nobody reaches them but by that name; libc's strdup and friends count
+ *   through malloc.
  * - nallocx, sallocx, malloc_usable_size, malloc_size, good_size: own nothing.
  * - obstack_*, *_free of a data structure (regfree, globfree): call free.
  * STT_GNU_IFUNC symbols are not looked at: their value is the resolver, not the function. */
 
-#define C(text, kind) {.name = text, .function = kind}
-#define THROWING(text, kind) {.name = text, .function = kind, .throws = true}
-#define CXX(text, kind) {.name = text, .function = kind, .is_cxx = true}
-#define CXX_THROWING(text, kind) {.name = text, .function = kind, .throws = true, .is_cxx = true}
+#define C(text, kind)                                                                              \
+	{                                                                                          \
+		.name = text, .function = kind                                                     \
+	}
+#define THROWING(text, kind)                                                                       \
+	{                                                                                          \
+		.name = text, .function = kind, .throws = true                                     \
+	}
+#define CXX(text, kind)                                                                            \
+	{                                                                                          \
+		.name = text, .function = kind, .is_cxx = true                                     \
+	}
+#define CXX_THROWING(text, kind)                                                                   \
+	{                                                                                          \
+		.name = text, .function = kind, .throws = true, .is_cxx = true                     \
+	}
 
 /* Best-known first: the order is the rank. */
 static const struct function_name names[] = {
@@ -140,11 +155,15 @@ static const char *after(const char *text, const char *prefix)
 	return strncmp(text, prefix, n) ? NULL : text + n;
 }
 
-const struct function_name *function_lookup(const char *symbol, const char *prefix, unsigned *ret_rank)
+const struct function_name *function_lookup(const char *symbol, const char *prefix,
+					    unsigned *ret_rank)
 {
 	const struct function_name *found;
 
 	if (prefix && !after(symbol, prefix))
+		return NULL;
+	/* Most symbols of a big program are C++ and none of operator new and delete. */
+	if (symbol[0] == '_' && symbol[1] == 'Z' && symbol[2] != 'n' && symbol[2] != 'd' && !prefix)
 		return NULL;
 	found = find(symbol);
 	if (!found && prefix)
@@ -190,7 +209,8 @@ void evidence_add(struct evidence *e, const char *symbol)
 			*((bool *)e + table[i].flag) = true;
 }
 
-/* A static program may hold libc's allocator beside the one it uses, so the special ones are asked for first. */
+/* A static program may hold libc's allocator beside the one it uses, so the special ones are asked
+ * for first. */
 enum plan_allocator evidence_allocator(const struct evidence *e)
 {
 	if (e->mimalloc)

@@ -13,9 +13,12 @@ struct function_name {
 	bool is_cxx; /* operator new, operator delete */
 };
 
-/* The entry for a symbol's name, or NULL. prefix: as in plan_create; "je_" finds je_malloc as malloc.
- * ret_rank: how well-known the name is, lower is better; untouched when NULL is returned. Thread-safe. */
-const struct function_name *function_lookup(const char *symbol, const char *prefix, unsigned *ret_rank);
+/* The entry for a symbol's name, or NULL. prefix: as in plan_create; "je_" finds je_malloc as
+ * malloc.
+ * ret_rank: how well-known the name is, lower is better; untouched when NULL is returned.
+ * Thread-safe. */
+const struct function_name *function_lookup(const char *symbol, const char *prefix,
+					    unsigned *ret_rank);
 
 /* What the defined symbols of a file tell about it; zero to begin. */
 struct evidence {
@@ -25,7 +28,8 @@ struct evidence {
 /* Takes one defined symbol's name into account. */
 void evidence_add(struct evidence *e, const char *symbol);
 enum plan_allocator evidence_allocator(const struct evidence *e);
-/* glibc's ld.so: its malloc serves only until libc's is up, and libc's takes the blocks over. musl's loader is libc. */
+/* glibc's ld.so: its malloc serves only until libc's is up, and libc's takes the blocks over.
+ * musl's loader is libc. */
 bool evidence_is_loader(const struct evidence *e);
 
 #endif

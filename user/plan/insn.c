@@ -31,7 +31,8 @@ static void format_hex(const uint8_t *code, unsigned length, char text[INSN_TEXT
 	}
 }
 
-void insn_format(uint16_t machine, const uint8_t *code, const struct insn *insn, char text[INSN_TEXT_SIZE])
+void insn_format(uint16_t machine, const uint8_t *code, const struct insn *insn,
+		 char text[INSN_TEXT_SIZE])
 {
 	bool done = machine == EM_X86_64 ? insn_x86_format(code, insn, text)
 					 : insn_arm64_format(code, insn, text);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* AArch64, as far as a plan needs it: what the kernel simulates (arch/arm64/kernel/probes/decode-insn.c) and where
- * code goes; encodings from the Arm ARM (DDI 0487), C4.1. Any other instruction counts as writing everything, so a
- * probe goes to the entry, past a bti at most. */
+/* AArch64, as far as a plan needs it: what the kernel simulates
+ * (arch/arm64/kernel/probes/decode-insn.c) and where code goes; encodings from the Arm ARM (DDI
+ * 0487), C4.1. Any other instruction counts as writing everything, so a probe goes to the entry,
+ * past a bti at most. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -50,7 +51,8 @@ int insn_arm64_decode(const uint8_t *code, size_t n, struct insn *ret)
 		return -EILSEQ;
 	word = word_of(code);
 	if ((word & 0x7c000000) == 0x14000000) { /* b, bl */
-		set_branch(&insn, word >> 31 ? INSN_CALL : INSN_JMP, sign_extend(word & 0x3ffffff, 26) * 4);
+		set_branch(&insn, word >> 31 ? INSN_CALL : INSN_JMP,
+			   sign_extend(word & 0x3ffffff, 26) * 4);
 	} else if ((word & 0xff000000) == 0x54000000) { /* b.cond */
 		set_branch(&insn, INSN_JCC, sign_extend(word >> 5 & 0x7ffff, 19) * 4);
 		insn.jumps_if_zero = (word & 0xf) == 0;
@@ -60,7 +62,8 @@ int insn_arm64_decode(const uint8_t *code, size_t n, struct insn *ret)
 		insn.tests_arg0 = (word & 0x1f) == 0 && word >> 31;
 	} else if ((word & 0x7e000000) == 0x36000000) { /* tbz, tbnz */
 		set_branch(&insn, INSN_JCC, sign_extend(word >> 5 & 0x3fff, 14) * 4);
-	} else if ((word & 0xfffffc1f) == 0xd65f0000 || (word & 0xfffffbff) == 0xd65f0bff) { /* ret, reta[ab] */
+	} else if ((word & 0xfffffc1f) == 0xd65f0000 ||
+		   (word & 0xfffffbff) == 0xd65f0bff) { /* ret, reta[ab] */
 		insn.kind = INSN_RET;
 		insn.emulated = !(word & 0x800);
 		insn.writes = 0;
@@ -70,7 +73,8 @@ int insn_arm64_decode(const uint8_t *code, size_t n, struct insn *ret)
 		insn.kind = INSN_JMP_INDIRECT;
 	} else if ((word & 0xfefff000) == 0xd63f0000) { /* blr, blra[ab] */
 		insn.kind = INSN_CALL_INDIRECT;
-	} else if ((word & 0x1f000000) == 0x10000000 || (word & 0xbf000000) == 0x18000000) { /* adr(p), ldr literal */
+	} else if ((word & 0x1f000000) == 0x10000000 ||
+		   (word & 0xbf000000) == 0x18000000) { /* adr(p), ldr literal */
 		insn.emulated = true;
 		insn.writes = (word & 0x1f) < 4 ? 1 << (word & 0x1f) : 0;
 	} else if ((word & 0xffe00000) == 0xd4200000 || !(word >> 16)) { /* brk, udf */

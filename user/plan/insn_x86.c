@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* x86-64: [legacy prefixes] [REX | VEX | EVEX] opcode [ModRM [SIB] [displacement]] [immediate].
  *
- * The opcode maps below (Intel SDM volume 2, appendix A, tables A-2 and A-3) hold one letter an opcode, 16 a row: what
- * follows the opcode byte. That gives every length. What an instruction writes is worked out only for the integer
- * instructions that compilers put in front of a function's first push or branch; all others count as writing
- * everything. */
+ * The opcode maps below (Intel SDM volume 2, appendix A, tables A-2 and A-3) hold one letter an
+ * opcode, 16 a row: what follows the opcode byte. That gives every length. What an instruction
+ * writes is worked out only for the integer instructions that compilers put in front of a
+ * function's first push or branch; all others count as writing everything. */
 #include <errno.h>
 #include <stdio.h>
 
 #include "plan/insn.h"
 
-/* .  nothing           M  ModRM             x  invalid in 64-bit mode, or an escape or prefix handled before
- * b  imm8              B  ModRM, imm8       s  rel8     w  imm16
- * z  imm16/32          Z  ModRM, imm16/32   j  rel32    e  imm16, imm8 (enter)
- * v  imm16/32/64       G  ModRM, imm when ModRM.reg is 0 or 1 (group 3: test)    o  address of 8 bytes */
+/* .  nothing     M  ModRM               x  invalid in 64-bit mode, or handled before the map
+ * b  imm8        B  ModRM, imm8         s  rel8   w  imm16
+ * z  imm16/32    Z  ModRM, imm16/32     j  rel32  e  imm16, imm8 (enter)
+ * v  imm16/32/64                        o  address of 8 bytes
+ * G  ModRM, and an immediate when ModRM.reg is 0 or 1 (group 3: test) */
 static const char one_byte_map[] = "MMMMbzxxMMMMbzxx" /* 00 */
 				   "MMMMbzxxMMMMbzxx"
 				   "MMMMbzxxMMMMbzxx"
@@ -63,7 +64,7 @@ struct cursor {
 struct fields {
 	uint8_t n_prefixes; /* legacy ones */
 	bool operand16, address32, repe, repne;
-	uint8_t rex; /* 0 without; synthetic for VEX and EVEX only as far as lengths need it */
+	uint8_t rex; /* 0 without */
 	enum map map;
 	uint8_t opcode;
 	bool has_modrm;
@@ -99,7 +100,8 @@ static bool take_number(struct cursor *c, unsigned n_bytes, int64_t *ret)
 	return true;
 }
 
-/* Consumes legacy prefixes and REX; ret_byte is the first byte after them. A REX not followed by the opcode is void. */
+/* Consumes legacy prefixes and REX; ret_byte is the first byte after them. A REX not followed by
+ * the opcode is void. */
 static bool take_prefixes(struct cursor *c, struct fields *f, uint8_t *ret_byte)
 {
 	uint8_t byte;
@@ -124,7 +126,13 @@ static bool take_prefixes(struct cursor *c, struct fields *f, uint8_t *ret_byte)
 		case 0xf3:
 			f->repe = true;
 			break;
-		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0xf0:
+		case 0x26:
+		case 0x2e:
+		case 0x36:
+		case 0x3e:
+		case 0x64:
+		case 0x65:
+		case 0xf0:
 			break;
 		default:
 			*ret_byte = byte;
@@ -135,8 +143,8 @@ static bool take_prefixes(struct cursor *c, struct fields *f, uint8_t *ret_byte)
 	}
 }
 
-/* The rest of a VEX (c4, c5) or EVEX (62) prefix and the opcode. Vector instructions have an imm8 in map 3 and where
- * the two-byte map has one; ret_letter is as in the maps above. */
+/* The rest of a VEX (c4, c5) or EVEX (62) prefix and the opcode. Vector instructions have an imm8
+ * in map 3 and where the two-byte map has one; ret_letter is as in the maps above. */
 static bool take_vector_opcode(struct cursor *c, struct fields *f, uint8_t first, char *ret_letter)
 {
 	unsigned n_payload = first == 0x62 ? 3 : first == 0xc4 ? 2 : 1, map = 1;
@@ -154,7 +162,9 @@ static bool take_vector_opcode(struct cursor *c, struct fields *f, uint8_t first
 		return false;
 	f->map = MAP_VECTOR;
 	if (map == 1)
-		*ret_letter = f->opcode == 0x77 && first != 0x62 ? '.' : two_byte_map[f->opcode] == 'B' ? 'B' : 'M';
+		*ret_letter = f->opcode == 0x77 && first != 0x62 ? '.'
+			      : two_byte_map[f->opcode] == 'B'	 ? 'B'
+								 : 'M';
 	else if (map == 2 || (first == 0x62 && (map == 5 || map == 6)))
 		*ret_letter = 'M';
 	else if (map == 3)
@@ -221,7 +231,9 @@ static unsigned immediate_bytes(const struct fields *f, char letter)
 	unsigned full = f->operand16 && !(f->rex & 8) ? 2 : 4;
 
 	switch (letter) {
-	case 'b': case 'B': case 's':
+	case 'b':
+	case 'B':
+	case 's':
 		return 1;
 	case 'w':
 		return 2;
@@ -229,7 +241,8 @@ static unsigned immediate_bytes(const struct fields *f, char letter)
 		return 3;
 	case 'j': /* Intel ignores an operand-size prefix here */
 		return 4;
-	case 'z': case 'Z':
+	case 'z':
+	case 'Z':
 		return full;
 	case 'v':
 		return f->rex & 8 ? 8 : full;
@@ -254,7 +267,8 @@ static bool take_all(struct cursor *c, struct fields *f)
 	if (f->map == MAP_ONE && f->opcode == 0x8f && f->reg_low) /* XOP */
 		return false;
 	n_immediate = immediate_bytes(f, letter);
-	if (f->map == MAP_0F && f->opcode == 0x78 && (f->operand16 || f->repne)) /* SSE4a extrq, insertq */
+	if (f->map == MAP_0F && f->opcode == 0x78 &&
+	    (f->operand16 || f->repne)) /* SSE4a extrq, insertq */
 		n_immediate = 2;
 	return !n_immediate || take_number(c, n_immediate, &f->immediate);
 }
@@ -283,9 +297,11 @@ static uint16_t arithmetic_written(const struct fields *f, bool is_byte)
 	if (f->opcode >= 0x38) /* cmp */
 		return 0;
 	switch (f->opcode & 7) {
-	case 0: case 1:
+	case 0:
+	case 1:
 		return rm_written(f, is_byte);
-	case 2: case 3:
+	case 2:
+	case 3:
 		return reg_written(f, is_byte);
 	default:
 		return BIT(RAX);
@@ -298,7 +314,8 @@ static uint16_t group_written(const struct fields *f, bool is_byte)
 	if (f->opcode < 0xf8) {
 		if (f->reg_low < 2) /* test */
 			return 0;
-		return f->reg_low < 4 ? rm_written(f, is_byte) : BIT(RAX) | BIT(RDX); /* not, neg; mul to idiv */
+		return f->reg_low < 4 ? rm_written(f, is_byte)
+				      : BIT(RAX) | BIT(RDX); /* not, neg; mul to idiv */
 	}
 	return f->reg_low < 2 ? rm_written(f, is_byte) : GPR_ALL; /* inc, dec */
 }
@@ -311,24 +328,43 @@ static uint16_t one_byte_written(const struct fields *f)
 	if (op < 0x40)
 		return arithmetic_written(f, is_byte);
 	switch (op) {
-	case 0x63: case 0x69: case 0x6b: case 0x8b: case 0x8d: /* movslq, imul, mov, lea */
+	case 0x63:
+	case 0x69:
+	case 0x6b:
+	case 0x8b:
+	case 0x8d: /* movslq, imul, mov, lea */
 		return reg_written(f, false);
 	case 0x8a:
 		return reg_written(f, true);
-	case 0x80: case 0x81: case 0x83: /* arithmetic with an immediate; /7 is cmp */
+	case 0x80:
+	case 0x81:
+	case 0x83: /* arithmetic with an immediate; /7 is cmp */
 		return f->reg_low == 7 ? 0 : rm_written(f, is_byte);
-	case 0x84: case 0x85: case 0xa8: case 0xa9: /* test */
+	case 0x84:
+	case 0x85:
+	case 0xa8:
+	case 0xa9: /* test */
 		return 0;
-	case 0x88: case 0x89: /* mov */
-	case 0xc0: case 0xc1: case 0xd0: case 0xd1: case 0xd2: case 0xd3: /* shifts */
+	case 0x88:
+	case 0x89: /* mov */
+	case 0xc0:
+	case 0xc1:
+	case 0xd0:
+	case 0xd1:
+	case 0xd2:
+	case 0xd3: /* shifts */
 		return rm_written(f, is_byte);
-	case 0xc6: case 0xc7: /* mov; with another ModRM.reg xabort, xbegin */
+	case 0xc6:
+	case 0xc7: /* mov; with another ModRM.reg xabort, xbegin */
 		return f->reg_low ? GPR_ALL : rm_written(f, is_byte);
 	case 0x98:
 		return BIT(RAX);
 	case 0x99:
 		return BIT(RAX) | BIT(RDX);
-	case 0xf6: case 0xf7: case 0xfe: case 0xff:
+	case 0xf6:
+	case 0xf7:
+	case 0xfe:
+	case 0xff:
 		return group_written(f, is_byte);
 	default:
 		if (op >= 0xb0 && op <= 0xb7)
@@ -346,11 +382,27 @@ static uint16_t two_byte_written(const struct fields *f)
 	if ((op & 0xf0) == 0x90) /* set */
 		return rm_written(f, true);
 	switch (op) {
-	case 0x0d: case 0x18: case 0x1f: /* prefetch, nop */
-	case 0x10: case 0x11: case 0x28: case 0x29: case 0x57: case 0x6e: case 0x6f: case 0x7f: case 0xef: /* SSE */
+	case 0x0d:
+	case 0x18:
+	case 0x1f: /* prefetch, nop */
+	case 0x10:
+	case 0x11:
+	case 0x28:
+	case 0x29:
+	case 0x57:
+	case 0x6e:
+	case 0x6f:
+	case 0x7f:
+	case 0xef: /* SSE */
 	case 0xa3: /* bt */
 		return 0;
-	case 0xaf: case 0xb6: case 0xb7: case 0xbe: case 0xbf: case 0xbc: case 0xbd: /* imul, movz, movs, bsf, bsr */
+	case 0xaf:
+	case 0xb6:
+	case 0xb7:
+	case 0xbe:
+	case 0xbf:
+	case 0xbc:
+	case 0xbd: /* imul, movz, movs, bsf, bsr */
 		return reg_written(f, false);
 	case 0xba: /* bt, then bts, btr, btc */
 		return f->reg_low == 4 ? 0 : rm_written(f, false);
@@ -366,7 +418,8 @@ static uint8_t roles_of(uint16_t registers)
 	       (registers & BIT(RSP) ? INSN_SP : 0);
 }
 
-static void set_branch(const struct fields *f, struct insn *insn, enum insn_kind kind, bool emulated)
+static void set_branch(const struct fields *f, struct insn *insn, enum insn_kind kind,
+		       bool emulated)
 {
 	insn->kind = kind;
 	insn->has_target = true;
@@ -416,7 +469,8 @@ static void classify_one_byte(const struct fields *f, struct insn *insn)
 		set_indirect(f, insn, INSN_JMP_INDIRECT);
 	} else {
 		insn->writes = roles_of(one_byte_written(f));
-		insn->tests_arg0 = op == 0x85 && f->rex & 8 && f->mod == 3 && f->reg == RDI && f->rm == RDI;
+		insn->tests_arg0 = op == 0x85 && f->rex & 8 && f->mod == 3 && f->reg == RDI &&
+				   f->rm == RDI;
 	}
 }
 
@@ -455,13 +509,15 @@ int insn_x86_decode(const uint8_t *code, size_t n, struct insn *ret)
 	return 0;
 }
 
-static const char *const register_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					       "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+static const char *const register_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+					       "rsi", "rdi", "r8",  "r9",  "r10", "r11",
+					       "r12", "r13", "r14", "r15"};
 
 static const char *const condition_names[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a",
 						"s", "ns", "p", "np", "l", "ge", "le", "g"};
 
-static void format_branch(const struct insn *insn, const char *name, const char *suffix, char text[INSN_TEXT_SIZE])
+static void format_branch(const struct insn *insn, const char *name, const char *suffix,
+			  char text[INSN_TEXT_SIZE])
 {
 	int64_t displacement = insn->target - insn->length;
 
@@ -477,17 +533,21 @@ bool insn_x86_format(const uint8_t *code, const struct insn *insn, char text[INS
 	if (!take_all(&c, &f))
 		return false;
 	if (insn->kind == INSN_PUSH)
-		snprintf(text, INSN_TEXT_SIZE, "push %%%s", register_names[(f.opcode & 7) | (f.rex & 1) << 3]);
+		snprintf(text, INSN_TEXT_SIZE, "push %%%s",
+			 register_names[(f.opcode & 7) | (f.rex & 1) << 3]);
 	else if (insn->kind == INSN_NOP || insn->kind == INSN_ENDBR || insn->kind == INSN_RET)
 		snprintf(text, INSN_TEXT_SIZE, "%s",
-			 insn->kind == INSN_NOP ? "nop" : insn->kind == INSN_RET ? "ret" : "endbr64");
+			 insn->kind == INSN_NOP	  ? "nop"
+			 : insn->kind == INSN_RET ? "ret"
+						  : "endbr64");
 	else if (insn->kind == INSN_JMP || insn->kind == INSN_CALL)
 		format_branch(insn, insn->kind == INSN_JMP ? "jmp" : "call", "", text);
 	else if (insn->kind == INSN_JCC && (f.map == MAP_0F || f.opcode <= 0x7f))
 		format_branch(insn, "j", condition_names[f.opcode & 15], text);
-	else if (f.map == MAP_ONE && (f.opcode == 0x85 || f.opcode == 0x89) && f.mod == 3 && f.rex & 8)
-		snprintf(text, INSN_TEXT_SIZE, "%s %%%s,%%%s", f.opcode == 0x85 ? "test" : "mov", register_names[f.reg],
-			 register_names[f.rm]);
+	else if (f.map == MAP_ONE && (f.opcode == 0x85 || f.opcode == 0x89) && f.mod == 3 &&
+		 f.rex & 8)
+		snprintf(text, INSN_TEXT_SIZE, "%s %%%s,%%%s", f.opcode == 0x85 ? "test" : "mov",
+			 register_names[f.reg], register_names[f.rm]);
 	else
 		return false;
 	return true;

@@ -34,8 +34,17 @@ struct symbols {
 static bool never_returns(const struct symbols *symbols, uint32_t name)
 {
 	static const char *const names[] = {
-		"abort", "exit", "_exit", "__stack_chk_fail", "__assert_fail", "_Unwind_Resume", "__cxa_throw",
-		"__cxa_rethrow", "__cxa_call_unexpected", "_ZSt9terminatev", "_ZSt17__throw_bad_allocv",
+		"abort",
+		"exit",
+		"_exit",
+		"__stack_chk_fail",
+		"__assert_fail",
+		"_Unwind_Resume",
+		"__cxa_throw",
+		"__cxa_rethrow",
+		"__cxa_call_unexpected",
+		"_ZSt9terminatev",
+		"_ZSt17__throw_bad_allocv",
 		"_ZSt20__throw_length_errorPKc",
 	};
 
@@ -58,7 +67,8 @@ static int add_relocations(struct links *links, const char *section, const struc
 		struct link link = {.slot = r->r_offset};
 		const Elf64_Sym *target;
 
-		if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) || symbol >= symbols->n)
+		if ((type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) ||
+		    symbol >= symbols->n)
 			continue;
 		target = &symbols->items[symbol];
 		if (target->st_shndx == SHN_UNDEF)

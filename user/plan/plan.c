@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A plan is made in four passes over a file's symbols: find the names that allocate, merge those at one address, drop
- * functions that only hand over to another of them, and choose an instruction in each of the rest. */
+/* A plan is made in four passes over a file's symbols: find the names that allocate, merge those at
+ * one address, drop functions that only hand over to another of them, and choose an instruction in
+ * each of the rest. */
 #include "plan/plan.h"
 
 #include <elf.h>
@@ -23,7 +24,8 @@
 /* libmimalloc has 110, each twice with .symtab; many more are an attack on seep's time. */
 #define FOUND_MAX 512
 #define ALIASES_MAX 512 /* bytes */
-/* Longest reallocarray that is taken for realloc with a multiplication: glibc's has 33 bytes, musl's 41. */
+/* Longest reallocarray that is taken for realloc with a multiplication: glibc's has 33 bytes,
+ * musl's 41. */
 #define MULTIPLY_MAX 64 /* bytes */
 
 /* A symbol with an allocation function's name. */
@@ -40,7 +42,7 @@ struct candidate {
 	char aliases[ALIASES_MAX];
 	bool throws;
 	struct function_text text;
-	uint64_t offset; /* in the file */
+	uint64_t offset;	/* in the file */
 	struct candidate *heir; /* that counts in its place, or NULL */
 };
 
@@ -50,8 +52,14 @@ struct builder {
 	struct links *links;
 	struct extents *extents; /* NULL until asked for */
 	struct evidence evidence;
-	struct { struct found *items; size_t n, cap; } found;
-	struct { struct candidate *items; size_t n, cap; } candidates; /* sorted by address */
+	struct {
+		struct found *items;
+		size_t n, cap;
+	} found;
+	struct {
+		struct candidate *items;
+		size_t n, cap;
+	} candidates; /* sorted by address */
 	struct strings *strings;
 };
 
@@ -70,10 +78,10 @@ const char *plan_allocator_name(enum plan_allocator allocator)
 const char *plan_function_name(enum plan_function function)
 {
 	static const char *const names[] = {
-		[PLAN_MALLOC] = "malloc",	      [PLAN_CALLOC] = "calloc",
-		[PLAN_REALLOC] = "realloc",	      [PLAN_REALLOCARRAY] = "reallocarray",
-		[PLAN_MEMALIGN] = "memalign",	      [PLAN_POSIX_MEMALIGN] = "posix_memalign",
-		[PLAN_FREE] = "free",		      [PLAN_MEMALIGN_SWAPPED] = "memalign-swapped",
+		[PLAN_MALLOC] = "malloc",     [PLAN_CALLOC] = "calloc",
+		[PLAN_REALLOC] = "realloc",   [PLAN_REALLOCARRAY] = "reallocarray",
+		[PLAN_MEMALIGN] = "memalign", [PLAN_POSIX_MEMALIGN] = "posix_memalign",
+		[PLAN_FREE] = "free",	      [PLAN_MEMALIGN_SWAPPED] = "memalign-swapped",
 	};
 	const char *name = (size_t)function < ARRAY_SIZE(names) ? names[function] : NULL;
 
@@ -97,14 +105,15 @@ static int find_symbol(const struct elf_symbol *symbol, void *arg)
 	return found.symbol ? vec_push(&b->found, found) : -ENOMEM;
 }
 
-/* operator new is an allocator's own only where the file brings one that is not libc's: libstdc++'s, linked into a
- * static program, calls malloc. */
+/* operator new is an allocator's own only where the file brings one that is not libc's:
+ * libstdc++'s, linked into a static program, calls malloc. */
 static bool counts(const struct builder *b, const struct found *found)
 {
 	enum plan_allocator allocator = evidence_allocator(&b->evidence);
 
-	return !found->name->is_cxx || (allocator != PLAN_ALLOCATOR_NONE && allocator != PLAN_ALLOCATOR_GLIBC &&
-					allocator != PLAN_ALLOCATOR_MUSL);
+	return !found->name->is_cxx ||
+	       (allocator != PLAN_ALLOCATOR_NONE && allocator != PLAN_ALLOCATOR_GLIBC &&
+		allocator != PLAN_ALLOCATOR_MUSL);
 }
 
 static int by_address(const void *a, const void *b)
@@ -170,7 +179,8 @@ static int merge(struct builder *b)
 		qsort(b->found.items, b->found.n, sizeof(*b->found.items), by_address);
 	for (size_t i = 0; i < b->found.n; i++) {
 		const struct found *f = &b->found.items[i];
-		struct candidate *last = b->candidates.n ? &b->candidates.items[b->candidates.n - 1] : NULL;
+		struct candidate *last = b->candidates.n ? &b->candidates.items[b->candidates.n - 1]
+							 : NULL;
 
 		if (!counts(b, f))
 			continue;
@@ -203,12 +213,14 @@ static struct candidate *candidate_at(const struct builder *b, uint64_t address)
 		else
 			high = middle;
 	}
-	return low < b->candidates.n && b->candidates.items[low].best.address == address ? &b->candidates.items[low] : NULL;
+	return low < b->candidates.n && b->candidates.items[low].best.address == address
+		       ? &b->candidates.items[low]
+		       : NULL;
 }
 
-/* reallocarray multiplies first, which overwrites an argument before any cheap instruction. Where it is nothing but
- * the multiplication and a jump to realloc, realloc's probe sees the product, and a failed multiplication
- * allocates nothing. */
+/* reallocarray multiplies first, which overwrites an argument before any cheap instruction. Where
+ * it is nothing but the multiplication and a jump to realloc, realloc's probe sees the product, and
+ * a failed multiplication allocates nothing. */
 static struct candidate *find_multiplied(const struct builder *b, const struct candidate *c)
 {
 	struct candidate *heir = NULL;
@@ -233,7 +245,8 @@ static struct candidate *find_multiplied(const struct builder *b, const struct c
 	return heir;
 }
 
-/* Another candidate through which every call that allocates or frees goes, so that one probe is enough. */
+/* Another candidate through which every call that allocates or frees goes, so that one probe is
+ * enough. */
 static struct candidate *find_heir(const struct builder *b, const struct candidate *c)
 {
 	enum plan_function function = c->best.name->function;
@@ -247,7 +260,8 @@ static struct candidate *find_heir(const struct builder *b, const struct candida
 		if (heir && heir != c && heir->best.name->function == function)
 			return heir;
 	}
-	/* For what throws also behind a call: its own probes would be on ret instructions, which are stepped. */
+	/* For what throws also behind a call: its own probes would be on ret instructions, which
+	 * are stepped. */
 	if (c->throws && !site_find_forward(&c->text, function, true, &target)) {
 		heir = candidate_at(b, target);
 		if (heir && heir != c && heir->best.name->function != PLAN_FREE)
@@ -256,7 +270,8 @@ static struct candidate *find_heir(const struct builder *b, const struct candida
 	return NULL;
 }
 
-/* The names of what was dropped go to its heir; malloc is a better name for __libc_malloc's probe than its own. */
+/* The names of what was dropped go to its heir; malloc is a better name for __libc_malloc's probe
+ * than its own. */
 static void bequeath_names(struct builder *b)
 {
 	for (size_t i = 0; i < b->candidates.n; i++) {
@@ -265,7 +280,8 @@ static void bequeath_names(struct builder *b)
 
 		if (!heir)
 			continue;
-		if (c->best.rank < best->rank && !c->best.name->is_cxx && c->best.name->function == best->name->function) {
+		if (c->best.rank < best->rank && !c->best.name->is_cxx &&
+		    c->best.name->function == best->name->function) {
 			const char *old = best->symbol;
 
 			best->symbol = c->best.symbol;
@@ -278,7 +294,8 @@ static void bequeath_names(struct builder *b)
 	}
 }
 
-/* Follows heirs to the last; only a hostile file makes a circle, whose members all keep their probes. */
+/* Follows heirs to the last; only a hostile file makes a circle, whose members all keep their
+ * probes. */
 static void drop_forwarders(struct builder *b)
 {
 	for (size_t i = 0; i < b->candidates.n; i++) {
@@ -305,8 +322,8 @@ static int find_exits(struct builder *b, const struct candidate *c, struct plan_
 	if (!b->extents)
 		err = extents_create(b->image, &b->extents);
 	if (!err)
-		err = exits_find(b->image, b->links, b->extents, c->best.address, c->best.size_bytes, &probe->exits,
-				 &probe->n_exits, &why);
+		err = exits_find(b->image, b->links, b->extents, c->best.address,
+				 c->best.size_bytes, &probe->exits, &probe->n_exits, &why);
 	if (!err)
 		probe->end = PLAN_END_EXITS;
 	if (err != -ENODATA)
@@ -346,7 +363,8 @@ static int by_offset(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Functions that overlap, as only a hostile file has them, may meet in one instruction: the first stays. */
+/* Functions that overlap, as only a hostile file has them, may meet in one instruction: the first
+ * stays. */
 static void sort_probes(struct plan *plan)
 {
 	size_t n = plan->n;
@@ -366,7 +384,8 @@ static int build(struct builder *b, struct plan *plan, struct diag *d)
 	int err = elf_image_each_symbol(b->image, find_symbol, b, d);
 
 	if (err == -E2BIG)
-		return diag_set(d, EBADMSG, "more than %u symbols named like allocation functions", FOUND_MAX);
+		return diag_set(d, EBADMSG, "more than %u symbols named like allocation functions",
+				FOUND_MAX);
 	if (err && (err != -EBADMSG || !b->found.n))
 		return err;
 	plan->allocator = evidence_allocator(&b->evidence);

@@ -37,8 +37,9 @@ enum plan_end {
 };
 
 struct plan_exit {
-	/* File offset of a ret instruction that ends this function, or one it jumps to: other functions' calls may pass
-	 * it too, and probes may share it. There the stack pointer is as at the entry. */
+	/* File offset of a ret instruction that ends this function, or one it jumps to: other
+	 * functions' calls may pass it too, and several probes may share it. There the stack
+	 * pointer is as at the entry. */
 	uint64_t offset;
 };
 
@@ -47,13 +48,15 @@ struct plan_probe {
 	enum plan_end end;
 	enum plan_cost cost;
 	const char *symbol;   /* "malloc"; further names of the same address are in aliases */
-	const char *aliases;  /* "tc_malloc __libc_malloc", or ""; also functions without a probe of their own, since all
-			       * that they do passes here: glibc's reallocarray, jemalloc's operator new[] */
+	const char *aliases;  /* "tc_malloc __libc_malloc", or ""; also functions without a probe of
+			       * their own, since all that they do passes here: glibc's reallocarray,
+			       * jemalloc's operator new[] */
 	uint64_t address;     /* of the function, in the file's virtual addresses */
 	uint64_t size_bytes;  /* of the function, 0 unknown */
 	uint64_t offset;      /* file offset to probe: function + site */
-	unsigned site;	      /* bytes from the function's first to the probed instruction; there the stack pointer
-			       * and the arguments that the function's kind names are as they were at the entry */
+	unsigned site;	      /* bytes from the function's first to the probed instruction; there the
+			       * stack pointer and the arguments that the function's kind names (of
+			       * PLAN_FREE: the pointer) are as they were at the entry */
 	char instruction[32]; /* "push %r12", "test %rdi,%rdi" */
 	char reason[96];      /* why there: "first emulated instruction that every call passes", "offset 0: ..." */
 	struct plan_exit *exits; /* with PLAN_END_EXITS */

@@ -11,7 +11,8 @@
 #define BEGINNING_BYTES 64 /* read of a function of unknown size */
 #define STRAIGHT_MAX 256   /* bytes: farther from the entry no site is looked for */
 
-int function_text_read(struct elf_image *image, uint64_t address, uint64_t size_bytes, struct function_text *ret)
+int function_text_read(struct elf_image *image, uint64_t address, uint64_t size_bytes,
+		       struct function_text *ret)
 {
 	bool sized = size_bytes && size_bytes <= FUNCTION_TEXT_MAX;
 	size_t n_wanted = sized ? size_bytes : BEGINNING_BYTES;
@@ -43,11 +44,13 @@ void function_text_done(struct function_text *text)
 
 static int decode_at(const struct function_text *text, size_t at, struct insn *ret)
 {
-	return at < text->n_bytes ? insn_decode(text->machine, text->bytes + at, text->n_bytes - at, ret) : -EILSEQ;
+	return at < text->n_bytes
+		       ? insn_decode(text->machine, text->bytes + at, text->n_bytes - at, ret)
+		       : -EILSEQ;
 }
 
-/* What must be as it was at the entry where the probe stands: the arguments that the function's kind reads, and the
- * stack pointer, by which a return probe and the unwinder find the caller. */
+/* What must be as it was at the entry where the probe stands: the arguments that the function's
+ * kind reads, and the stack pointer, by which a return probe and the unwinder find the caller. */
 static uint8_t kept_roles(enum plan_function function)
 {
 	switch (function) {
@@ -64,9 +67,10 @@ static uint8_t kept_roles(enum plan_function function)
 	}
 }
 
-/* Whether a jump or call of the function's own lands in (0, site]: the probe would fire again within one call.
- * Indirect jumps are not followed: a table's targets lie behind the branch that reads it. Where the function cannot
- * be decoded to its end, the answer is yes for any site but 0. ret_loops: a jump to the entry itself. */
+/* Whether a jump or call of the function's own lands in (0, site]: the probe would fire again
+ * within one call. Indirect jumps are not followed: a table's targets lie behind the branch that
+ * reads it. Where the function cannot be decoded to its end, the answer is yes for any site but 0.
+ * ret_loops: a jump to the entry itself. */
 static bool jumped_into(const struct function_text *text, size_t site, bool *ret_loops)
 {
 	bool into = !text->whole && site;
@@ -96,7 +100,8 @@ struct offer {
 	const char *why;
 };
 
-static void walk_straight(const struct function_text *text, enum plan_function function, struct offer *ret)
+static void walk_straight(const struct function_text *text, enum plan_function function,
+			  struct offer *ret)
 {
 	struct offer offer = {.why = "no emulated instruction within reach"};
 	bool tested = false;
@@ -120,11 +125,13 @@ static void walk_straight(const struct function_text *text, enum plan_function f
 			offer.has_site = true;
 			offer.site = at;
 			break;
-		} else if (insn.kind != INSN_OTHER && insn.kind != INSN_NOP && insn.kind != INSN_ENDBR) {
+		} else if (insn.kind != INSN_OTHER && insn.kind != INSN_NOP &&
+			   insn.kind != INSN_ENDBR) {
 			offer.why = "control flow that is not emulated";
 			break;
 		} else if (insn.writes & kept_roles(function)) {
-			offer.why = insn.writes & INSN_SP ? "the stack pointer may change" : "an argument may change";
+			offer.why = insn.writes & INSN_SP ? "the stack pointer may change"
+							  : "an argument may change";
 			break;
 		}
 		tested = insn.tests_arg0;
@@ -156,9 +163,9 @@ void site_choose(const struct function_text *text, struct plan_probe *probe)
 
 	walk_straight(text, probe->function, &offer);
 	if (offer.has_site && !jumped_into(text, offer.site, &loops)) {
-		reason = offer.has_check    ? "first emulated instruction after the NULL check"
-			 : offer.site	    ? "first emulated instruction that every call passes"
-					    : "the entry is emulated";
+		reason = offer.has_check ? "first emulated instruction after the NULL check"
+			 : offer.site	 ? "first emulated instruction that every call passes"
+					 : "the entry is emulated";
 		place(text, offer.site, probe);
 	} else if (offer.has_check && !jumped_into(text, offer.check, &loops)) {
 		reason = "the NULL check's branch, which every call passes";
@@ -168,13 +175,16 @@ void site_choose(const struct function_text *text, struct plan_probe *probe)
 		place(text, 0, probe);
 	}
 	if (reason)
-		snprintf(probe->reason, sizeof(probe->reason), "%s%s", reason, loops ? "; the entry is a loop's head" : "");
+		snprintf(probe->reason, sizeof(probe->reason), "%s%s", reason,
+			 loops ? "; the entry is a loop's head" : "");
 	else if (offer.has_site)
 		snprintf(probe->reason, sizeof(probe->reason), "offset 0: %s +0x%zx",
-			 text->whole ? "a jump may land between it and" : "size unknown, jumps may land before",
+			 text->whole ? "a jump may land between it and"
+				     : "size unknown, jumps may land before",
 			 offer.site);
 	else
-		snprintf(probe->reason, sizeof(probe->reason), "offset 0: at +0x%zx %s", offer.stopped, offer.why);
+		snprintf(probe->reason, sizeof(probe->reason), "offset 0: at +0x%zx %s",
+			 offer.stopped, offer.why);
 }
 
 int site_find_forward(const struct function_text *text, enum plan_function function, bool calls_too,
@@ -184,12 +194,14 @@ int site_find_forward(const struct function_text *text, enum plan_function funct
 	struct insn insn;
 
 	for (size_t at = 0; at < STRAIGHT_MAX && !decode_at(text, at, &insn); at += insn.length) {
-		if (insn.has_target && ((insn.kind == INSN_JMP && !(written & kept_roles(function))) ||
-					(insn.kind == INSN_CALL && calls_too))) {
+		if (insn.has_target &&
+		    ((insn.kind == INSN_JMP && !(written & kept_roles(function))) ||
+		     (insn.kind == INSN_CALL && calls_too))) {
 			*ret_target = text->address + at + insn.target;
 			return 0;
 		}
-		if (insn.kind != INSN_OTHER && insn.kind != INSN_PUSH && insn.kind != INSN_NOP && insn.kind != INSN_ENDBR)
+		if (insn.kind != INSN_OTHER && insn.kind != INSN_PUSH && insn.kind != INSN_NOP &&
+		    insn.kind != INSN_ENDBR)
 			break;
 		written |= insn.writes;
 	}

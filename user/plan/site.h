@@ -14,19 +14,22 @@ struct function_text {
 	uint8_t *bytes;
 };
 
-/* Reads the function at address. size_bytes: 0 or more than FUNCTION_TEXT_MAX is taken as unknown: then only a
- * beginning is read. Returns 0, -ERANGE (not in an executable segment), -ENOMEM. Free with function_text_done. */
-int function_text_read(struct elf_image *image, uint64_t address, uint64_t size_bytes, struct function_text *ret);
+/* Reads the function at address. size_bytes: 0 or more than FUNCTION_TEXT_MAX is taken as unknown:
+ * then only a beginning is read. Returns 0, -ERANGE (not in an executable segment), -ENOMEM. Free
+ * with function_text_done. */
+int function_text_read(struct elf_image *image, uint64_t address, uint64_t size_bytes,
+		       struct function_text *ret);
 void function_text_done(struct function_text *text);
 
-/* Sets the probe's site, cost, instruction and reason, by the rules of UNWIND.md, "Where a probe is cheap": straight
- * from the entry, over instructions that leave the stack pointer and the arguments of probe->function alone, to the
- * first one that the kernel emulates, unless a jump of the function's own lands between. Always finds one: offset 0
- * at worst. */
+/* Sets the probe's site, cost, instruction and reason, by the rules of UNWIND.md, "Where a probe is
+ * cheap": straight from the entry, over instructions that leave the stack pointer and the arguments
+ * of probe->function alone, to the first one that the kernel emulates, unless a jump of the
+ * function's own lands between. Always finds one: offset 0 at worst. */
 void site_choose(const struct function_text *text, struct plan_probe *probe);
 
-/* Where the function hands everything to another by straight code: a jump with the arguments untouched, or, with
- * calls_too, a call that every path passes. Returns 0 and the target's address, or -ENOENT. */
+/* Where the function hands everything to another by straight code: a jump with the arguments
+ * untouched, or, with calls_too, a call that every path passes. Returns 0 and the target's address,
+ * or -ENOENT. */
 int site_find_forward(const struct function_text *text, enum plan_function function, bool calls_too,
 		      uint64_t *ret_target);
 

@@ -11,7 +11,8 @@
 #if defined(__x86_64__)
 #define TRAP_CODE 0xccU /* int3 */
 #define TRAP_BYTES 1
-#define TRAP_ADVANCE 1 /* how far behind the trap's address the instruction pointer is when it has fired */
+#define TRAP_ADVANCE                                                                               \
+	1 /* how far behind the trap's address the instruction pointer is when it has fired */
 #define IP(regs) ((regs)->rip)
 #elif defined(__aarch64__)
 #define TRAP_CODE 0xd4200000U /* brk #0 */
@@ -32,7 +33,8 @@ static int get_registers(pid_t tid, struct user_regs_struct *ret)
 	return iov.iov_len == sizeof(*ret) ? 0 : -ENOTSUP;
 }
 
-/* Memory goes by aligned words, which are on one page: the bytes around the trap may be all that is mapped. */
+/* Memory goes by aligned words, which are on one page: the bytes around the trap may be all that is
+ * mapped. */
 static int peek(pid_t tid, uint64_t address, long *ret_word)
 {
 	errno = 0;

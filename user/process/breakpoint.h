@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_PROCESS_BREAKPOINT_H
 #define SEEP_PROCESS_BREAKPOINT_H
-/* A trap instruction in a stopped, ptraced task's memory. All calls from its tracer. x86-64 and arm64. */
+/* A trap instruction in a stopped, ptraced task's memory. All calls from its tracer. x86-64 and
+ * arm64. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -11,7 +12,8 @@ struct breakpoint {
 	uint32_t original; /* the bytes that the trap replaced, as far as it is long */
 };
 
-/* The instruction pointer. Returns 0, -ENOTSUP (a 32-bit task), or -errno of ptrace(2), as all of these do. */
+/* The instruction pointer. Returns 0, -ENOTSUP (a 32-bit task), or -errno of ptrace(2), as all of
+ * these do. */
 int breakpoint_get_ip(pid_t tid, uint64_t *ret_ip);
 
 /* Writes the trap. ret is for the calls below. */

@@ -46,7 +46,8 @@ static bool starts_with(const char *text, size_t n, const char *prefix)
 	return n >= n_prefix && !memcmp(text, prefix, n_prefix);
 }
 
-/* [PREFIX{-,:}]<64 hex>[.scope]: every runtime's form. conmon is the monitor beside a container, not in it. */
+/* [PREFIX{-,:}]<64 hex>[.scope]: every runtime's form. conmon is the monitor beside a container,
+ * not in it. */
 static bool runtime_id(const char *name, size_t n, char out[CGROUP_CONTAINER_SIZE])
 {
 	const char *id;
@@ -77,8 +78,9 @@ static void copy_unit_name(const char *name, size_t n, char out[CGROUP_CONTAINER
 		char c = name[i];
 		unsigned value;
 
-		if (c == '\\' && n - i >= 4 && name[i + 1] == 'x' && isxdigit((unsigned char)name[i + 2]) &&
-		    isxdigit((unsigned char)name[i + 3]) && sscanf(name + i + 2, "%2x", &value) == 1 && value) {
+		if (c == '\\' && n - i >= 4 && name[i + 1] == 'x' &&
+		    isxdigit((unsigned char)name[i + 2]) && isxdigit((unsigned char)name[i + 3]) &&
+		    sscanf(name + i + 2, "%2x", &value) == 1 && value) {
 			c = value;
 			i += 3;
 		}
@@ -126,7 +128,8 @@ void cgroup_container(const char *path, char out[CGROUP_CONTAINER_SIZE])
 
 static void copy_path(char out[CGROUP_PATH_SIZE], const char *path, size_t n)
 {
-	snprintf(out, CGROUP_PATH_SIZE, "%.*s", (int)(n < CGROUP_PATH_SIZE ? n : CGROUP_PATH_SIZE - 1), path);
+	snprintf(out, CGROUP_PATH_SIZE, "%.*s",
+		 (int)(n < CGROUP_PATH_SIZE ? n : CGROUP_PATH_SIZE - 1), path);
 }
 
 /* "ID:CONTROLLERS:PATH", of n characters; version 2's line has the id 0 and no controllers. */
@@ -182,7 +185,8 @@ const char *cgroup_path(const struct cgroup *c)
 	return c->longest;
 }
 
-/* One limit file: a number of bytes, or "max". Returns UINT64_MAX when it says no limit or cannot be read. */
+/* One limit file: a number of bytes, or "max". Returns UINT64_MAX when it says no limit or cannot
+ * be read. */
 static uint64_t read_limit(const char *directory, const char *name)
 {
 	_cleanup_close_ int fd = -1;
@@ -201,7 +205,8 @@ static uint64_t read_limit(const char *directory, const char *name)
 	return errno || bytes >= LIMIT_NONE ? UINT64_MAX : bytes;
 }
 
-/* The tightest limit of path and its parents, below the mount whose root directory in the hierarchy is root. */
+/* The tightest limit of path and its parents, below the mount whose root directory in the hierarchy
+ * is root. */
 static uint64_t limit_below(const char *mount, const char *root, const char *path, const char *name)
 {
 	char directory[2 * CGROUP_PATH_SIZE];
@@ -210,7 +215,8 @@ static uint64_t limit_below(const char *mount, const char *root, const char *pat
 
 	if (strncmp(path, root, n_root) || (n_root && path[n_root] && path[n_root] != '/'))
 		return UINT64_MAX;
-	/* "/../x": outside of our cgroup namespace; in the file system, ".." would lead somewhere else. */
+	/* "/../x": outside of our cgroup namespace; in the file system, ".." would lead somewhere
+	 * else. */
 	if (strstr(path, "/../") || n_mount >= CGROUP_PATH_SIZE)
 		return UINT64_MAX;
 	snprintf(directory, sizeof(directory), "%s%s", mount, path + n_root);
@@ -226,7 +232,8 @@ static uint64_t limit_below(const char *mount, const char *root, const char *pat
 	}
 }
 
-/* "36 35 98:0 /root /mount/point rw,noatime shared:1 - cgroup2 source rw,options"; cuts it into pieces. */
+/* "36 35 98:0 /root /mount/point rw,noatime shared:1 - cgroup2 source rw,options"; cuts it into
+ * pieces. */
 static uint64_t limit_by_mount(char *line, const struct cgroup *c)
 {
 	char *fields = strstr(line, " - "), *root = line, *mount, *type, *options;
@@ -249,7 +256,8 @@ static uint64_t limit_by_mount(char *line, const struct cgroup *c)
 	procfs_unescape(mount, ESCAPED_IN_MOUNTINFO);
 	if (!strncmp(type, "cgroup2 ", 8) && c->v2[0])
 		return limit_below(mount, root, c->v2, "memory.max");
-	if (!strncmp(type, "cgroup ", 7) && c->memory_v1[0] && has_item(options, strlen(options), "memory"))
+	if (!strncmp(type, "cgroup ", 7) && c->memory_v1[0] &&
+	    has_item(options, strlen(options), "memory"))
 		return limit_below(mount, root, c->memory_v1, "memory.limit_in_bytes");
 	return UINT64_MAX;
 }

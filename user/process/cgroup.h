@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_PROCESS_CGROUP_H
 #define SEEP_PROCESS_CGROUP_H
-/* What the cgroups of a process say: its path to show, its container, its memory limit. cgroups(7). */
+/* What the cgroups of a process say: path, container, memory limit. See cgroups(7). */
 #include <stddef.h>
 #include <stdint.h>
 
 #define CGROUP_PATH_SIZE 4096
 #define CGROUP_CONTAINER_SIZE 128
 
-/* Paths are as /proc/PID/cgroup has them, relative to the hierarchy's root as we see it; "" without such a line. */
+/* Paths are as /proc/PID/cgroup has them, relative to the hierarchy's root as we see it; "" without
+ * such a line. */
 struct cgroup {
 	char v2[CGROUP_PATH_SIZE];
 	char memory_v1[CGROUP_PATH_SIZE];
@@ -16,21 +17,25 @@ struct cgroup {
 	char container[CGROUP_CONTAINER_SIZE];
 };
 
-/* Parses the text of /proc/PID/cgroup: version 1, 2, or both (hybrid). Lines that make no sense are skipped.
- * container: the id or name of the innermost container in the v2 path, else the first line's that has one. */
+/* Parses the text of /proc/PID/cgroup: version 1, 2, or both (hybrid). Lines that make no sense are
+ * skipped.
+ * container: the id or name of the innermost container in the v2 path, else the first line's that
+ * has one. */
 void cgroup_parse(const char *text, struct cgroup *ret);
 
-/* The path that tells most: v2, else the memory controller's, else the longest; "/" only when nothing says more, as
- * in hybrid set-ups, where the v2 path is often just that. Lives as long as c. */
+/* The path that tells most: v2, else the memory controller's, else the longest; "/" only when
+ * nothing says more, as in hybrid set-ups, where the v2 path is often just that. Lives as long as
+ * c. */
 const char *cgroup_path(const struct cgroup *c);
 
-/* Writes the container id or name that the path holds, "" if none. Docker, Kubernetes (containerd, CRI-O, Docker),
- * Podman: the 64 hexadecimal digits. LXC, systemd-nspawn, libvirt: the name. */
+/* Writes the container id or name that the path holds, "" if none. Docker, Kubernetes (containerd,
+ * CRI-O, Docker), Podman: the 64 hexadecimal digits. LXC, systemd-nspawn, libvirt: the name. */
 void cgroup_container(const char *path, char out[CGROUP_CONTAINER_SIZE]);
 
-/* The tightest of the memory limits of its cgroups up to the root, in bytes: memory.max (v2), memory.limit_in_bytes
- * (v1). mountinfo: the text of /proc/self/mountinfo, which says where the hierarchies are. 0: no limit, or none that
- * can be seen from here. Thread-safe, as all of these are. */
+/* The tightest of the memory limits of its cgroups up to the root, in bytes: memory.max (v2),
+ * memory.limit_in_bytes (v1). mountinfo: the text of /proc/self/mountinfo, which says where the
+ * hierarchies are. 0: no limit, or none that can be seen from here. Thread-safe, as all of these
+ * are. */
 uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo);
 
 #endif

@@ -38,18 +38,27 @@ static int not_ours(pid_t pid, struct diag *d)
 static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 {
 	if (stat->flags & PF_KTHREAD)
-		return diag_set_hint(d, EPERM, EXIT_REFUSED, "kernel allocations are traced by 'seep trace --kernel'",
-				     "%d is a kernel thread (%s): it has no memory of its own", pid, stat->comm);
+		return diag_set_hint(d, EPERM, EXIT_REFUSED,
+				     "kernel allocations are traced by 'seep trace --kernel'",
+				     "%d is a kernel thread (%s): it has no memory of its own", pid,
+				     stat->comm);
 	if (is_zombie(stat) && stat->n_threads > 1)
-		return diag_set(d, ENODATA, "process %d (%s): its main thread has ended, and /proc/%d shows nothing "
-				"of the others", pid, stat->comm, pid);
+		return diag_set(
+			d, ENODATA,
+			"process %d (%s): its main thread has ended, and /proc/%d shows nothing "
+			"of the others",
+			pid, stat->comm, pid);
 	if (is_zombie(stat))
-		return diag_set(d, ENODATA, "process %d (%s) has ended already: a zombie that its parent %d has not "
-				"waited for", pid, stat->comm, stat->parent);
+		return diag_set(
+			d, ENODATA,
+			"process %d (%s) has ended already: a zombie that its parent %d has not "
+			"waited for",
+			pid, stat->comm, stat->parent);
 	return 0;
 }
 
-/* /proc/TID exists for every thread, though it is not listed. Returns the process's pid, or pid if unknown. */
+/* /proc/TID exists for every thread, though it is not listed. Returns the process's pid, or pid if
+ * unknown. */
 static pid_t thread_group(pid_t pid)
 {
 	_cleanup_free_ char *text = NULL;
@@ -122,13 +131,15 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 	if (err == -EACCES)
 		return not_ours(pid, d);
 	if (err)
-		return diag_set(d, -err, "process %d: cannot read /proc/%d/stat: %s", pid, pid, strerror(-err));
+		return diag_set(d, -err, "process %d: cannot read /proc/%d/stat: %s", pid, pid,
+				strerror(-err));
 	err = check_kind(pid, &stat, d);
 	if (err)
 		return err;
 	tgid = thread_group(pid);
 	if (tgid != pid)
-		return diag_set_hint(d, ESRCH, EXIT_RUNTIME, "trace the process: a heap belongs to all its threads",
+		return diag_set_hint(d, ESRCH, EXIT_RUNTIME,
+				     "trace the process: a heap belongs to all its threads",
 				     "%d is a thread of process %d", pid, tgid);
 	id->pid = pid;
 	id->start_ticks = stat.start_ticks;

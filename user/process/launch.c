@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The caller's thread and the tracer thread, which is the only one that may use ptrace on the tree and so does the fork
- * and the waiting, share little: the results, written before `state` changes, and the flag `leaving`.
- * The command waits for one byte on a socket, whose end of file tells it that we are gone; if the execution fails, it
- * sends the errno back.
+ * The caller's thread and the tracer thread, which is the only one that may use ptrace on the tree
+ * and so does the fork and the waiting, share little: the results, written before `state` changes,
+ * and the flag `leaving`.
+ * The command waits for one byte on a socket, whose end of file tells it that we are gone; if the
+ * execution fails, it sends the errno back.
  */
 #include "process/launch.h"
 
@@ -91,17 +92,23 @@ static int refused(pid_t pid, struct diag *d)
 	if (!procfs_read(pid, "status", 1 << 16, &status, &n)) {
 		line = strstr(status, "\nTracerPid:");
 		if (line && sscanf(line, "\nTracerPid: %d", &tracer) == 1 && tracer)
-			return diag_set_hint(d, EPERM, EXIT_REFUSED, "run seep without strace or a debugger around it",
-					     "the command cannot be traced: process %d traces it already", tracer);
+			return diag_set_hint(
+				d, EPERM, EXIT_REFUSED,
+				"run seep without strace or a debugger around it",
+				"the command cannot be traced: process %d traces it already",
+				tracer);
 	}
 	if (yama && fscanf(yama, "%d", &scope) == 1 && scope >= 2)
-		return diag_set_hint(d, EPERM, EXIT_REFUSED,
-				     scope == 2 ? "run as root, or with CAP_SYS_PTRACE" :
-				     "it lasts until a reboot; start the command by itself and use -p PID",
-				     "the command cannot be traced: kernel.yama.ptrace_scope is %d", scope);
-	return diag_set_hint(d, EPERM, EXIT_REFUSED,
-			     "in a container, add CAP_SYS_PTRACE; or start the command by itself and use -p PID",
-			     "the command cannot be traced: ptrace is refused, by a seccomp filter or a security module");
+		return diag_set_hint(
+			d, EPERM, EXIT_REFUSED,
+			scope == 2
+				? "run as root, or with CAP_SYS_PTRACE"
+				: "it lasts until a reboot; start the command by itself and use -p PID",
+			"the command cannot be traced: kernel.yama.ptrace_scope is %d", scope);
+	return diag_set_hint(
+		d, EPERM, EXIT_REFUSED,
+		"in a container, add CAP_SYS_PTRACE; or start the command by itself and use -p PID",
+		"the command cannot be traced: ptrace is refused, by a seccomp filter or a security module");
 }
 
 static int start_command(struct launch *l)
@@ -134,7 +141,8 @@ static int start_command(struct launch *l)
 
 static void publish_end(struct launch *l, int wait_status)
 {
-	bool failed = recv(l->go, &l->exec_errno, sizeof(l->exec_errno), MSG_DONTWAIT) == sizeof(l->exec_errno);
+	bool failed = recv(l->go, &l->exec_errno, sizeof(l->exec_errno), MSG_DONTWAIT) ==
+		      sizeof(l->exec_errno);
 
 	l->wait_status = wait_status;
 	atomic_store(&l->state, failed ? LAUNCH_FAILED : LAUNCH_ENDED);
@@ -173,7 +181,8 @@ static void *trace(void *arg)
 /* Everything of the caller's side; the thread does the rest. Returns 0 or -errno. */
 static int open_all(struct launch *l)
 {
-	struct sigaction action = {.sa_handler = wake}; /* no SA_RESTART: it shall interrupt waitpid */
+	/* Without SA_RESTART: it shall interrupt waitpid. */
+	struct sigaction action = {.sa_handler = wake};
 	int ends[2], err;
 
 	l->event = eventfd(0, EFD_CLOEXEC);
@@ -251,12 +260,16 @@ int launch_status(const struct launch *l, int *ret_wait_status, struct diag *d)
 	switch (l->exec_errno) {
 	case ENOENT:
 		if (strchr(name, '/') && !access(name, F_OK))
-			return diag_set(d, ENOENT, "%s: its interpreter, as named in the file, does not exist", name);
+			return diag_set(d, ENOENT,
+					"%s: its interpreter, as named in the file, does not exist",
+					name);
 		return diag_set(d, ENOENT, "%s: command not found", name);
 	case EACCES:
-		return diag_set(d, EACCES, "%s: permission denied, or not an executable file", name);
+		return diag_set(d, EACCES, "%s: permission denied, or not an executable file",
+				name);
 	default:
-		return diag_set(d, l->exec_errno, "%s: cannot be executed: %s", name, strerror(l->exec_errno));
+		return diag_set(d, l->exec_errno, "%s: cannot be executed: %s", name,
+				strerror(l->exec_errno));
 	}
 }
 
@@ -265,7 +278,8 @@ int launch_signal(struct launch *l, int sig)
 	return syscall(SYS_pidfd_send_signal, l->pidfd, sig, NULL, 0) ? -errno : 0;
 }
 
-/* The signal may come just before waitpid, and would be lost: it is sent until the thread has ended. */
+/* The signal may come just before waitpid, and would be lost: it is sent until the thread has
+ * ended. */
 static void end_thread(struct launch *l)
 {
 	struct timespec deadline;

@@ -75,8 +75,9 @@ static int take_path(struct cursor c, struct mapping *m)
 	m->path = strndup(c.at, m->deleted ? n - n_deleted : n);
 	if (!m->path)
 		return -ENOMEM;
-	/* The newline alone is escaped, a backslash is not: a file called "a\012b" reads as if it had a newline.
-	 * maps_open_file compares inodes, so such a name can be wrong but not lead to another file. */
+	/* The newline alone is escaped, a backslash is not: a file called "a\012b" reads as if it
+	 * had a newline. maps_open_file compares inodes, so such a name can be wrong but not lead
+	 * to another file. */
 	procfs_unescape(m->path, "\n");
 	return 0;
 }
@@ -92,7 +93,8 @@ static int parse_line(struct cursor c, struct mapping *ret)
 	    !take_number(&c, 16, UINT64_MAX, &m.end) || !take_char(&c, ' ') || m.start >= m.end)
 		return -EINVAL;
 	if (!take_flag(&c, 'r', '-', &m.readable) || !take_flag(&c, 'w', '-', &m.writable) ||
-	    !take_flag(&c, 'x', '-', &m.executable) || !take_flag(&c, 's', 'p', &m.shared) || !take_char(&c, ' '))
+	    !take_flag(&c, 'x', '-', &m.executable) || !take_flag(&c, 's', 'p', &m.shared) ||
+	    !take_char(&c, ' '))
 		return -EINVAL;
 	if (!take_number(&c, 16, UINT64_MAX, &m.file_offset) || !take_char(&c, ' ') ||
 	    !take_number(&c, 16, UINT_MAX, &major) || !take_char(&c, ':') ||
@@ -107,9 +109,9 @@ static int parse_line(struct cursor c, struct mapping *ret)
 	return err;
 }
 
-/* Takes ownership of m. The kernel hands maps out in pieces and finds the next one by address: a mapping that grew or
- * was merged between two pieces comes again, with the old part in front. That part is cut, so that the result has no
- * overlap. */
+/* Takes ownership of m. The kernel hands maps out in pieces and finds the next one by address: a
+ * mapping that grew or was merged between two pieces comes again, with the old part in front. That
+ * part is cut, so that the result has no overlap. */
 static int append(struct maps *maps, struct mapping m)
 {
 	const struct mapping *last = maps->n ? &maps->items[maps->n - 1] : NULL;
@@ -169,9 +171,11 @@ int maps_read(pid_t pid, struct maps *ret, struct diag *d)
 		return diag_set_hint(d, EACCES, EXIT_REFUSED, "run as root, or with CAP_SYS_PTRACE",
 				     "process %d: not allowed to read its mappings", pid);
 	case -EFBIG:
-		return diag_set(d, EFBIG, "process %d: its maps are longer than %lu bytes", pid, MAPS_MAX_BYTES);
+		return diag_set(d, EFBIG, "process %d: its maps are longer than %lu bytes", pid,
+				MAPS_MAX_BYTES);
 	default:
-		return diag_set(d, -err, "process %d: cannot read its maps: %s", pid, strerror(-err));
+		return diag_set(d, -err, "process %d: cannot read its maps: %s", pid,
+				strerror(-err));
 	}
 }
 
@@ -201,8 +205,9 @@ void maps_done(struct maps *maps)
 	*maps = (struct maps){0};
 }
 
-/* Whether maps would show the open file with m's device and inode. stat(2) need not show the same: btrfs has a device
- * per subvolume, overlayfs may have numbers of its own. So a page is mapped, to see how the kernel calls the file. */
+/* Whether maps would show the open file with m's device and inode. stat(2) need not show the same:
+ * btrfs has a device per subvolume, overlayfs may have numbers of its own. So a page is mapped, to
+ * see how the kernel calls the file. */
 static bool maps_as(int fd, const struct mapping *m)
 {
 	long page_bytes = sysconf(_SC_PAGESIZE);
@@ -221,8 +226,8 @@ static bool maps_as(int fd, const struct mapping *m)
 	return same;
 }
 
-/* Opens path, if it is the regular file that m shows. First as O_PATH, which neither blocks on a FIFO nor touches a
- * device, then the very same inode for reading. */
+/* Opens path, if it is the regular file that m shows. First as O_PATH, which neither blocks on a
+ * FIFO nor touches a device, then the very same inode for reading. */
 static int open_checked(const char *path, int flags, const struct mapping *m)
 {
 	_cleanup_close_ int handle = open(path, O_PATH | O_CLOEXEC | flags);
@@ -238,7 +243,8 @@ static int open_checked(const char *path, int flags, const struct mapping *m)
 	fd = open(reopen, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	if (st.st_ino == m->inode && major(st.st_dev) == m->dev_major && minor(st.st_dev) == m->dev_minor)
+	if (st.st_ino == m->inode && major(st.st_dev) == m->dev_major &&
+	    minor(st.st_dev) == m->dev_minor)
 		return fd;
 	if (maps_as(fd, m))
 		return fd;
@@ -254,16 +260,19 @@ int maps_open_file(pid_t pid, const struct mapping *m, struct diag *d)
 	int fd, err;
 
 	if (!m->inode)
-		return diag_set(d, EINVAL, "process %d: no file is mapped at 0x%" PRIx64, pid, m->start);
-	/* A magic link: it leads to the mapped file whatever its path means by now, and must be followed. The process
-	 * can map another file at the same addresses meanwhile, hence the check here, too. */
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start, m->end);
+		return diag_set(d, EINVAL, "process %d: no file is mapped at 0x%" PRIx64, pid,
+				m->start);
+	/* A magic link: it leads to the mapped file whatever its path means by now, and must be
+	 * followed. The process can map another file at the same addresses meanwhile, hence the
+	 * check here, too. */
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start,
+		 m->end);
 	fd = open_checked(link, 0, m);
 	if (fd >= 0)
 		return fd;
 	err = fd;
-	/* Not ours to follow without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, and not there when the mapping was
-	 * split since. */
+	/* Not ours to follow without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, and not there when
+	 * the mapping was split since. */
 	if (m->path[0] == '/' && !m->deleted) {
 		if (asprintf(&path, "/proc/%d/root%s", pid, m->path) < 0) {
 			path = NULL;
@@ -276,7 +285,9 @@ int maps_open_file(pid_t pid, const struct mapping *m, struct diag *d)
 	}
 	if (procfs_read_stat(pid, &stat) == -ESRCH)
 		return diag_set(d, ESRCH, "process %d has ended", pid);
-	return diag_set(d, -err, "%s: cannot be opened as process %d has it mapped: %s", m->path, pid,
-			err == -ESTALE ? "the path leads to another file by now" :
-			err == -EINVAL ? "not a regular file" : strerror(-err));
+	return diag_set(d, -err, "%s: cannot be opened as process %d has it mapped: %s", m->path,
+			pid,
+			err == -ESTALE	 ? "the path leads to another file by now"
+			: err == -EINVAL ? "not a regular file"
+					 : strerror(-err));
 }

@@ -84,10 +84,12 @@ int procfs_parse_stat(const char *text, struct procfs_stat *ret)
 	struct procfs_stat stat = {0};
 	char *cursor;
 
-	/* comm may itself hold ") R 1": only the last parenthesis ends it, since all that follows are numbers. */
+	/* comm may itself hold ") R 1": only the last parenthesis ends it, since all that follows
+	 * are numbers. */
 	if (!open_paren || !close_paren || close_paren < open_paren)
 		return -EINVAL;
-	snprintf(stat.comm, sizeof(stat.comm), "%.*s", (int)(close_paren - open_paren - 1), open_paren + 1);
+	snprintf(stat.comm, sizeof(stat.comm), "%.*s", (int)(close_paren - open_paren - 1),
+		 open_paren + 1);
 	if (close_paren[1] != ' ' || !close_paren[2] || close_paren[3] != ' ')
 		return -EINVAL;
 	stat.state = close_paren[2];

@@ -6,17 +6,20 @@
  *                                            |                                    ^
  *                                            +--------------- exec ---------------+
  *
- * Starting is what lies between exec and the program's entry point (AT_ENTRY): the dynamic loader maps the libraries
- * and then runs their constructors. It is stepped from system call to system call, to see each executable mapping
- * before code runs in it, until it hits a trap at the entry point, by which time constructors have long allocated.
- * Without a loader the entry point is the first instruction, and there is nothing to step through.
- * Only while starting has a task something that must not outlive us: the trap in its memory. The kernel kills it if we
- * die then (PTRACE_O_EXITKILL); at any other time our death detaches all tasks and harms none.
- * The trap's SIGTRAP is forced by the kernel: a program that exec's with SIGTRAP blocked or ignored gets it unblocked
- * and reset to the default, the one trace that tracing leaves.
+ * Starting is what lies between exec and the program's entry point (AT_ENTRY): the dynamic loader
+ * maps the libraries and then runs their constructors. It is stepped from system call to system
+ * call, to see each executable mapping before code runs in it, until it hits a trap at the entry
+ * point, by which time constructors have long allocated. Without a loader the entry point is the
+ * first instruction, and there is nothing to step through.
+ * Only while starting has a task something that must not outlive us: the trap in its memory. The
+ * kernel kills it if we die then (PTRACE_O_EXITKILL); at any other time our death detaches all
+ * tasks and harms none.
+ * The trap's SIGTRAP is forced by the kernel: a program that is exec'ed with SIGTRAP blocked or
+ * ignored gets it unblocked and reset to the default, the one trace that tracing leaves.
  *
- * A new task's first stop and its parent's event come in any order; a process is reported when both have. A parent that
- * is killed in between never has an event, so that its child is an orphan, and reported as such.
+ * A new task's first stop and its parent's event come in any order; a process is reported when both
+ * have. A parent that is killed in between never has an event, so that its child is an orphan, and
+ * reported as such.
  */
 #include "process/tracer.h"
 
@@ -42,10 +45,10 @@
 
 struct task {
 	pid_t tid;
-	pid_t tgid;	      /* tid of the process's main thread; 0 while unborn */
-	int first_stop;	      /* of an unborn task: the wait status to handle once it is born */
-	bool starting;	      /* entry is set */
-	bool is_mapping;      /* while starting: in an mmap of a file, executable */
+	pid_t tgid;	 /* tid of the process's main thread; 0 while unborn */
+	int first_stop;	 /* of an unborn task: the wait status to handle once it is born */
+	bool starting;	 /* entry is set */
+	bool is_mapping; /* while starting: in an mmap of a file, executable */
 	struct breakpoint entry;
 };
 
@@ -83,7 +86,8 @@ static void forget_task(struct tracer *t, pid_t tid)
 	free(task);
 }
 
-/* Forks are watched while starting even if nobody follows: the child inherits the trap, and must be freed of it. */
+/* Forks are watched while starting even if nobody follows: the child inherits the trap, and must be
+ * freed of it. */
 static void set_options(const struct tracer *t, const struct task *task)
 {
 	unsigned long options = OPTIONS_EXEC;
@@ -95,7 +99,8 @@ static void set_options(const struct tracer *t, const struct task *task)
 	ptrace(PTRACE_SETOPTIONS, task->tid, NULL, options);
 }
 
-/* Here and below: when ptrace fails, the task was killed while it was stopped, and waitpid will report its end. */
+/* Here and below: when ptrace fails, the task was killed while it was stopped, and waitpid will
+ * report its end. */
 static void end_startup(struct tracer *t, struct task *task)
 {
 	if (!task->starting)
@@ -154,7 +159,8 @@ static void handle_exec(struct tracer *t, struct task *task)
 {
 	unsigned long former;
 
-	/* A thread that exec's takes over the main thread's tid, and its own is gone without a word. */
+	/* A thread that exec's takes over the main thread's tid, and its own is gone without a
+	 * word. */
 	if (!ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &former) && (pid_t)former != task->tid)
 		forget_task(t, former);
 	if (task->starting) {
@@ -178,7 +184,8 @@ static void handle_syscall(struct tracer *t, struct task *task)
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) > 0) {
 		if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-			task->is_mapping = info.entry.nr == SYS_mmap && (info.entry.args[2] & PROT_EXEC) &&
+			task->is_mapping = info.entry.nr == SYS_mmap &&
+					   (info.entry.args[2] & PROT_EXEC) &&
 					   !(info.entry.args[3] & MAP_ANONYMOUS);
 		} else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
 			if (task->is_mapping && !info.exit.is_error)
@@ -203,8 +210,8 @@ static void handle_signal(struct tracer *t, struct task *task, int sig)
 	resume(t, task, sig);
 }
 
-/* The stop that PTRACE_SEIZE adds: of a new task, of one that we interrupted, of a group-stop (job control), and of the
- * end of one. A task in a group-stop must stay in it, and yet see the SIGCONT. */
+/* The stop that PTRACE_SEIZE adds: of a new task, of one that we interrupted, of a group-stop (job
+ * control), and of the end of one. A task in a group-stop must stay in it, yet see the SIGCONT. */
 static void handle_event_stop(struct tracer *t, struct task *task, int sig)
 {
 	end_startup_to_leave(t, task);
@@ -219,7 +226,8 @@ static bool is_main_thread(pid_t tid)
 	return !syscall(SYS_tgkill, tid, tid, 0);
 }
 
-/* The event does not tell: clone(CLONE_VM | SIGCHLD) is a "fork", and vfork need not share (CLONE_VFORK alone). */
+/* The event does not tell: clone(CLONE_VM | SIGCHLD) is a "fork", and vfork need not share
+ * (CLONE_VFORK alone). */
 static bool shares_memory(pid_t parent, pid_t child, int event)
 {
 	long order = syscall(SYS_kcmp, parent, child, KCMP_VM, 0, 0);
@@ -270,8 +278,8 @@ static struct task *add_unborn(struct tracer *t, pid_t tid, int first_stop)
 	return task;
 }
 
-/* Waits for the first stop of a new task, which comes by itself, before its first instruction. Returns NULL if the
- * task is killed before. */
+/* Waits for the first stop of a new task, which comes by itself, before its first instruction.
+ * Returns NULL if the task is killed before. */
 static struct task *await_newborn(struct tracer *t, pid_t tid)
 {
 	pid_t waited;
@@ -298,7 +306,8 @@ static void handle_fork(struct tracer *t, struct task *parent, int event)
 	resume(t, parent, 0);
 }
 
-/* Whether nobody's fork event will introduce the unborn process. CLONE_PARENT makes a child of the command ours. */
+/* Whether nobody's fork event will introduce the unborn process. CLONE_PARENT makes a child of the
+ * command ours. */
 static bool is_orphan(const struct tracer *t, const struct task *task, pid_t *ret_parent)
 {
 	struct procfs_stat stat;

@@ -82,7 +82,8 @@ static int add_line(struct perfmap *map, const char *line, const char *end)
 		return 0;
 	if (!size || __builtin_add_overflow(entry.start, size, &entry.end) || map->n >= MAX_ENTRIES)
 		return 0;
-	if (add_name(map, name, end - name < NAME_BYTES_MAX ? end - name : NAME_BYTES_MAX, &entry.name))
+	if (add_name(map, name, end - name < NAME_BYTES_MAX ? end - name : NAME_BYTES_MAX,
+		     &entry.name))
 		return -ENOMEM;
 	return vec_push(map, entry);
 }
