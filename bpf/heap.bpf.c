@@ -27,7 +27,8 @@ enum entry_result {
 	ENTRY_SKIP = 1, /* a session link leaves the return alone */
 };
 
-static __noinline int trace_event(u32 type, wire_instance instance, u64 address, u64 size_bytes, u64 site)
+static __noinline int trace_event(u32 type, wire_instance instance, u64 address, u64 size_bytes,
+				  u64 site)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct wire_event *event = bpf_ringbuf_reserve(&event_ring, sizeof(*event), 0);
@@ -76,7 +77,8 @@ static __noinline long replace_block(struct wire_block_key *key, struct wire_blo
 }
 
 /* Records a new block at pointer: call has its size and weight; ret, fp and sp are the caller's. */
-static __always_inline void record_block(struct thread *thread, struct pending *call, u64 pointer, u64 ret, u64 fp, u64 sp)
+static __always_inline void record_block(struct thread *thread, struct pending *call, u64 pointer,
+					 u64 ret, u64 fp, u64 sp)
 {
 	struct wire_block_key key = {.address = pointer, .instance = call->instance};
 	struct wire_site_key site_key = {.instance = call->instance, .kind = WIRE_KIND_MALLOC};
@@ -92,13 +94,15 @@ static __always_inline void record_block(struct thread *thread, struct pending *
 	if (err == -17 /* EEXIST */)
 		err = replace_block(&key, &block);
 	if (err) {
-		lost(call->instance, err == -7 /* E2BIG */ ? WIRE_LOST_LIVE_FULL : WIRE_LOST_LIVE_MEMORY);
+		lost(call->instance,
+		     err == -7 /* E2BIG */ ? WIRE_LOST_LIVE_FULL : WIRE_LOST_LIVE_MEMORY);
 		return;
 	}
 	if (site)
 		site_allocated(site, &block);
 	if (settings.trace_calls)
-		trace_event(WIRE_EVENT_ALLOC, call->instance, pointer, call->size_bytes, site_key.stack);
+		trace_event(WIRE_EVENT_ALLOC, call->instance, pointer, call->size_bytes,
+			    site_key.stack);
 }
 
 /* n * size, saturated: a product that overflows is never allocated, but must not look like size 0 to realloc's rules. */
@@ -175,8 +179,10 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 		return ENTRY_SKIP;
 	size_bytes = requested_size(ctx, function);
 	weight = wanted(size_bytes) ? sample_weight(size_bytes) : 0;
-	if (!weight && settings.link == WIRE_LINK_SESSION && !WIRE_COOKIE_EXITS(cookie) && !is_realloc(function)) {
-		thread->skipped = (struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
+	if (!weight && settings.link == WIRE_LINK_SESSION && !WIRE_COOKIE_EXITS(cookie) &&
+	    !is_realloc(function)) {
+		thread->skipped =
+			(struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
 		return ENTRY_SKIP;
 	}
 	call = pending_push(thread);
@@ -191,7 +197,8 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 	call->signal_sp = 0;
 	call->instance = instance;
 	call->function = function;
-	call->flags = (weight ? 0 : PENDING_SKIPPED) | (WIRE_COOKIE_EXITS(cookie) ? PENDING_EXITS : 0);
+	call->flags = (weight ? 0 : PENDING_SKIPPED) |
+		      (WIRE_COOKIE_EXITS(cookie) ? PENDING_EXITS : 0);
 	if (is_realloc(function))
 		hold_old(call, ARG1(ctx));
 	return ENTRY_WAIT;
@@ -206,7 +213,8 @@ static __always_inline u64 result_pointer(struct pt_regs *ctx, struct pending *c
 		return RESULT(ctx);
 	if ((u32)RESULT(ctx))
 		return 0;
-	if (bpf_probe_read_user(&pointer, sizeof(pointer), (void *)call->pointer) && !(call->flags & PENDING_SKIPPED))
+	if (bpf_probe_read_user(&pointer, sizeof(pointer), (void *)call->pointer) &&
+	    !(call->flags & PENDING_SKIPPED))
 		lost(call->instance, WIRE_LOST_RESULT_READ);
 	return pointer;
 }
@@ -222,7 +230,8 @@ static __always_inline void settle_old(struct pending *call, u64 pointer)
 	}
 	site_freed(call->instance, WIRE_KIND_MALLOC, &call->old);
 	if (settings.trace_calls)
-		trace_event(WIRE_EVENT_FREE, call->instance, call->pointer, call->old.size_bytes, call->old.site);
+		trace_event(WIRE_EVENT_FREE, call->instance, call->pointer, call->old.size_bytes,
+			    call->old.site);
 }
 
 /* A free whose block is not recorded. Within another free it is the allocator's own; a forked child frees what it
@@ -246,7 +255,8 @@ static __noinline int unknown_free(struct thread *thread, wire_instance instance
 }
 
 /* A realloc of a block that is not recorded frees it all the same. */
-static __always_inline void unknown_realloc(struct thread *thread, struct pending *call, u64 pointer)
+static __always_inline void unknown_realloc(struct thread *thread, struct pending *call,
+					    u64 pointer)
 {
 	if (!is_realloc(call->function) || !call->pointer || call->flags & PENDING_OLD_HELD)
 		return;
@@ -323,10 +333,12 @@ int heap_free(struct pt_regs *ctx)
 	if (!take_block(&key, &block))
 		return unknown_free(thread, key.instance, cfa, ip);
 	if (thread)
-		thread->freed = (struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
+		thread->freed =
+			(struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
 	site_freed(key.instance, WIRE_KIND_MALLOC, &block);
 	if (settings.trace_calls)
-		trace_event(WIRE_EVENT_FREE, key.instance, key.address, block.size_bytes, block.site);
+		trace_event(WIRE_EVENT_FREE, key.instance, key.address, block.size_bytes,
+			    block.site);
 	return 0;
 }
 

@@ -24,7 +24,8 @@ typedef struct {
 } atomic_t;
 
 struct xol_area {
-	unsigned long vaddr; /* where the [uprobes] page of a process is; its first slot is the return trampoline */
+	unsigned long
+		vaddr; /* where the [uprobes] page of a process is; its first slot is the return trampoline */
 };
 
 struct uprobes_state {

@@ -18,7 +18,8 @@ static __always_inline void procs_changed(void)
 	__sync_fetch_and_add(&procs_epoch, 1);
 }
 
-static __always_inline struct wire_event *event_reserve(u32 type, struct task_struct *task, wire_instance instance)
+static __always_inline struct wire_event *event_reserve(u32 type, struct task_struct *task,
+							wire_instance instance)
 {
 	struct wire_event *event = bpf_ringbuf_reserve(&process_ring, sizeof(*event), 0);
 
@@ -37,7 +38,8 @@ static __always_inline struct wire_event *event_reserve(u32 type, struct task_st
 }
 
 /* A new instance for a process, 0 when the tables are full. */
-static __always_inline wire_instance instance_create(struct task_struct *task, wire_instance parent, bool forked)
+static __always_inline wire_instance instance_create(struct task_struct *task, wire_instance parent,
+						     bool forked)
 {
 	struct wire_process process = {
 		.pid = task->tgid,
@@ -79,7 +81,8 @@ static __always_inline void count_borrower(wire_instance instance)
 SEC("tp_btf/sched_process_fork")
 int process_fork(u64 *args)
 {
-	struct task_struct *parent = (struct task_struct *)args[0], *child = (struct task_struct *)args[1];
+	struct task_struct *parent = (struct task_struct *)args[0],
+			   *child = (struct task_struct *)args[1];
 	u32 parent_pid = parent->tgid, child_pid = child->tgid;
 	struct wire_member *member, borrowed;
 	struct wire_member joined = {};
@@ -96,7 +99,8 @@ int process_fork(u64 *args)
 		return 0;
 	borrowed = *member;
 	joined.flags = shares ? WIRE_MEMBER_BORROWED : 0;
-	joined.instance = shares ? borrowed.instance : instance_create(child, borrowed.instance, true);
+	joined.instance = shares ? borrowed.instance
+				 : instance_create(child, borrowed.instance, true);
 	if (!joined.instance)
 		return 0;
 	if (bpf_map_update_elem(&procs, &child_pid, &joined, BPF_ANY)) {
@@ -193,7 +197,8 @@ struct purge_pass {
 	u64 n_removed;
 };
 
-static long purge_block(struct bpf_map *map, struct wire_block_key *key, struct wire_block *block, struct purge_pass *pass)
+static long purge_block(struct bpf_map *map, struct wire_block_key *key, struct wire_block *block,
+			struct purge_pass *pass)
 {
 	struct wire_block_key gone = *key;
 

@@ -70,7 +70,8 @@ static __always_inline void site_allocated(struct wire_site *site, const struct 
 		__sync_fetch_and_add(&site->n_allocated, 1);
 }
 
-static __always_inline void site_freed(wire_instance instance, u32 kind, const struct wire_block *block)
+static __always_inline void site_freed(wire_instance instance, u32 kind,
+				       const struct wire_block *block)
 {
 	struct wire_site_key key = {.stack = block->site, .instance = instance, .kind = kind};
 	struct wire_site *site = bpf_map_lookup_elem(&sites, &key);

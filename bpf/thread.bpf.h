@@ -136,7 +136,8 @@ static long search_signal_frame(u32 i, struct frame_search *search)
 {
 	u64 saved[2]; /* rsp, rip */
 
-	if (bpf_probe_read_user(saved, sizeof(saved), (void *)(search->first - 16 * (u64)i + SIGNAL_FRAME_RSP)))
+	if (bpf_probe_read_user(saved, sizeof(saved),
+				(void *)(search->first - 16 * (u64)i + SIGNAL_FRAME_RSP)))
 		return 1;
 	search->found = saved[0] == search->sp && saved[1] == search->ip;
 	return search->found;
@@ -210,7 +211,8 @@ static __noinline int settle(struct thread *thread, u64 cfa, u64 ip)
 		if (top->cfa == cfa && read_word(cfa - 8) == trampoline_address())
 			return POSITION_NESTED; /* reached by a tail jump */
 		/* The kernel takes a lower stack for a left one and would drop its waiting return probe. */
-		if (top->signal_sp && on_alternate_stack(cfa) && !on_alternate_stack(top->signal_sp))
+		if (top->signal_sp && on_alternate_stack(cfa) &&
+		    !on_alternate_stack(top->signal_sp))
 			return POSITION_UNSAFE;
 		abandon(top);
 		thread->depth--;

@@ -68,7 +68,8 @@ static long fp_step(u32 i, struct fp_walk *walk)
 
 /* Fills thread->stack with the return addresses from ret upwards; fp and sp as they are after the return. Returns a hash of
  * 64 bits over instance and frames, never 0: two stacks of one session share one with a probability of n^2 / 2^65. */
-static __always_inline u64 unwind(struct thread *thread, wire_instance instance, u64 ret, u64 fp, u64 sp)
+static __always_inline u64 unwind(struct thread *thread, wire_instance instance, u64 ret, u64 fp,
+				  u64 sp)
 {
 	struct fp_walk walk = {.thread = thread, .fp = fp, .hash = mix(instance, ret)};
 

@@ -23,9 +23,9 @@ enum wire_function {
 
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe. */
-#define WIRE_COOKIE(function, cfa_offset, exits)                                                                       \
+#define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
-#define WIRE_COOKIE_FUNCTION(cookie) ((cookie) & 0xff)
+#define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
 #define WIRE_COOKIE_CFA(cookie) (((cookie) >> 8) & 0xff)
 #define WIRE_COOKIE_EXITS(cookie) (((cookie) >> 16) & 1)
 
@@ -43,8 +43,9 @@ enum wire_sampling {
 
 /* How the entry and the end of a call reach us. */
 enum wire_link {
-	WIRE_LINK_PERF = 1,    /* perf event per probe: entry and return programs */
-	WIRE_LINK_MULTI = 2,   /* uprobe_multi: the same programs, one link for all probes of a file */
+	WIRE_LINK_PERF = 1, /* perf event per probe: entry and return programs */
+	WIRE_LINK_MULTI =
+		2, /* uprobe_multi: the same programs, one link for all probes of a file */
 	WIRE_LINK_SESSION = 3, /* one program for both; the entry can skip the return */
 };
 
@@ -57,8 +58,8 @@ struct wire_settings {
 	__u32 max_frames;	/* 1 to WIRE_MAX_FRAMES */
 	__u8 follow;		/* children of traced processes are traced */
 	__u8 trace_calls;	/* an event for each allocation and free (-t) */
-	__u8 count_unknown;	/* every allocation is recorded, so that a free without record means something */
-	__u8 vm;		/* mmap and brk are followed (--mmap) */
+	__u8 count_unknown; /* every allocation is recorded, so that a free without record means something */
+	__u8 vm;	    /* mmap and brk are followed (--mmap) */
 };
 _Static_assert(sizeof(struct wire_settings) == 48, "wire_settings");
 
@@ -73,7 +74,8 @@ struct wire_member {
 };
 #define WIRE_MEMBER_BORROWED 1 /* the memory is another process's (vfork, CLONE_VM) */
 #define WIRE_MEMBER_HELD 2     /* our own launcher before its exec: the exec keeps the instance */
-#define WIRE_MEMBER_NEW_LEADER 4 /* another thread than the first exec'ed: links on the first one's task are dead */
+#define WIRE_MEMBER_NEW_LEADER                                                                     \
+	4 /* another thread than the first exec'ed: links on the first one's task are dead */
 
 /* live: one outstanding block. */
 struct wire_block_key {
@@ -87,7 +89,8 @@ struct wire_block {
 	__u64 site;    /* wire_site_key.stack */
 	__u64 weight;  /* how many such blocks it stands for, WIRE_WEIGHT_ONE is one */
 };
-_Static_assert(sizeof(struct wire_block_key) == 16 && sizeof(struct wire_block) == 32, "wire_block");
+_Static_assert(sizeof(struct wire_block_key) == 16 && sizeof(struct wire_block) == 32,
+	       "wire_block");
 
 /* sites: who allocated. Counters only ever grow, so reading them while they change tears nothing; outstanding is
  * allocated minus freed. Bytes are already weighted. */
@@ -99,10 +102,12 @@ struct wire_site_key {
 struct wire_site {
 	__u64 allocated_bytes, allocated_weight;
 	__u64 freed_bytes, freed_weight;
-	__u64 n_allocated, n_freed;	/* without weights; only when sampling */
-	__u32 born[WIRE_BIRTH_SLOTS];	/* outstanding blocks by time of birth, see wire_birth_slot() */
+	__u64 n_allocated, n_freed;   /* without weights; only when sampling */
+	__u32 born[WIRE_BIRTH_SLOTS]; /* outstanding blocks by time of birth, see wire_birth_slot() */
 };
-_Static_assert(sizeof(struct wire_site_key) == 16 && sizeof(struct wire_site) == 48 + 4 * WIRE_BIRTH_SLOTS, "wire_site");
+_Static_assert(sizeof(struct wire_site_key) == 16 &&
+		       sizeof(struct wire_site) == 48 + 4 * WIRE_BIRTH_SLOTS,
+	       "wire_site");
 
 /* Slots of birth times, relative to the session's start: unit 2^27 ns (134 ms), the first four slots one unit wide, then
  * four slots an octave: a slot is at most a quarter of its own start wide; the last one is open. 64 slots reach 4.9 h;
@@ -113,7 +118,8 @@ _Static_assert(sizeof(struct wire_site_key) == 16 && sizeof(struct wire_site) ==
 struct wire_stack {
 	__u32 n_frames;
 	__u32 truncated; /* enum wire_truncated */
-	__u64 frames[WIRE_MAX_FRAMES + 1]; /* one spare: a mask of 127 bounds the index for the verifier */
+	__u64 frames[WIRE_MAX_FRAMES +
+		     1]; /* one spare: a mask of 127 bounds the index for the verifier */
 };
 enum wire_truncated {
 	WIRE_STACK_COMPLETE = 0, /* ended where frame pointers end */
@@ -123,14 +129,17 @@ enum wire_truncated {
 
 /* What can be lost. Append only; names in user/collect/losses.c. */
 enum wire_loss {
-	WIRE_LOST_LIVE_FULL = 0,     /* live map full: the block is not recorded */
-	WIRE_LOST_LIVE_MEMORY = 1,   /* no kernel memory for an entry of the live map */
-	WIRE_LOST_SITES_FULL = 2,    /* counted under the process's site of unknown stack */
-	WIRE_LOST_STACKS_FULL = 3,   /* the site is there, its frames are not */
-	WIRE_LOST_THREAD_STATE = 4,  /* no memory for a thread's state: the call was not seen */
-	WIRE_LOST_NESTING = 5,	     /* more calls interrupted by signals at once than there is room for */
-	WIRE_LOST_ABANDONED = 6,     /* left by longjmp or an exception: whether it allocated is not known */
-	WIRE_LOST_MISSED_FREE = 7,   /* an address came back while still recorded: counted as freed then */
+	WIRE_LOST_LIVE_FULL = 0,    /* live map full: the block is not recorded */
+	WIRE_LOST_LIVE_MEMORY = 1,  /* no kernel memory for an entry of the live map */
+	WIRE_LOST_SITES_FULL = 2,   /* counted under the process's site of unknown stack */
+	WIRE_LOST_STACKS_FULL = 3,  /* the site is there, its frames are not */
+	WIRE_LOST_THREAD_STATE = 4, /* no memory for a thread's state: the call was not seen */
+	WIRE_LOST_NESTING =
+		5, /* more calls interrupted by signals at once than there is room for */
+	WIRE_LOST_ABANDONED =
+		6, /* left by longjmp or an exception: whether it allocated is not known */
+	WIRE_LOST_MISSED_FREE =
+		7, /* an address came back while still recorded: counted as freed then */
 	WIRE_LOST_RESULT_READ = 8,   /* posix_memalign's pointer could not be read */
 	WIRE_LOST_SITE_GONE = 9,     /* a free whose site was not found */
 	WIRE_LOST_TRACE_RING = 10,   /* -t and --mmap events */
@@ -145,11 +154,11 @@ struct wire_process {
 	__u32 pid;
 	__u32 parent_instance; /* 0: none */
 	__u64 start_boottime_ns;
-	__u64 began_ns; /* CLOCK_MONOTONIC: traced since */
-	__u64 ended_ns; /* 0: alive */
-	__u32 ended;	/* enum wire_ended */
-	__s32 exit_code; /* wait(2) status */
-	__u32 forked;	/* began by fork: its frees of unknown blocks are of inherited ones */
+	__u64 began_ns;	   /* CLOCK_MONOTONIC: traced since */
+	__u64 ended_ns;	   /* 0: alive */
+	__u32 ended;	   /* enum wire_ended */
+	__s32 exit_code;   /* wait(2) status */
+	__u32 forked;	   /* began by fork: its frees of unknown blocks are of inherited ones */
 	__u32 n_borrowers; /* children that worked in its memory so far (vfork, CLONE_VM) */
 	__u64 inherited_frees;
 	__u64 unknown_frees;

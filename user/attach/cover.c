@@ -51,7 +51,8 @@ struct cover {
 	struct hashmap processes; /* pid -> struct covered */
 };
 
-int cover_create(struct kernel *k, const struct cover_options *options, struct cover **ret, struct diag *d)
+int cover_create(struct kernel *k, const struct cover_options *options, struct cover **ret,
+		 struct diag *d)
 {
 	struct cover *c = calloc(1, sizeof(*c));
 	int err;
@@ -139,7 +140,8 @@ static int plan_file(struct cover *c, struct file *f, int fd, struct diag *d)
 }
 
 /* The file behind a mapping, planned on first sight. NULL without memory. *ret_fd: open, or -errno. */
-static struct file *file_get(struct cover *c, pid_t pid, const struct mapping *m, int *ret_fd, struct diag *d)
+static struct file *file_get(struct cover *c, pid_t pid, const struct mapping *m, int *ret_fd,
+			     struct diag *d)
 {
 	struct file *f = hashmap_get(&c->files, file_key(m));
 
@@ -200,7 +202,8 @@ static void remember_note(struct covered *p, const struct file *f)
 }
 
 /* Probes one mapping's file unless it is done. Returns 1 when it was probed now, 0, or -errno. */
-static int cover_mapping(struct cover *c, struct covered *p, const struct mapping *m, struct diag *d)
+static int cover_mapping(struct cover *c, struct covered *p, const struct mapping *m,
+			 struct diag *d)
 {
 	struct covered_file covered = {0};
 	int fd = -1, err = 0;
@@ -211,7 +214,8 @@ static int cover_mapping(struct cover *c, struct covered *p, const struct mappin
 	remember_note(p, covered.file);
 	if (fd >= 0 && !has_file(p, covered.file) && covered.file->plan && covered.file->plan->n) {
 		if (c->kernel)
-			err = place_plan(c->kernel, p->pid, fd, covered.file->plan, &covered.links, d);
+			err = place_plan(c->kernel, p->pid, fd, covered.file->plan, &covered.links,
+					 d);
 		if (!err)
 			err = vec_push(p, covered);
 		if (err)
@@ -236,8 +240,10 @@ static int check_class(pid_t pid, struct diag *d)
 	if (!f || fread(head, 1, sizeof(head), f) != sizeof(head))
 		return 0; /* gone, or a kernel thread: others say so */
 	if (!memcmp(head, ELFMAG, SELFMAG) && head[EI_CLASS] == ELFCLASS32)
-		return diag_set_hint(d, ENOTSUP, EXIT_RUNTIME, "seep reads 64-bit programs only; `seep watch` sees its memory as a whole",
-				     "process %d is a 32-bit program", pid);
+		return diag_set_hint(
+			d, ENOTSUP, EXIT_RUNTIME,
+			"seep reads 64-bit programs only; `seep watch` sees its memory as a whole",
+			"process %d is a 32-bit program", pid);
 	return 0;
 }
 
@@ -314,7 +320,8 @@ size_t cover_count(struct cover *c, pid_t pid)
 	return n;
 }
 
-static size_t add_note(char **ret, size_t n, size_t max, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static size_t add_note(char **ret, size_t n, size_t max, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static size_t add_note(char **ret, size_t n, size_t max, const char *fmt, ...)
 {
@@ -337,15 +344,19 @@ size_t cover_notes(struct cover *c, pid_t pid, char **ret, size_t max)
 	pthread_mutex_lock(&c->lock);
 	p = hashmap_get(&c->processes, pid);
 	if (!p || !p->n)
-		n = add_note(ret, n, max,
-			     "no allocation function was found in its files (Go, or a stripped static program?): nothing is counted");
+		n = add_note(
+			ret, n, max,
+			"no allocation function was found in its files (Go, or a stripped static program?): nothing is counted");
 	for (size_t i = 0; p && i < p->n_noted; i++)
-		n = add_note(ret, n, max, "%s: what it allocates by functions of its own is not counted", p->noted[i]->note);
+		n = add_note(ret, n, max,
+			     "%s: what it allocates by functions of its own is not counted",
+			     p->noted[i]->note);
 	pthread_mutex_unlock(&c->lock);
 	return n;
 }
 
-void cover_each(struct cover *c, pid_t pid, void (*visit)(void *arg, const char *path, const struct plan *plan), void *arg)
+void cover_each(struct cover *c, pid_t pid,
+		void (*visit)(void *arg, const char *path, const struct plan *plan), void *arg)
 {
 	const struct covered *p;
 

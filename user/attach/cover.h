@@ -19,7 +19,8 @@ struct cover_options {
 };
 
 /* k is borrowed for the cover's life; NULL: plans only, nothing is attached (seep doctor). */
-int cover_create(struct kernel *k, const struct cover_options *options, struct cover **ret, struct diag *d);
+int cover_create(struct kernel *k, const struct cover_options *options, struct cover **ret,
+		 struct diag *d);
 /* Removes all probes. */
 void cover_destroy(struct cover *c);
 
@@ -39,6 +40,7 @@ size_t cover_count(struct cover *c, pid_t pid);
 size_t cover_notes(struct cover *c, pid_t pid, char **ret, size_t max);
 
 /* Visits the files of a process that have probes. Do not call back into the cover. */
-void cover_each(struct cover *c, pid_t pid, void (*visit)(void *arg, const char *path, const struct plan *plan), void *arg);
+void cover_each(struct cover *c, pid_t pid,
+		void (*visit)(void *arg, const char *path, const struct plan *plan), void *arg);
 
 #endif

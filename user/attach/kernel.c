@@ -18,12 +18,15 @@
 #include "seep.skel.h"
 
 _Static_assert((int)PLAN_MALLOC == (int)WIRE_MALLOC && (int)PLAN_CALLOC == (int)WIRE_CALLOC &&
-		       (int)PLAN_REALLOC == (int)WIRE_REALLOC && (int)PLAN_REALLOCARRAY == (int)WIRE_REALLOCARRAY &&
+		       (int)PLAN_REALLOC == (int)WIRE_REALLOC &&
+		       (int)PLAN_REALLOCARRAY == (int)WIRE_REALLOCARRAY &&
 		       (int)PLAN_MEMALIGN == (int)WIRE_MEMALIGN &&
-		       (int)PLAN_POSIX_MEMALIGN == (int)WIRE_POSIX_MEMALIGN && (int)PLAN_FREE == (int)WIRE_FREE &&
+		       (int)PLAN_POSIX_MEMALIGN == (int)WIRE_POSIX_MEMALIGN &&
+		       (int)PLAN_FREE == (int)WIRE_FREE &&
 		       (int)PLAN_MEMALIGN_SWAPPED == (int)WIRE_MEMALIGN_SWAPPED,
 	       "plan.h and wire.h number the functions alike");
-_Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == (int)WIRE_LINK_PERF, "link kinds");
+_Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == (int)WIRE_LINK_PERF,
+	       "link kinds");
 
 #define LOG_BYTES 4096
 
@@ -32,6 +35,7 @@ struct kernel {
 	enum link_kind link;
 	uint64_t start_ns;
 	bool empty;
+	bool bytes_bound; /* an empty map's account is that of a full one */
 };
 
 /* libbpf reports through a process-wide callback: the end of its warnings, for the diag. One load at a time. */
@@ -125,7 +129,8 @@ static int set_programs(struct kernel *k)
 	bpf_program__set_autoload(o->progs.heap_session, session);
 	bpf_program__set_autoload(o->progs.heap_return, !session);
 	bpf_program__set_autoload(o->progs.empty_session, session);
-	err = bpf_program__set_expected_attach_type(o->progs.heap_session, link_attach_type(LINK_SESSION));
+	err = bpf_program__set_expected_attach_type(o->progs.heap_session,
+						    link_attach_type(LINK_SESSION));
 	if (!err)
 		err = bpf_program__set_expected_attach_type(o->progs.heap_entry, attach_type);
 	if (!err)
@@ -137,7 +142,8 @@ static int set_programs(struct kernel *k)
 	if (!err)
 		err = bpf_program__set_expected_attach_type(o->progs.empty, attach_type);
 	if (!err)
-		err = bpf_program__set_expected_attach_type(o->progs.empty_session, link_attach_type(LINK_SESSION));
+		err = bpf_program__set_expected_attach_type(o->progs.empty_session,
+							    link_attach_type(LINK_SESSION));
 	return err;
 }
 
@@ -148,7 +154,8 @@ static int attach_lifecycle(struct seep_bpf *o)
 	o->links.process_exec = bpf_program__attach(o->progs.process_exec);
 	o->links.process_exit = bpf_program__attach(o->progs.process_exit);
 	o->links.signal_deliver = bpf_program__attach(o->progs.signal_deliver);
-	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit || !o->links.signal_deliver)
+	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit ||
+	    !o->links.signal_deliver)
 		return -errno;
 	return 0;
 }
@@ -173,6 +180,21 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 	if (err)
 		return privilege_explain(d, -err, "attaching to process events", libbpf_reason());
 	return 0;
+}
+
+/* The memlock line of the map's fdinfo. */
+static uint64_t map_bytes(const struct bpf_map *map)
+{
+	unsigned long long bytes = 0;
+	char path[64], line[128];
+	_cleanup_fclose_ FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	return bytes;
 }
 
 int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d)
@@ -201,6 +223,9 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 		kernel_close(k);
 		return err;
 	}
+	k->bytes_bound = map_bytes(k->object->maps.live) >=
+			 (uint64_t)options->max_outstanding *
+				 (sizeof(struct wire_block_key) + sizeof(struct wire_block));
 	*ret = k;
 	return 0;
 }
@@ -237,28 +262,13 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 	};
 }
 
-/* The memlock line of the map's fdinfo: what it takes now (6.3, 90a5527d7686), before that its upper bound. */
-static uint64_t map_bytes(const struct bpf_map *map)
-{
-	unsigned long long bytes = 0;
-	char path[64], line[128];
-	_cleanup_fclose_ FILE *f = NULL;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "memlock: %llu", &bytes) == 1)
-			break;
-	return bytes;
-}
-
-uint64_t kernel_map_bytes(const struct kernel *k)
+uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound)
 {
 	struct bpf_map *map;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_map(map, k->object->obj)
-		sum += map_bytes(map);
+	bpf_object__for_each_map(map, k->object->obj) sum += map_bytes(map);
+	*ret_bound = k->bytes_bound;
 	return sum;
 }
 
@@ -267,17 +277,20 @@ uint64_t kernel_missed_runs(const struct kernel *k)
 	struct bpf_program *program;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_program(program, k->object->obj) {
+	bpf_object__for_each_program(program, k->object->obj)
+	{
 		struct bpf_prog_info info = {0};
 		__u32 size = sizeof(info);
 
-		if (bpf_program__fd(program) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		if (bpf_program__fd(program) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 			sum += info.recursion_misses;
 	}
 	return sum;
 }
 
-int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held, struct diag *d)
+int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
+			   struct diag *d)
 {
 	struct wire_process process = {
 		.pid = pid,
@@ -289,9 +302,11 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	int err;
 
 	member.instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
-	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance, &process, BPF_NOEXIST);
+	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance,
+				  &process, BPF_NOEXIST);
 	if (!err)
-		err = bpf_map_update_elem(bpf_map__fd(k->object->maps.procs), &key, &member, BPF_ANY);
+		err = bpf_map_update_elem(bpf_map__fd(k->object->maps.procs), &key, &member,
+					  BPF_ANY);
 	__atomic_fetch_add(&k->object->data->procs_epoch, 1, __ATOMIC_SEQ_CST);
 	if (err)
 		return diag_set(d, -err, "process %d: cannot be added: %s", pid, strerror(-err));
@@ -322,7 +337,8 @@ int kernel_program_fd(const struct kernel *k, enum kernel_program which)
 	bool session = k->link == LINK_SESSION;
 
 	if (k->empty)
-		return bpf_program__fd(session && which == KERNEL_ALLOCATE ? o->progs.empty_session : o->progs.empty);
+		return bpf_program__fd(session && which == KERNEL_ALLOCATE ? o->progs.empty_session
+									   : o->progs.empty);
 	switch (which) {
 	case KERNEL_ALLOCATE:
 		return bpf_program__fd(session ? o->progs.heap_session : o->progs.heap_entry);

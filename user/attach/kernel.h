@@ -43,14 +43,16 @@ enum link_kind kernel_link(const struct kernel *k);
 /* CLOCK_MONOTONIC when it was loaded: what birth slots count from. */
 uint64_t kernel_start_ns(const struct kernel *k);
 void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
-/* Bytes that all maps take in the kernel just now, by its own account. */
-uint64_t kernel_map_bytes(const struct kernel *k);
+/* Bytes that all maps take in the kernel just now, by its own account; before 6.3 (90a5527d7686) it accounts for full maps, and
+ * ret_bound is set. */
+uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound);
 /* Runs of our programs that the kernel left out (recursion on one CPU), since the load. */
 uint64_t kernel_missed_runs(const struct kernel *k);
 
 /* Begins to trace a process. held: it is our launcher, about to exec. start_boottime_ns as the kernel counts. Probes are placed
  * separately. Returns the instance, > 0, or -errno with a diag. */
-int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held, struct diag *d);
+int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
+			   struct diag *d);
 /* The instance that a process is now, 0: it is not traced. ret_new_leader: whether another thread than its first exec'ed,
  * so that links placed before see it no more. Thread-safe. */
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, bool *ret_new_leader);

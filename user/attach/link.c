@@ -68,8 +68,8 @@ int link_attach_type(enum link_kind kind)
 	return 0;
 }
 
-static int place_multi(enum link_kind kind, int prog_fd, const char *path, pid_t pid, const struct link_probe *probes, size_t n,
-		       int at_return)
+static int place_multi(enum link_kind kind, int prog_fd, const char *path, pid_t pid,
+		       const struct link_probe *probes, size_t n, int at_return)
 {
 	struct link_create_multi attr = {
 		.prog_fd = prog_fd,
@@ -125,7 +125,8 @@ static int open_perf_event(const char *path, pid_t pid, uint64_t offset, int at_
 }
 
 /* A link on the event; the event's descriptor is not needed after that. */
-static int place_perf(int prog_fd, const char *path, pid_t pid, const struct link_probe *probe, int at_return)
+static int place_perf(int prog_fd, const char *path, pid_t pid, const struct link_probe *probe,
+		      int at_return)
 {
 	_cleanup_close_ int event = open_perf_event(path, pid, probe->offset, at_return);
 	struct link_create_perf attr = {
@@ -161,8 +162,8 @@ static int keep(struct links *links, int fd)
 	return 0;
 }
 
-int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes, size_t n, int at_return,
-	       struct links *links, struct diag *d)
+int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes,
+	       size_t n, int at_return, struct links *links, struct diag *d)
 {
 	char path[64];
 	int err = 0;
@@ -175,10 +176,12 @@ int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct
 	for (size_t i = 0; kind == LINK_PERF && i < n && !err; i++)
 		err = keep(links, place_perf(prog_fd, path, pid, &probes[i], at_return));
 	if (err == -EMFILE)
-		return diag_set_hint(d, EMFILE, EXIT_RUNTIME, "raise the limit of open files (ulimit -n)",
+		return diag_set_hint(d, EMFILE, EXIT_RUNTIME,
+				     "raise the limit of open files (ulimit -n)",
 				     "process %d: too many open files for its probes", pid);
 	if (err)
-		return diag_set(d, -err, "process %d: cannot place %s probes: %s", pid, link_kind_name(kind), strerror(-err));
+		return diag_set(d, -err, "process %d: cannot place %s probes: %s", pid,
+				link_kind_name(kind), strerror(-err));
 	return 0;
 }
 

@@ -10,9 +10,11 @@
 
 /* The same values as bpf/wire.h's enum wire_link. */
 enum link_kind {
-	LINK_PERF = 1,	  /* a perf event per probe; all kernels with uprobes */
-	LINK_MULTI = 2,	  /* one link for all probes of a file: 6.6, 89ae89f53d20; usable from 6.11, 46ba0e49b642 */
-	LINK_SESSION = 3, /* one program for entry and return, which may skip the return: 6.13, d920179b3d48 */
+	LINK_PERF = 1, /* a perf event per probe; all kernels with uprobes */
+	LINK_MULTI =
+		2, /* one link for all probes of a file: 6.6, 89ae89f53d20; usable from 6.11, 46ba0e49b642 */
+	LINK_SESSION =
+		3, /* one program for entry and return, which may skip the return: 6.13, d920179b3d48 */
 };
 
 const char *link_kind_name(enum link_kind kind);
@@ -41,8 +43,8 @@ struct links {
 
 /* Places prog_fd on n offsets of the file behind fd, in process pid only. returns: perf only, on the functions' return.
  * Appends to links. Returns 0 or -errno with a diag; what was placed before the error stays in links. */
-int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes, size_t n, int at_return,
-	       struct links *links, struct diag *d);
+int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes,
+	       size_t n, int at_return, struct links *links, struct diag *d);
 /* Closes all. Waits for the kernel's grace period: tens of milliseconds. */
 void links_done(struct links *links);
 

@@ -54,11 +54,12 @@ static int sort_probe(struct probe_list *groups, const struct plan_probe *probe,
 	return err ? err : add(&groups[GROUP_ALLOCATIONS], probe, probe->offset);
 }
 
-int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *plan, struct links *links, struct diag *d)
+int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *plan,
+	       struct links *links, struct diag *d)
 {
 	static const enum kernel_program programs[N_GROUPS] = {
-		[GROUP_EXITS] = KERNEL_ALLOCATE_EXIT,	      [GROUP_RETURNS] = KERNEL_ALLOCATE_RETURN,
-		[GROUP_FREES] = KERNEL_FREE,		      [GROUP_ENTRIES_ONLY] = KERNEL_ALLOCATE_ENTRY,
+		[GROUP_EXITS] = KERNEL_ALLOCATE_EXIT,  [GROUP_RETURNS] = KERNEL_ALLOCATE_RETURN,
+		[GROUP_FREES] = KERNEL_FREE,	       [GROUP_ENTRIES_ONLY] = KERNEL_ALLOCATE_ENTRY,
 		[GROUP_ALLOCATIONS] = KERNEL_ALLOCATE,
 	};
 	struct probe_list groups[N_GROUPS] = {0};
@@ -67,8 +68,9 @@ int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *pla
 	for (size_t i = 0; i < plan->n && !err; i++)
 		err = sort_probe(groups, &plan->items[i], kernel_link(k) == LINK_SESSION);
 	for (int g = 0; g < N_GROUPS && !err; g++)
-		err = link_place(kernel_program_link(k, programs[g]), kernel_program_fd(k, programs[g]), fd, pid,
-				 groups[g].items, groups[g].n, g == GROUP_RETURNS, links, d);
+		err = link_place(kernel_program_link(k, programs[g]),
+				 kernel_program_fd(k, programs[g]), fd, pid, groups[g].items,
+				 groups[g].n, g == GROUP_RETURNS, links, d);
 	for (int g = 0; g < N_GROUPS; g++)
 		free(groups[g].items);
 	return err;

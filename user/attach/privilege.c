@@ -40,21 +40,26 @@ int privilege_check(struct diag *d)
 	bool admin = has(caps, CAP_SYS_ADMIN);
 
 	if (!admin && !(has(caps, CAP_BPF) && has(caps, CAP_PERFMON)))
-		return diag_set_hint(d, EPERM, EXIT_REFUSED,
-				     "run it as root (sudo seep ...), or give the binary capabilities: setcap "
-				     "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_sys_admin+ep seep",
-				     "not permitted to load BPF programs: missing %s%s%s",
-				     has(caps, CAP_BPF) ? "" : "CAP_BPF", has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
-				     has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
+		return diag_set_hint(
+			d, EPERM, EXIT_REFUSED,
+			"run it as root (sudo seep ...), or give the binary capabilities: setcap "
+			"cap_bpf,cap_perfmon,cap_sys_ptrace,cap_sys_admin+ep seep",
+			"not permitted to load BPF programs: missing %s%s%s",
+			has(caps, CAP_BPF) ? "" : "CAP_BPF",
+			has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
+			has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
 	if (!has(caps, CAP_SYS_PTRACE))
-		return diag_set_hint(d, EPERM, EXIT_REFUSED, "run it as root, or add cap_sys_ptrace to the binary's capabilities",
-				     "not permitted to look into other processes: missing CAP_SYS_PTRACE");
+		return diag_set_hint(
+			d, EPERM, EXIT_REFUSED,
+			"run it as root, or add cap_sys_ptrace to the binary's capabilities",
+			"not permitted to look into other processes: missing CAP_SYS_PTRACE");
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
-		return diag_set_hint(d, ENOTSUP, EXIT_REFUSED,
-				     "seep needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian 12's and most "
-				     "distributions' since 2021 are; and /sys mounted",
-				     "/sys/kernel/btf/vmlinux: %s: this kernel does not describe its types (no BTF)",
-				     strerror(errno));
+		return diag_set_hint(
+			d, ENOTSUP, EXIT_REFUSED,
+			"seep needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian 12's and most "
+			"distributions' since 2021 are; and /sys mounted",
+			"/sys/kernel/btf/vmlinux: %s: this kernel does not describe its types (no BTF)",
+			strerror(errno));
 	return 0;
 }
 
@@ -63,20 +68,27 @@ int privilege_explain(struct diag *d, int err, const char *step, const char *log
 	struct rlimit memlock = {0};
 
 	getrlimit(RLIMIT_MEMLOCK, &memlock);
-	if (err == EPERM && memlock.rlim_cur != RLIM_INFINITY && !has(effective_capabilities(), CAP_SYS_RESOURCE))
-		return diag_set_hint(d, err, EXIT_REFUSED,
-				     "raise it (ulimit -l unlimited; LimitMEMLOCK=infinity in a unit), or give seep "
-				     "CAP_SYS_RESOURCE so that it can do so itself",
-				     "%s: not permitted; RLIMIT_MEMLOCK is %llu bytes and CAP_SYS_RESOURCE is missing", step,
-				     (unsigned long long)memlock.rlim_cur);
+	if (err == EPERM && memlock.rlim_cur != RLIM_INFINITY &&
+	    !has(effective_capabilities(), CAP_SYS_RESOURCE))
+		return diag_set_hint(
+			d, err, EXIT_REFUSED,
+			"raise it (ulimit -l unlimited; LimitMEMLOCK=infinity in a unit), or give seep "
+			"CAP_SYS_RESOURCE so that it can do so itself",
+			"%s: not permitted; RLIMIT_MEMLOCK is %llu bytes and CAP_SYS_RESOURCE is missing",
+			step, (unsigned long long)memlock.rlim_cur);
 	if (err == EPERM || err == EACCES)
-		return diag_set_hint(d, err, EXIT_REFUSED,
-				     "run as root in the initial namespaces; kernel lockdown (cat /sys/kernel/security/lockdown) and "
-				     "container runtimes' seccomp profiles refuse bpf(2), too",
-				     "%s: not permitted%s%s", step, *log ? ": " : "", log);
+		return diag_set_hint(
+			d, err, EXIT_REFUSED,
+			"run as root in the initial namespaces; kernel lockdown (cat /sys/kernel/security/lockdown) and "
+			"container runtimes' seccomp profiles refuse bpf(2), too",
+			"%s: not permitted%s%s", step, *log ? ": " : "", log);
 	if (err == ENOMEM || err == E2BIG)
-		return diag_set_hint(d, err, EXIT_RUNTIME, "lower --max-outstanding, --max-sites or --stack-storage-size",
+		return diag_set_hint(d, err, EXIT_RUNTIME,
+				     "lower --max-outstanding, --max-sites or --stack-storage-size",
 				     "%s: %s%s%s", step, strerror(err), *log ? ": " : "", log);
-	return diag_set_hint(d, err, EXIT_REFUSED, "seep needs Linux 5.17 or later with BPF and uprobes; `seep doctor` lists what "
-			     "this kernel has", "%s: %s%s%s", step, strerror(err), *log ? ": " : "", log);
+	return diag_set_hint(
+		d, err, EXIT_REFUSED,
+		"seep needs Linux 5.17 or later with BPF and uprobes; `seep doctor` lists what "
+		"this kernel has",
+		"%s: %s%s%s", step, strerror(err), *log ? ": " : "", log);
 }

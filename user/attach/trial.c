@@ -29,7 +29,10 @@ static void *call_target(void *arg)
 static int load_counter(enum link_kind kind, int map_fd)
 {
 	const struct bpf_insn program[] = {
-		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_VALUE, .imm = map_fd},
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = 1,
+		 .src_reg = BPF_PSEUDO_MAP_VALUE,
+		 .imm = map_fd},
 		{0},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 1},
 		{.code = BPF_STX | BPF_DW | BPF_ATOMIC, .dst_reg = 1, .src_reg = 2, .imm = BPF_ADD},
@@ -37,7 +40,8 @@ static int load_counter(enum link_kind kind, int map_fd)
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = link_attach_type(kind));
-	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "seep_trial", "Dual BSD/GPL", program, ARRAY_SIZE(program), &options);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "seep_trial", "Dual BSD/GPL", program,
+			       ARRAY_SIZE(program), &options);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -92,24 +96,26 @@ static int try_loaded(enum link_kind kind, int map_fd, int prog_fd, struct diag 
 	err = count_hits(map_fd, &hits);
 	links_done(&links);
 	if (err)
-		return diag_set(d, -err, "%s links: the trial could not be read: %s", link_kind_name(kind), strerror(-err));
+		return diag_set(d, -err, "%s links: the trial could not be read: %s",
+				link_kind_name(kind), strerror(-err));
 	if (hits != 1)
-		return diag_set(d, ENOTSUP, "%s links: a probe ran %llu times instead of once", link_kind_name(kind),
-				(unsigned long long)hits);
+		return diag_set(d, ENOTSUP, "%s links: a probe ran %llu times instead of once",
+				link_kind_name(kind), (unsigned long long)hits);
 	return 0;
 }
 
 int link_try(enum link_kind kind, struct diag *d)
 {
-	_cleanup_close_ int map_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "seep_trial", 4, 8, 1, NULL);
+	_cleanup_close_ int map_fd =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY, "seep_trial", 4, 8, 1, NULL);
 	_cleanup_close_ int prog_fd = -1;
 
 	if (map_fd < 0)
 		return diag_set(d, errno, "a BPF map cannot be made: %s", strerror(errno));
 	prog_fd = load_counter(kind, map_fd);
 	if (prog_fd < 0)
-		return diag_set(d, -prog_fd, "%s links: a BPF program cannot be loaded: %s", link_kind_name(kind),
-				strerror(-prog_fd));
+		return diag_set(d, -prog_fd, "%s links: a BPF program cannot be loaded: %s",
+				link_kind_name(kind), strerror(-prog_fd));
 	return try_loaded(kind, map_fd, prog_fd, d);
 }
 

@@ -82,14 +82,16 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 	n_addresses = collector_stack(t->collector, stack, &addresses, &n->truncated);
 	pthread_mutex_lock(&t->lock);
 	if (n_addresses && p && p->space)
-		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames, &n->n);
+		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames,
+				&n->n);
 	pthread_mutex_unlock(&t->lock);
 	symbolize_fingerprints(n->frames, n->n, &n->fingerprint, &n->family);
 	return n;
 }
 
 /* The names of a stack, from the cache or made now. Owned by the cache. NULL without memory. */
-static const struct named_stack *named_get(struct assembly *a, const struct traced *p, uint64_t stack)
+static const struct named_stack *named_get(struct assembly *a, const struct traced *p,
+					   uint64_t stack)
 {
 	struct named_stack *n = hashmap_get(&a->named, stack);
 
@@ -114,7 +116,8 @@ static uint64_t difference(double a, double b)
 	return a > b ? (uint64_t)llround(a - b) : 0;
 }
 
-static void fill_site(const struct snapshot_site *from, const struct named_stack *name, uint32_t process, struct site *to)
+static void fill_site(const struct snapshot_site *from, const struct named_stack *name,
+		      uint32_t process, struct site *to)
 {
 	*to = (struct site){
 		.process = process,
@@ -139,7 +142,8 @@ static void fill_site(const struct snapshot_site *from, const struct named_stack
 	to->n_frames = name->n;
 }
 
-static void fill_process(const struct snapshot_process *from, const struct traced *p, bool last, struct process_report *to)
+static void fill_process(const struct snapshot_process *from, const struct traced *p, bool last,
+			 struct process_report *to)
 {
 	*to = (struct process_report){
 		.pid = from->pid,
@@ -172,15 +176,18 @@ static bool unseen_borrowers(const struct tracing *t)
 }
 
 /* Notes of processes that live; what ended cannot be looked at any more. */
-static void fill_notes(struct assembly *a, struct assembled *r, const struct snapshot_process *from, struct process_report *to)
+static void fill_notes(struct assembly *a, struct assembled *r, const struct snapshot_process *from,
+		       struct process_report *to)
 {
 	char *notes[8];
 	char **grown;
 	size_t n;
 
-	n = from->ended ? 0 : cover_notes(a->tracing->cover, from->pid, notes, ARRAY_SIZE(notes) - 1);
+	n = from->ended ? 0
+			: cover_notes(a->tracing->cover, from->pid, notes, ARRAY_SIZE(notes) - 1);
 	if (from->n_borrowers && unseen_borrowers(a->tracing) &&
-	    asprintf(&notes[n], "%u vfork children: what they did in its memory before their exec", from->n_borrowers) >= 0)
+	    asprintf(&notes[n], "%u vfork children: what they did in its memory before their exec",
+		     from->n_borrowers) >= 0)
 		n++;
 	grown = n ? realloc(r->notes, (r->n_notes + n) * sizeof(*grown)) : NULL;
 	if (!grown) {
@@ -195,11 +202,13 @@ static void fill_notes(struct assembly *a, struct assembled *r, const struct sna
 	}
 }
 
-static int fill_processes(struct assembly *a, bool last, struct assembled *r, struct hashmap *ret_indices)
+static int fill_processes(struct assembly *a, bool last, struct assembled *r,
+			  struct hashmap *ret_indices)
 {
 	struct report *report = &r->report;
 
-	report->processes = calloc(r->snapshot.processes.n ? r->snapshot.processes.n : 1, sizeof(*report->processes));
+	report->processes = calloc(r->snapshot.processes.n ? r->snapshot.processes.n : 1,
+				   sizeof(*report->processes));
 	if (!report->processes)
 		return -ENOMEM;
 	for (size_t i = 0; i < r->snapshot.processes.n; i++) {
@@ -219,7 +228,8 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 {
 	struct report *report = &r->report;
 
-	report->sites = calloc(r->snapshot.sites.n ? r->snapshot.sites.n : 1, sizeof(*report->sites));
+	report->sites =
+		calloc(r->snapshot.sites.n ? r->snapshot.sites.n : 1, sizeof(*report->sites));
 	r->refs = calloc(r->snapshot.sites.n ? r->snapshot.sites.n : 1, sizeof(*r->refs));
 	if (!report->sites || !r->refs)
 		return -ENOMEM;
@@ -234,7 +244,8 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 			continue;
 		fill_site(from, named_get(a, p, from->stack), process - report->processes, to);
 		*ref = (struct site_ref){to->process, to->fingerprint};
-		if (from->kind == SITE_MALLOC && hashmap_put(&r->site_index, site_key(from->stack, from->instance), ref))
+		if (from->kind == SITE_MALLOC &&
+		    hashmap_put(&r->site_index, site_key(from->stack, from->instance), ref))
 			return -ENOMEM;
 		report->n_sites++;
 	}
@@ -247,7 +258,8 @@ struct summing {
 	struct site_sums *sums; /* one per site */
 };
 
-static bool old_enough(const struct assembly *a, const struct assembled *r, const struct snapshot_block *b)
+static bool old_enough(const struct assembly *a, const struct assembled *r,
+		       const struct snapshot_block *b)
 {
 	return b->time_ns + a->older_ns <= r->snapshot.time_ns;
 }
@@ -255,7 +267,8 @@ static bool old_enough(const struct assembly *a, const struct assembled *r, cons
 static int sum_block(void *arg, const struct snapshot_block *b)
 {
 	const struct summing *s = arg;
-	const struct site_ref *ref = hashmap_get(&s->r->site_index, site_key(b->stack, b->instance));
+	const struct site_ref *ref =
+		hashmap_get(&s->r->site_index, site_key(b->stack, b->instance));
 	double size = b->size_bytes, w = b->weight;
 	struct site_sums *sums;
 
@@ -273,7 +286,8 @@ static int sum_block(void *arg, const struct snapshot_block *b)
 static int sum_blocks(struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
-	struct summing s = {a, r, calloc(report->n_sites ? report->n_sites : 1, sizeof(struct site_sums))};
+	struct summing s = {
+		a, r, calloc(report->n_sites ? report->n_sites : 1, sizeof(struct site_sums))};
 	int err;
 
 	if (!s.sums)
@@ -292,7 +306,9 @@ static int sum_blocks(struct assembly *a, struct assembled *r)
 		site->interval_bytes = llround(Z_95 * sqrt(s.sums[i].bytes_variance));
 		site->interval_allocations = llround(Z_95 * sqrt(s.sums[i].allocations_variance));
 		/* Variances add up, so intervals do by their squares; the root is taken in sum_sites(). */
-		process->interval_bytes += (uint64_t)(s.sums[i].bytes_variance > 1e18 ? 1e18 : s.sums[i].bytes_variance);
+		process->interval_bytes += (uint64_t)(s.sums[i].bytes_variance > 1e18
+							      ? 1e18
+							      : s.sums[i].bytes_variance);
 		process->interval_allocations += (uint64_t)s.sums[i].allocations_variance;
 	}
 	free(s.sums);
@@ -329,9 +345,11 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	int err = 0;
 
 	for (size_t i = 0; i < r->snapshot.n_losses && !err; i++)
-		err = losses_add(&report->losses, &report->n_losses, r->snapshot.losses[i].cause, r->snapshot.losses[i].count);
+		err = losses_add(&report->losses, &report->n_losses, r->snapshot.losses[i].cause,
+				 r->snapshot.losses[i].count);
 	if (!err && lost_mappings)
-		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full", lost_mappings);
+		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full",
+				 lost_mappings);
 	if (!err && missed_runs)
 		err = losses_add(&report->losses, &report->n_losses, "missed_runs", missed_runs);
 	return err;
@@ -351,7 +369,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	r.report.time_ns = clock_realtime_ns();
 	r.report.elapsed_seconds = (double)(r.snapshot.time_ns - a->start_ns) / NS_PER_SECOND;
 	r.report.sequence = ++a->sequence;
-	r.report.map_bytes = kernel_map_bytes(a->tracing->kernel);
+	r.report.map_bytes = kernel_map_bytes(a->tracing->kernel, &r.report.map_bytes_bound);
 	err = fill_processes(a, last, &r, &indices);
 	if (!err)
 		err = fill_sites(a, &r, &indices);
@@ -380,7 +398,8 @@ static void forget(struct assembly *a, struct assembled *r, const struct snapsho
 		if (r->snapshot.sites.items[i].instance == process->instance)
 			named_free(hashmap_take(&a->named, r->snapshot.sites.items[i].stack));
 	for (size_t i = 0; i < process->n_losses; i++)
-		losses_add(&a->ended_losses, &a->n_ended_losses, process->losses[i].cause, process->losses[i].count);
+		losses_add(&a->ended_losses, &a->n_ended_losses, process->losses[i].cause,
+			   process->losses[i].count);
 	if (p)
 		tracing_forget(a->tracing, &r->snapshot, p);
 	else
@@ -422,29 +441,35 @@ struct passing {
 static int pass_block(void *arg, const struct snapshot_block *b)
 {
 	const struct passing *p = arg;
-	const struct site_ref *ref = hashmap_get(&p->r->site_index, site_key(b->stack, b->instance));
+	const struct site_ref *ref =
+		hashmap_get(&p->r->site_index, site_key(b->stack, b->instance));
 	uint64_t now = p->r->snapshot.time_ns;
 
 	if (!ref || !old_enough(p->a, p->r, b))
 		return 0;
-	return p->visit(p->arg, &(struct block){
-					.process = ref->process,
-					.address = b->address,
-					.size_bytes = b->size_bytes,
-					.age_seconds = now > b->time_ns ? (double)(now - b->time_ns) / NS_PER_SECOND : 0,
-					.site = ref->fingerprint,
-					.reachable = -1,
-				});
+	return p->visit(p->arg,
+			&(struct block){
+				.process = ref->process,
+				.address = b->address,
+				.size_bytes = b->size_bytes,
+				.age_seconds = now > b->time_ns
+						       ? (double)(now - b->time_ns) / NS_PER_SECOND
+						       : 0,
+				.site = ref->fingerprint,
+				.reachable = -1,
+			});
 }
 
-int assembled_each_block(struct assembly *a, const struct assembled *r, int (*visit)(void *arg, const struct block *b), void *arg)
+int assembled_each_block(struct assembly *a, const struct assembled *r,
+			 int (*visit)(void *arg, const struct block *b), void *arg)
 {
 	struct passing p = {a, r, visit, arg};
 
 	return collector_each_block(a->tracing->collector, pass_block, &p);
 }
 
-int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret, size_t *ret_n)
+int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret,
+		    size_t *ret_n)
 {
 	int err = 0;
 
@@ -454,6 +479,7 @@ int assembly_losses(const struct assembly *a, const struct report *r, struct los
 		err = losses_add(ret, ret_n, r->losses[i].cause, r->losses[i].count);
 	for (size_t i = 0; i < r->n_processes && !err; i++)
 		for (size_t j = 0; j < r->processes[i].n_losses && !err; j++)
-			err = losses_add(ret, ret_n, r->processes[i].losses[j].cause, r->processes[i].losses[j].count);
+			err = losses_add(ret, ret_n, r->processes[i].losses[j].cause,
+					 r->processes[i].losses[j].count);
 	return err;
 }

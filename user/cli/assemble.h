@@ -21,7 +21,7 @@ struct assembly {
 	bool by_count;
 	uint64_t start_ns; /* CLOCK_MONOTONIC of the session */
 	uint64_t sequence;
-	struct hashmap named;  /* stack -> struct named_stack */
+	struct hashmap named;	   /* stack -> struct named_stack */
 	struct loss *ended_losses; /* sums over processes already reported for the last time */
 	size_t n_ended_losses;
 };
@@ -36,7 +36,8 @@ struct site_ref {
 struct assembled {
 	struct report report;
 	struct snapshot snapshot;
-	struct site_ref *refs;	   /* one per site, in the order of the snapshot: the report's are sorted */
+	struct site_ref
+		*refs; /* one per site, in the order of the snapshot: the report's are sorted */
 	struct hashmap site_index; /* stack and instance -> struct site_ref */
 	char **notes;
 	size_t n_notes;
@@ -51,9 +52,11 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 void assembled_settle(struct assembly *a, struct assembled *r);
 
 /* Passes every outstanding block that the report counts to visit. Returns visit's non-zero value, -errno, or 0. */
-int assembled_each_block(struct assembly *a, const struct assembled *r, int (*visit)(void *arg, const struct block *b), void *arg);
+int assembled_each_block(struct assembly *a, const struct assembled *r,
+			 int (*visit)(void *arg, const struct block *b), void *arg);
 
 /* Losses of the whole session: those of the processes in r and of those before. Appends to ret, which the caller frees. */
-int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret, size_t *ret_n);
+int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret,
+		    size_t *ret_n);
 
 #endif

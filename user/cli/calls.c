@@ -17,7 +17,9 @@ void calls_print(void *arg, const struct collector_event *e)
 {
 	const struct calls *c = arg;
 	char time[CLOCK_RFC3339_SIZE];
-	const char *what = e->type == COLLECTOR_ALLOC ? "alloc" : e->type == COLLECTOR_FREE ? "free" : NULL;
+	const char *what = e->type == COLLECTOR_ALLOC  ? "alloc"
+			   : e->type == COLLECTOR_FREE ? "free"
+						       : NULL;
 
 	if (!what)
 		return;
@@ -28,6 +30,6 @@ void calls_print(void *arg, const struct collector_event *e)
 			"\",\"size_bytes\":%" PRIu64 "}\n",
 			time, e->pid, e->tid, what, e->address, e->size_bytes);
 	else
-		fprintf(c->stream, "%s pid %u tid %u %-5s 0x%" PRIx64 " %" PRIu64 " bytes\n", time, e->pid, e->tid, what, e->address,
-			e->size_bytes);
+		fprintf(c->stream, "%s pid %u tid %u %-5s 0x%" PRIx64 " %" PRIu64 " bytes\n", time,
+			e->pid, e->tid, what, e->address, e->size_bytes);
 }

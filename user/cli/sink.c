@@ -16,8 +16,8 @@ int sink_open(struct sink *sink, const char *path, const char *capture, struct d
 		sink->stream = fopen(path, "we");
 		sink->stream_name = path;
 		if (!sink->stream)
-			return diag_set_hint(d, errno, EXIT_RUNTIME, "choose another --output", "%s: cannot be written: %s", path,
-					     strerror(errno));
+			return diag_set_hint(d, errno, EXIT_RUNTIME, "choose another --output",
+					     "%s: cannot be written: %s", path, strerror(errno));
 	}
 	return capture ? capture_writer_create(capture, &sink->capture, d) : 0;
 }
@@ -80,8 +80,10 @@ void sink_explain(const struct sink *sink, int err, struct diag *d)
 		*d = (struct diag){.exit_code = EXIT_RUNTIME};
 		return;
 	}
-	diag_set_hint(d, -err, EXIT_RUNTIME, "what was written before is complete up to the last whole report", "%s%s: %s",
-		      sink->stream_name, sink->capture ? " or the capture file" : "", strerror(-err));
+	diag_set_hint(d, -err, EXIT_RUNTIME,
+		      "what was written before is complete up to the last whole report", "%s%s: %s",
+		      sink->stream_name, sink->capture ? " or the capture file" : "",
+		      strerror(-err));
 }
 
 int sink_close(struct sink *sink, struct diag *d)

@@ -40,8 +40,8 @@ struct trace {
 	const char *capabilities[MAX_CAPABILITIES];
 	struct utsname host;
 	struct launch *launch;
-	char *words;		/* -c: the string that argv's words lie in */
-	char **command_argv;	/* -c: what is executed */
+	char *words;	     /* -c: the string that argv's words lie in */
+	char **command_argv; /* -c: what is executed */
 	int epoll, signals, timer;
 	bool command_done;
 	const char *end; /* why the trace ends, NULL: it goes on */
@@ -160,8 +160,10 @@ static int start_pids(struct trace *t, struct diag *d)
 		if (err)
 			return err;
 		if (!identity_read(pids->items[i], &id, d) && !t->options.quiet)
-			log_info("tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report", id.pid, id.comm,
-				 cover_count(t->tracing.cover, id.pid), link_kind_name(kernel_link(t->tracing.kernel)));
+			log_info(
+				"tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report",
+				id.pid, id.comm, cover_count(t->tracing.cover, id.pid),
+				link_kind_name(kernel_link(t->tracing.kernel)));
 	}
 	return 0;
 }
@@ -223,7 +225,8 @@ static int describe_targets(struct trace *t)
 		if (o->pids.n)
 			snprintf(text, sizeof(text), "pid %d", o->pids.items[i]);
 		else
-			snprintf(text, sizeof(text), "command %s", o->argv ? o->argv[0] : o->command);
+			snprintf(text, sizeof(text), "command %s",
+				 o->argv ? o->argv[0] : o->command);
 		t->targets[i] = strings_intern(&t->tracing.strings, text);
 	}
 	t->session.targets = t->targets;
@@ -246,8 +249,12 @@ static void describe_session(struct trace *t)
 		.kernel = t->host.release,
 		.hostname = t->host.nodename,
 		.start_ns = clock_realtime_ns(),
-		.mode = o->sample_bytes ? REPORT_SAMPLED_BYTES : o->sample_rate > 1 ? REPORT_SAMPLED_COUNT : REPORT_EXACT,
-		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate > 1 ? o->sample_rate : 0,
+		.mode = o->sample_bytes	     ? REPORT_SAMPLED_BYTES
+			: o->sample_rate > 1 ? REPORT_SAMPLED_COUNT
+					     : REPORT_EXACT,
+		.sample_interval = o->sample_bytes	? o->sample_bytes
+				   : o->sample_rate > 1 ? o->sample_rate
+							: 0,
 		.min_size_bytes = o->min_size_bytes,
 		.max_size_bytes = o->max_size_bytes,
 		.capabilities = t->capabilities,
@@ -351,7 +358,8 @@ static int on_command_end(struct trace *t, struct diag *d)
 	if (t->options.quiet)
 		return 0;
 	if (WIFSIGNALED(status))
-		log_info("the command was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		log_info("the command was ended by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	else
 		log_info("the command ended with exit code %d", WEXITSTATUS(status));
 	return 0;
@@ -374,12 +382,15 @@ static int wait_ms(const struct trace *t)
 	if (!t->options.duration_ns)
 		return -1;
 	gone = clock_monotonic_ns() - t->start_ns;
-	return gone >= t->options.duration_ns ? 0 : (int)((t->options.duration_ns - gone) / 1000000 + 1);
+	return gone >= t->options.duration_ns
+		       ? 0
+		       : (int)((t->options.duration_ns - gone) / 1000000 + 1);
 }
 
 static int run(struct trace *t, struct diag *d)
 {
-	struct itimerspec period = {to_timespec(t->options.interval_ns), to_timespec(t->options.interval_ns)};
+	struct itimerspec period = {to_timespec(t->options.interval_ns),
+				    to_timespec(t->options.interval_ns)};
 	int err = watch_fd(t, collector_fd(t->tracing.collector));
 
 	if (!err)
@@ -398,7 +409,8 @@ static int run(struct trace *t, struct diag *d)
 				on_signal(t);
 			else if (events[i].data.fd == t->timer)
 				err = on_timer(t, d);
-			else if (t->launch && !t->command_done && events[i].data.fd == launch_eventfd(t->launch))
+			else if (t->launch && !t->command_done &&
+				 events[i].data.fd == launch_eventfd(t->launch))
 				err = on_command_end(t, d);
 		}
 		check_end(t);
@@ -417,7 +429,8 @@ static int start(struct trace *t, struct diag *d)
 		err = tracing_open(&t->options, &t->tracing, d);
 	if (err)
 		return err;
-	t->calls = (struct calls){t->sink.stream, t->options.format == OPTIONS_FORMAT_NDJSON, &t->tracing};
+	t->calls = (struct calls){t->sink.stream, t->options.format == OPTIONS_FORMAT_NDJSON,
+				  &t->tracing};
 	t->tracing.on_call = calls_print;
 	t->tracing.on_call_arg = &t->calls;
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;

@@ -37,13 +37,13 @@ static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 static void kernel_options_from(const struct trace_options *o, struct kernel_options *k)
 {
 	*k = (struct kernel_options){
-		.link = o->link == OPTIONS_LINK_SESSION ? LINK_SESSION :
-			o->link == OPTIONS_LINK_MULTI	? LINK_MULTI :
-			o->link == OPTIONS_LINK_PERF	? LINK_PERF :
-							  0,
-		.sampling = o->sample_bytes	? KERNEL_SAMPLE_BYTES :
-			    o->sample_rate > 1	? KERNEL_SAMPLE_COUNT :
-						  KERNEL_SAMPLE_ALL,
+		.link = o->link == OPTIONS_LINK_SESSION ? LINK_SESSION
+			: o->link == OPTIONS_LINK_MULTI ? LINK_MULTI
+			: o->link == OPTIONS_LINK_PERF	? LINK_PERF
+							: 0,
+		.sampling = o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
+			    : o->sample_rate > 1 ? KERNEL_SAMPLE_COUNT
+						 : KERNEL_SAMPLE_ALL,
 		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate,
 		.min_size_bytes = o->min_size_bytes,
 		.max_size_bytes = o->max_size_bytes,
@@ -59,7 +59,8 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 
 int tracing_open(const struct trace_options *options, struct tracing *t, struct diag *d)
 {
-	const struct cover_options cover = {.object = options->object, .prefix = options->symbols_prefix};
+	const struct cover_options cover = {.object = options->object,
+					    .prefix = options->symbols_prefix};
 	const struct symbolizer_options symbols = {0};
 	struct kernel_options kernel;
 	struct kernel_maps maps;
@@ -128,7 +129,8 @@ static void describe(struct tracing *t, struct traced *p, const struct identity 
 
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
  * lock. NULL without memory: the instance is reported without names. */
-static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid, struct traced *lender)
+static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid,
+				    struct traced *lender)
 {
 	struct traced *p = calloc(1, sizeof(*p));
 	struct identity id;
@@ -147,7 +149,8 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 		p->cgroup = lender->cgroup;
 		p->container = lender->container;
 	}
-	if (address_space_create(t->symbolizer, pid, &p->space) || hashmap_put(&t->traced, instance, p)) {
+	if (address_space_create(t->symbolizer, pid, &p->space) ||
+	    hashmap_put(&t->traced, instance, p)) {
 		traced_free(p);
 		return NULL;
 	}
@@ -193,14 +196,17 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	p->seen_from_seconds = age_seconds(p);
 	err = cover_update(t->cover, pid, d);
 	if (err == -ESRCH || !identity_alive(&id))
-		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to", pid, id.comm);
+		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to",
+				pid, id.comm);
 	if (err < 0)
 		return err;
 	if (!cover_count(t->cover, pid))
-		return diag_set_hint(d, ENOENT, EXIT_RUNTIME,
-				     "a Go program, or a static one without symbols? `seep doctor -p PID` lists what was looked at; "
-				     "an allocator under other names: -O FILE -S PREFIX",
-				     "process %d (%s): no allocation function found in any of its files", pid, id.comm);
+		return diag_set_hint(
+			d, ENOENT, EXIT_RUNTIME,
+			"a Go program, or a static one without symbols? `seep doctor -p PID` lists what was looked at; "
+			"an allocator under other names: -O FILE -S PREFIX",
+			"process %d (%s): no allocation function found in any of its files", pid,
+			id.comm);
 	return 0;
 }
 
@@ -267,7 +273,8 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 		pthread_mutex_lock(&t->lock);
 		p = hashmap_get(&t->traced, e->instance);
 		if (!p)
-			p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
+			p = traced_create(t, e->instance, e->pid,
+					  hashmap_get(&t->traced, e->other));
 		pthread_mutex_unlock(&t->lock);
 		if (p && !t->launched)
 			p->seen_from_seconds = age_seconds(p);

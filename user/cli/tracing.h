@@ -49,7 +49,7 @@ struct tracing {
 	pthread_mutex_t lock;
 	struct hashmap traced; /* instance -> struct traced */
 	struct hashmap by_pid; /* pid -> struct traced that it is now */
-	bool launched;	       /* the launcher stops processes for us: no need to hurry after them */
+	bool launched; /* the launcher stops processes for us: no need to hurry after them */
 	bool quiet;
 	uint64_t n_alive;
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */

@@ -9,6 +9,7 @@ uint64_t birth_slot_start_ns(unsigned slot);
 
 /* now_ns: since the session began. Ages count from the start of a block's slot: upper bounds, off by at most a slot's width
  * (a quarter of the time from the session's start to the slot). Both -1 when nothing is outstanding. */
-void birth_ages(const uint32_t *born, uint64_t now_ns, double *ret_oldest_ns, double *ret_median_ns);
+void birth_ages(const uint32_t *born, uint64_t now_ns, double *ret_oldest_ns,
+		double *ret_median_ns);
 
 #endif

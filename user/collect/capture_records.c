@@ -236,6 +236,7 @@ int records_report_end(struct fields *f, struct capture_report *r)
 		.elapsed_seconds = fields_double(f, "elapsed_seconds", NAN),
 		.sequence = fields_u64(f, "sequence", UINT64_MAX),
 		.map_bytes = fields_u64_or_0(f, "map_bytes"),
+		.map_bytes_bound = fields_bool(f, "map_bytes_bound"),
 		.processes = r->processes.items,
 		.n_processes = r->processes.n,
 		.sites = r->sites.items,

@@ -166,6 +166,7 @@ int capture_write_report_end(struct capture_writer *w, const struct session *s,
 	json_put_u64(&j, "sequence", r->sequence);
 	json_put_double(&j, "elapsed_seconds", r->elapsed_seconds);
 	json_put_u64(&j, "map_bytes", r->map_bytes);
+	json_put_bool(&j, "map_bytes_bound", r->map_bytes_bound);
 	losses_put_json(&j, "lost", r->losses, r->n_losses);
 	json_line_end(&j);
 	return flush_whole(w);

@@ -48,9 +48,11 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 };
 
 static const enum collector_event_type event_types[] = {
-	[WIRE_EVENT_FORK] = COLLECTOR_FORK,	[WIRE_EVENT_EXEC] = COLLECTOR_EXEC,	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT,
-	[WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,	[WIRE_EVENT_FREE] = COLLECTOR_FREE,	[WIRE_EVENT_MMAP] = COLLECTOR_MMAP,
-	[WIRE_EVENT_MUNMAP] = COLLECTOR_MUNMAP, [WIRE_EVENT_MREMAP] = COLLECTOR_MREMAP, [WIRE_EVENT_BRK] = COLLECTOR_BRK,
+	[WIRE_EVENT_FORK] = COLLECTOR_FORK,	[WIRE_EVENT_EXEC] = COLLECTOR_EXEC,
+	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT,	[WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,
+	[WIRE_EVENT_FREE] = COLLECTOR_FREE,	[WIRE_EVENT_MMAP] = COLLECTOR_MMAP,
+	[WIRE_EVENT_MUNMAP] = COLLECTOR_MUNMAP, [WIRE_EVENT_MREMAP] = COLLECTOR_MREMAP,
+	[WIRE_EVENT_BRK] = COLLECTOR_BRK,
 };
 
 static int pass_event(void *arg, void *data, size_t n_bytes)
@@ -77,8 +79,8 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 	return 0;
 }
 
-int collector_create(const struct collector_maps *maps, uint64_t session_start_ns, collector_event_fn on_event, void *arg,
-		     struct collector **ret, struct diag *d)
+int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
+		     collector_event_fn on_event, void *arg, struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
 
@@ -149,7 +151,9 @@ static int add_process(struct snapshot *s, instance_id instance, const struct wi
 		.start_boottime_ns = p->start_boottime_ns,
 		.began_ns = p->began_ns,
 		.ended_ns = p->ended ? p->ended_ns : 0,
-		.ended = p->ended == WIRE_ENDED_EXIT ? "exit" : p->ended == WIRE_ENDED_EXEC ? "exec" : NULL,
+		.ended = p->ended == WIRE_ENDED_EXIT   ? "exit"
+			 : p->ended == WIRE_ENDED_EXEC ? "exec"
+						       : NULL,
 		.exit_status = p->exit_code,
 		.forked = p->forked,
 		.inherited_frees = p->inherited_frees,
@@ -185,14 +189,16 @@ static int each_entry(int map_fd, size_t key_bytes, size_t value_bytes,
 {
 	__u32 capacity = 4096, n, cursor;
 	bool first = true, last = false;
-	_cleanup_free_ char *keys = malloc(capacity * key_bytes), *values = malloc(capacity * value_bytes);
+	_cleanup_free_ char *keys = malloc(capacity * key_bytes),
+			    *values = malloc(capacity * value_bytes);
 	int err = 0;
 
 	while (!last && !err) {
 		if (!keys || !values)
 			return -ENOMEM;
 		n = capacity;
-		err = bpf_map_lookup_batch(map_fd, first ? NULL : &cursor, &cursor, keys, values, &n, NULL);
+		err = bpf_map_lookup_batch(map_fd, first ? NULL : &cursor, &cursor, keys, values,
+					   &n, NULL);
 		if (err == -ENOSPC) { /* one bucket is fuller than our buffers */
 			capacity *= 2;
 			free(keys);
@@ -239,8 +245,10 @@ static int add_site(void *arg, const void *key, const void *value)
 		site.freed_bytes = site.allocated_bytes;
 	if (site.frees > site.allocations)
 		site.frees = site.allocations;
-	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed : (uint64_t)(site.allocations - site.frees);
-	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns, &site.median_ns);
+	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed
+					: (uint64_t)(site.allocations - site.frees);
+	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns,
+		   &site.median_ns);
 	return vec_push(&s->sites, site);
 }
 
@@ -253,14 +261,16 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 
 	err = read_processes(c, &s);
 	if (!err)
-		err = each_entry(c->maps.sites, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site, &reading);
+		err = each_entry(c->maps.sites, sizeof(struct wire_site_key),
+				 sizeof(struct wire_site), add_site, &reading);
 	for (__u32 i = 0; i < WIRE_LOST_MAX && !err; i++)
 		bpf_map_lookup_elem(c->maps.losses, &i, &losses[i]);
 	if (!err)
 		err = read_losses(losses, &s.losses, &s.n_losses);
 	if (err) {
 		snapshot_done(&s);
-		return diag_set(d, -err, "cannot read the counters from the kernel: %s", strerror(-err));
+		return diag_set(d, -err, "cannot read the counters from the kernel: %s",
+				strerror(-err));
 	}
 	*ret = s;
 	return 0;
@@ -282,7 +292,8 @@ static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
 	if (!kept)
 		return NULL;
 	kept->n = stack.n_frames;
-	kept->truncated = stack.truncated < ARRAY_SIZE(reasons) ? reasons[stack.truncated] : "unknown";
+	kept->truncated = stack.truncated < ARRAY_SIZE(reasons) ? reasons[stack.truncated]
+								: "unknown";
 	memcpy(kept->addresses, stack.frames, kept->n * sizeof(kept->addresses[0]));
 	if (hashmap_put(&c->stacks, id, kept)) {
 		free(kept);
@@ -291,7 +302,8 @@ static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
 	return kept;
 }
 
-size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses, const char **ret_truncated)
+size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses,
+		       const char **ret_truncated)
 {
 	struct kept_stack *kept = hashmap_get(&c->stacks, stack);
 
@@ -327,11 +339,13 @@ static int visit_block(void *arg, const void *key, const void *value)
 					});
 }
 
-int collector_each_block(struct collector *c, int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
+int collector_each_block(struct collector *c,
+			 int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
 {
 	struct block_visit pass = {visit, arg};
 
-	return each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block), visit_block, &pass);
+	return each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block),
+			  visit_block, &pass);
 }
 
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
@@ -339,7 +353,8 @@ void collector_forget(struct collector *c, const struct snapshot *s, instance_id
 	bpf_map_delete_elem(c->maps.instances, &instance);
 	for (size_t i = 0; i < s->sites.n; i++) {
 		const struct snapshot_site *site = &s->sites.items[i];
-		struct wire_site_key key = {.stack = site->stack, .instance = instance, .kind = site->kind};
+		struct wire_site_key key = {
+			.stack = site->stack, .instance = instance, .kind = site->kind};
 		uint64_t stack = site->stack;
 
 		if (site->instance != instance)

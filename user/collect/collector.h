@@ -40,8 +40,9 @@ struct collector_event {
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
 
 /* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. Returns 0 or -errno with a diag. */
-int collector_create(const struct collector_maps *maps, uint64_t session_start_ns, collector_event_fn on_event, void *arg,
-		     struct collector **ret, struct diag *d);
+int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
+		     collector_event_fn on_event, void *arg, struct collector **ret,
+		     struct diag *d);
 void collector_destroy(struct collector *c);
 
 /* Readable when events wait; collector_drain passes all of them to on_event, in order per ring. */
@@ -53,10 +54,12 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d);
 
 /* The return addresses of a stack, leaf first; read from the kernel once, then kept. truncated: why it ends early, or
  * NULL. Returns their number, 0 when it is unknown (stack 0, or not kept). Borrowed until collector_forget. */
-size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses, const char **ret_truncated);
+size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses,
+		       const char **ret_truncated);
 
 /* Passes every outstanding block to visit, in batches, until it returns non-zero, which is returned. */
-int collector_each_block(struct collector *c, int (*visit)(void *arg, const struct snapshot_block *block), void *arg);
+int collector_each_block(struct collector *c,
+			 int (*visit)(void *arg, const struct snapshot_block *block), void *arg);
 
 /* Removes an ended instance with its sites and stacks; its blocks go with the next kernel_purge(). */
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance);

@@ -12,7 +12,7 @@
 
 #include "process/maps.h"
 
-#define RING_PAGES 64 /* a power of two; 256 KiB a CPU hold about 2,000 records */
+#define RING_PAGES 64	 /* a power of two; 256 KiB a CPU hold about 2,000 records */
 #define RECORD_MAX 65536 /* perf_event_header.size has 16 bits */
 
 /* PERF_RECORD_MMAP2 as in linux/perf_event.h, without build id. */
@@ -65,13 +65,15 @@ static int ring_open(struct mapping_watch *w, struct ring *ring, int cpu)
 	ring->fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (ring->fd < 0)
 		return -errno;
-	ring->page = mmap(NULL, (1 + RING_PAGES) * w->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	ring->page = mmap(NULL, (1 + RING_PAGES) * w->page_bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED, ring->fd, 0);
 	if (ring->page == MAP_FAILED || epoll_ctl(w->epoll, EPOLL_CTL_ADD, ring->fd, &event))
 		return -errno;
 	return 0;
 }
 
-int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch **ret, struct diag *d)
+int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch **ret,
+			 struct diag *d)
 {
 	struct mapping_watch *w = calloc(1, sizeof(*w));
 	long n_cpus = sysconf(_SC_NPROCESSORS_CONF);
@@ -95,8 +97,10 @@ int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch 
 	}
 	if (err) {
 		mapping_watch_destroy(w);
-		return diag_set_hint(d, -err, EXIT_REFUSED, "it needs CAP_PERFMON, or kernel.perf_event_paranoid below 1",
-				     "cannot follow new mappings (perf_event_open): %s", strerror(-err));
+		return diag_set_hint(d, -err, EXIT_REFUSED,
+				     "it needs CAP_PERFMON, or kernel.perf_event_paranoid below 1",
+				     "cannot follow new mappings (perf_event_open): %s",
+				     strerror(-err));
 	}
 	*ret = w;
 	return 0;
@@ -164,7 +168,8 @@ static void pass_record(struct mapping_watch *w, const struct perf_event_header 
 static void copy_out(const struct ring *ring, size_t page_bytes, uint64_t at, void *to, size_t n)
 {
 	const char *data = (const char *)ring->page + page_bytes;
-	size_t size = RING_PAGES * page_bytes, offset = at & (size - 1), first = n < size - offset ? n : size - offset;
+	size_t size = RING_PAGES * page_bytes, offset = at & (size - 1),
+	       first = n < size - offset ? n : size - offset;
 
 	memcpy(to, data + offset, first);
 	memcpy((char *)to + first, data, n - first);

@@ -14,7 +14,8 @@ struct mapping_watch;
 typedef void (*mapping_fn)(void *arg, pid_t pid, const struct mapping *m);
 
 /* Records of all processes of the host come; on_mapping chooses. Returns 0 or -errno with a diag. */
-int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch **ret, struct diag *d);
+int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch **ret,
+			 struct diag *d);
 void mapping_watch_destroy(struct mapping_watch *w);
 /* An epoll descriptor, readable when records wait. */
 int mapping_watch_fd(const struct mapping_watch *w);

@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 struct frame {
-	const char *function;  /* demangled; NULL: no name, show module+offset */
-	const char *module;    /* path as mapped, "[vdso]", "[jit]", or NULL when no mapping was known */
-	const char *build_id;  /* hex, or NULL */
-	uint64_t offset;       /* of the call in the module's virtual addresses; the raw address when module is NULL */
-	const char *file;      /* source file, or NULL */
-	uint32_t line;	       /* 0 unknown */
-	bool inlined;	       /* into the next frame that is not inlined */
+	const char *function; /* demangled; NULL: no name, show module+offset */
+	const char *module; /* path as mapped, "[vdso]", "[jit]", or NULL when no mapping was known */
+	const char *build_id; /* hex, or NULL */
+	uint64_t offset; /* of the call in the module's virtual addresses; the raw address when module is NULL */
+	const char *file; /* source file, or NULL */
+	uint32_t line;	  /* 0 unknown */
+	bool inlined;	  /* into the next frame that is not inlined */
 };
 
 enum site_kind {
@@ -36,12 +36,13 @@ struct site {
 	uint64_t allocated_bytes, allocations;
 	uint64_t freed_bytes, frees;
 	uint64_t interval_bytes, interval_allocations;
-	double oldest_age_seconds, median_age_seconds; /* of outstanding blocks; negative: unknown */
-	double growth_bytes_per_second;		       /* NAN: not known yet */
-	double confidence;			       /* of the verdict, 0 to 1 */
-	const char *verdict;			       /* DESIGN.md's list */
-	const char *truncated;			       /* why the stack ends early, or NULL */
-	const struct frame *frames;		       /* leaf first */
+	double oldest_age_seconds,
+		median_age_seconds;	/* of outstanding blocks; negative: unknown */
+	double growth_bytes_per_second; /* NAN: not known yet */
+	double confidence;		/* of the verdict, 0 to 1 */
+	const char *verdict;		/* DESIGN.md's list */
+	const char *truncated;		/* why the stack ends early, or NULL */
+	const struct frame *frames;	/* leaf first */
 	size_t n_frames;
 };
 
@@ -54,9 +55,9 @@ struct process_report {
 	uint32_t pid;
 	uint64_t start_ns; /* CLOCK_REALTIME */
 	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
-	bool final;		/* its last report */
-	const char *ended;	/* "exit", "exec", or NULL while it lives */
-	int exit_status;	/* wait(2) status, with ended "exit" */
+	bool final;	   /* its last report */
+	const char *ended; /* "exit", "exec", or NULL while it lives */
+	int exit_status;   /* wait(2) status, with ended "exit" */
 	uint64_t outstanding_bytes, outstanding_allocations;
 	uint64_t allocated_bytes, freed_bytes, allocations, frees;
 	uint64_t interval_bytes, interval_allocations;
@@ -68,7 +69,7 @@ struct process_report {
 	double overhead_ratio;		/* NAN: not known */
 	const char *verdict;
 	double seen_from_seconds; /* age of the process when tracing of it began; 0: from its first instruction */
-	const char *notes[8];	  /* what is not seen, in full sentences */
+	const char *notes[8]; /* what is not seen, in full sentences */
 	size_t n_notes;
 	struct loss *losses; /* non-zero ones only */
 	size_t n_losses;
@@ -108,10 +109,12 @@ struct report {
 	uint64_t sequence;	/* 1, 2, ... */
 	struct process_report *processes;
 	size_t n_processes;
-	struct site *sites; /* by process, within one as the user asked, all of them; outputs cut to top */
+	struct site *
+		sites; /* by process, within one as the user asked, all of them; outputs cut to top */
 	size_t n_sites;
-	uint64_t map_bytes; /* kernel memory that seep's maps take */
-	struct loss *losses; /* of no one process */
+	uint64_t map_bytes;   /* kernel memory that seep's maps take */
+	bool map_bytes_bound; /* it is only known that they take no more (kernels before 6.3) */
+	struct loss *losses;  /* of no one process */
 	size_t n_losses;
 };
 

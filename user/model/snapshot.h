@@ -14,14 +14,14 @@ typedef uint32_t instance_id;
 struct snapshot_process {
 	instance_id instance, parent;
 	uint32_t pid;
-	uint64_t start_boottime_ns; /* of the process, CLOCK_BOOTTIME */
+	uint64_t start_boottime_ns;  /* of the process, CLOCK_BOOTTIME */
 	uint64_t began_ns, ended_ns; /* traced since; 0: alive */
 	const char *ended;	     /* "exit", "exec", NULL */
 	int exit_status;
 	bool forked; /* began as a copy of its parent's memory */
 	uint64_t inherited_frees, unknown_frees;
 	uint32_t n_borrowers; /* children that worked in its memory (vfork, CLONE_VM) */
-	struct loss *losses; /* non-zero ones */
+	struct loss *losses;  /* non-zero ones */
 	size_t n_losses;
 };
 
@@ -33,7 +33,8 @@ struct snapshot_site {
 	uint64_t allocated_bytes, freed_bytes;
 	double allocations, frees;
 	uint64_t n_sampled; /* outstanding blocks that the estimate rests on; when exact: the count */
-	double oldest_ns, median_ns; /* ages: upper bounds, a quarter of the time since the trace began at most; < 0 none */
+	double oldest_ns,
+		median_ns; /* ages: upper bounds, a quarter of the time since the trace began at most; < 0 none */
 };
 
 struct snapshot_block {

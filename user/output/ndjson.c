@@ -95,6 +95,7 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_put_u64(&j, "sequence", r->sequence);
 	json_put_double(&j, "elapsed_seconds", r->elapsed_seconds);
 	json_put_u64(&j, "map_bytes", r->map_bytes);
+	json_put_bool(&j, "map_bytes_bound", r->map_bytes_bound);
 	losses_put_json(&j, "session_lost", r->losses, r->n_losses);
 	json_line_end(&j);
 }
