@@ -189,6 +189,22 @@ $(TARGETS_OUT)/%: tests/targets/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(TARGETS_CFLAGS) $< -o $@ $(TARGETS_LIBS)
 
+# Programs that the benchmark measures, and the floor that it measures against.
+BENCH_OUT := $(OUT)/bench
+BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big)
+
+$(BENCH_OUT)/%: tools/bench/%.c $(LIBSEEP)
+	$(call say,BENCH,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SEEP_CFLAGS) $(CFLAGS) -fno-omit-frame-pointer $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BENCH_OUT)/small: BENCH_UNITS := 1
+$(BENCH_OUT)/big: BENCH_UNITS := 80
+$(BENCH_OUT)/small $(BENCH_OUT)/big: tools/bench/make_big tools/bench/big_unit.cc
+	$(call say,BENCH,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)CC=$(CC) CXX=$(CXX) $< $(BENCH_UNITS) $@
+
 deps:
 	$(Q)$(DEPS)
 
@@ -222,8 +238,8 @@ check-vm: all targets
 
 bench:
 	$(Q)$(DEPS) build check bench
-	$(Q)$(MAKE) all targets
-	$(Q)tools/bench
+	$(Q)$(MAKE) all $(BENCH_PROGRAMS)
+	$(Q)tools/bench/run
 
 C_FILES = $(wildcard user/*/*.[ch] bpf/*.[ch] tests/*/*.[ch] tests/targets/*.cc)
 

@@ -7,20 +7,9 @@
  *
  * Needs: BPF_MAP_TYPE_TASK_STORAGE in tracing programs (5.12, a10787e6d58c), bpf_loop (5.17, e6f2dd0f8067),
  * bpf_get_attach_cookie (5.15, 7adfc6c9b315). Without them the load fails and attach/ says which kernel has them. */
+#include "registers.bpf.h"
 #include "sample.bpf.h"
 #include "site.bpf.h"
-
-#if defined(__x86_64__) || defined(__TARGET_ARCH_x86)
-#define ARG1(ctx) ((ctx)->rdi)
-#define ARG2(ctx) ((ctx)->rsi)
-#define ARG3(ctx) ((ctx)->rdx)
-#define RESULT(ctx) ((ctx)->rax)
-#define SP(ctx) ((ctx)->rsp)
-#define FP(ctx) ((ctx)->rbp)
-#define IP(ctx) ((ctx)->rip)
-#else
-#error "no register names for this machine yet"
-#endif
 
 enum entry_result {
 	ENTRY_WAIT = 0, /* the end of this call matters */
@@ -63,7 +52,7 @@ static __always_inline bool take_block(const struct wire_block_key *key, struct 
 }
 
 /* An address that comes back while it is recorded was freed where no probe is: the old block ends here. */
-static __noinline long replace_block(struct wire_block_key *key, struct wire_block *block)
+static __noinline int replace_block(struct wire_block_key *key, struct wire_block *block)
 {
 	struct wire_block old;
 
@@ -84,7 +73,7 @@ static __always_inline void record_block(struct thread *thread, struct pending *
 	struct wire_site_key site_key = {.instance = call->instance, .kind = WIRE_KIND_MALLOC};
 	struct wire_block block = {.size_bytes = call->size_bytes, .weight = call->weight};
 	struct wire_site *site;
-	long err;
+	int err; /* map functions return int before 6.4 (d7ba4cc900bf), and leave the register's upper half alone */
 
 	site_key.stack = unwind(thread, call->instance, ret, fp, sp);
 	site = site_get(&site_key, &thread->stack);
@@ -158,7 +147,7 @@ static __always_inline void hold_old(struct pending *call, u64 pointer)
 static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 {
 	u32 function = WIRE_COOKIE_FUNCTION(cookie);
-	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie), ip = IP(ctx), size_bytes, weight;
+	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie), size_bytes, weight;
 	struct thread *thread = thread_get(0);
 	wire_instance instance = current_instance(thread);
 	struct pending *call;
@@ -172,19 +161,15 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 		lost(instance, WIRE_LOST_THREAD_STATE);
 		return ENTRY_SKIP;
 	}
-	position = settle(thread, cfa, ip);
+	position = settle(thread, cfa);
 	if (position == POSITION_UNSAFE)
 		lost(instance, WIRE_LOST_SIGNAL_STACK);
 	if (position != POSITION_OUTERMOST)
 		return ENTRY_SKIP;
 	size_bytes = requested_size(ctx, function);
 	weight = wanted(size_bytes) ? sample_weight(size_bytes) : 0;
-	if (!weight && settings.link == WIRE_LINK_SESSION && !WIRE_COOKIE_EXITS(cookie) &&
-	    !is_realloc(function)) {
-		thread->skipped =
-			(struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
+	if (!weight && settings.link == WIRE_LINK_SESSION && WIRE_COOKIE_LEAF(cookie))
 		return ENTRY_SKIP;
-	}
 	call = pending_push(thread);
 	if (!call) {
 		lost(instance, WIRE_LOST_NESTING);
@@ -328,7 +313,7 @@ int heap_free(struct pt_regs *ctx)
 		return 0;
 	if (!thread)
 		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (thread && settle(thread, cfa, ip) == POSITION_NESTED)
+	if (thread && settle(thread, cfa) == POSITION_NESTED)
 		return 0;
 	if (!take_block(&key, &block))
 		return unknown_free(thread, key.instance, cfa, ip);

@@ -45,7 +45,8 @@ struct uprobe_task {
 
 struct mm_struct {
 	struct uprobes_state uprobes_state;
-	unsigned long brk;
+	unsigned long task_size; /* end of the process's address space */
+	unsigned long start_brk, brk;
 };
 
 struct signal_struct {

@@ -49,7 +49,7 @@ struct pending {
 	u16 pad;
 };
 
-/* A call whose end is not probed: a free, or an allocation that is skipped under a session link. */
+/* A free: its end is not probed. */
 struct silent_call {
 	u64 cfa;
 	u64 ret;
@@ -61,7 +61,8 @@ struct thread {
 	wire_instance instance; /* as of `epoch` */
 	u64 epoch;
 	struct pending pending[MAX_PENDING];
-	struct silent_call freed, skipped;
+	struct silent_call freed;
+	u64 brk;		 /* the break's place when a brk call began, 0: none is under way */
 	struct wire_stack stack; /* scratch: a thread cannot be preempted by itself */
 };
 
@@ -118,8 +119,10 @@ static __always_inline u64 trampoline_address(void)
 }
 
 /* Whether a call without a probed end, seen earlier, still runs and encloses the one at (cfa, ip): its return address is
- * still where it was pushed. After its return the caller's next call overwrites that word. The same function at the same
- * CFA is the next call of a loop; another function there was reached by a tail jump. */
+ * still where it was pushed. After its return the caller's next call mostly overwrites that word, but an array that was
+ * never written keeps it: good enough to tell which free is the allocator's own among those of unknown blocks, not to
+ * leave out an allocation. The same function at the same CFA is the next call of a loop; another function there was
+ * reached by a tail jump. */
 static __always_inline bool silent_encloses(const struct silent_call *call, u64 cfa, u64 ip)
 {
 	if (!call->cfa || call->cfa < cfa || (call->cfa == cfa && call->ip == ip))
@@ -196,8 +199,8 @@ enum position {
 	POSITION_UNSAFE, /* a return probe here would make the kernel kill the process */
 };
 
-/* Where a call that begins at (cfa, ip) stands; forgets calls that were left without a return. */
-static __noinline int settle(struct thread *thread, u64 cfa, u64 ip)
+/* Where a call that begins at cfa stands; forgets calls that were left without a return. */
+static __noinline int settle(struct thread *thread, u64 cfa)
 {
 	struct pending *top;
 	int i;
@@ -217,7 +220,7 @@ static __noinline int settle(struct thread *thread, u64 cfa, u64 ip)
 		abandon(top);
 		thread->depth--;
 	}
-	return silent_encloses(&thread->skipped, cfa, ip) ? POSITION_NESTED : POSITION_OUTERMOST;
+	return POSITION_OUTERMOST;
 }
 
 /* Room for one more call, or NULL. */

@@ -22,9 +22,12 @@ enum wire_function {
 };
 
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
- * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe. */
+ * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
+ * probed function, so nobody needs to know when it ends. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
+#define WIRE_COOKIE_LEAF_BIT (1ULL << 17)
+#define WIRE_COOKIE_LEAF(cookie) (((cookie) >> 17) & 1)
 #define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
 #define WIRE_COOKIE_CFA(cookie) (((cookie) >> 8) & 0xff)
 #define WIRE_COOKIE_EXITS(cookie) (((cookie) >> 16) & 1)
@@ -178,10 +181,12 @@ enum wire_event_type {
 	WIRE_EVENT_EXIT = 3,
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
-	WIRE_EVENT_MMAP = 32,	/* address, size: a new range of the site */
-	WIRE_EVENT_MUNMAP = 33, /* address, size: this range is gone */
-	WIRE_EVENT_MREMAP = 34, /* other_address, other_size became address, size */
-	WIRE_EVENT_BRK = 35,	/* other_address: old end, address: new end */
+	/* --mmap; user/collect/ranges.h says what they mean. */
+	WIRE_EVENT_MMAP = 32, /* address, size, site: a new range */
+	WIRE_EVENT_BRK = 33,  /* the same, by brk */
+	WIRE_EVENT_TAKE = 34, /* address, size: a call begins that may unmap or move this */
+	WIRE_EVENT_DONE =
+		35, /* the call ended; address, size: where what it took is now, size 0: gone */
 };
 
 struct wire_event {
@@ -195,10 +200,9 @@ struct wire_event {
 	__u64 address;
 	__u64 size_bytes;
 	__u64 site;
-	__u64 other_address;
-	__u64 other_size;
 };
-_Static_assert(sizeof(struct wire_event) == 72, "wire_event");
+_Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
+#define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
 
 #endif

@@ -425,8 +425,9 @@ static void test_stop_and_continue(void **state)
 
 	(void)state;
 	EVENTUALLY(count_of(r, MAPPED) >= 2 && state_of(pid) == 'S');
+	/* Not SIGTSTP: in an orphaned process group, as tests/run makes one, it stops nobody. */
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(launch_signal(l, i % 2 ? SIGTSTP : SIGSTOP), 0);
+		assert_int_equal(launch_signal(l, SIGSTOP), 0);
 		EVENTUALLY(state_of(pid) == 'T' || state_of(pid) == 't');
 		usleep(20000);
 		assert_true(state_of(pid) == 'T' || state_of(pid) == 't');

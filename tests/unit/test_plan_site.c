@@ -18,7 +18,7 @@ static int try_plan(uint16_t machine, const char *hex, const struct built_symbol
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
 	uint8_t code[512] = {0};
-	size_t n_code = 0, n;
+	size_t n_code = 0, n = 0;
 	struct elf_image *image;
 	struct diag d = {0};
 	unsigned byte;

@@ -261,19 +261,20 @@ static void container_process(const char *root, int input, int output)
 
 static pid_t start_container(const char *root, int input[2], int output[2])
 {
-	pid_t parent, contained = 0;
+	pid_t contained = 0;
 	int pids[2];
 
 	assert_int_equal(pipe(input) | pipe(output) | pipe(pids), 0);
-	parent = fork();
-	if (!parent) {
+	if (!fork()) {
 		close(input[1]);
 		contained = unshare(CLONE_NEWPID) ? -1 : fork();
 		if (!contained)
 			container_process(root, input[0], output[1]);
-		_exit(write(pids[1], &contained, sizeof(contained)) != sizeof(contained));
+		if (write(pids[1], &contained, sizeof(contained)) != sizeof(contained))
+			_exit(1);
+		wait(NULL);
+		_exit(0);
 	}
-	waitpid(parent, NULL, 0);
 	assert_int_equal(read(pids[0], &contained, sizeof(contained)), sizeof(contained));
 	close(input[0]);
 	close(output[1]);
@@ -304,6 +305,7 @@ static void reads_the_perf_map_inside_a_container(void **state)
 	}
 	close(input[1]);
 	close(output[0]);
+	wait(NULL);
 	snprintf(path, sizeof(path), "rm -rf %s", root);
 	assert_int_equal(system(path), 0);
 	if (pid < 0)

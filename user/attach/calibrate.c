@@ -24,9 +24,10 @@
 #include "process/identity.h"
 #include "process/maps.h"
 
-#define N_ROUNDS 7
-#define CALLS_EMULATED 400
-#define CALLS_STEPPED 100
+/* Short rounds, and many: other programs disturb some of them. */
+#define N_ROUNDS 15
+#define CALLS_EMULATED 200
+#define CALLS_STEPPED 40
 /* Nobody reads what is there. */
 #define FIRST_ADDRESS 0x10000000ULL
 #define ADDRESS_STEP 64
@@ -91,8 +92,8 @@ static const struct probed_stub {
 };
 
 /* What the child times, in this order: whatever a step allocates, the next one frees, so that each
- * free finds its block and no address comes back while it is recorded. The last of two steps for one
- * result counts. size_bytes 0: a free. */
+ * free finds its block and no address comes back while it is recorded. Of two steps for one result
+ * the last counts. size_bytes 0: a free. */
 static const struct step {
 	void (*call)(uint64_t size_bytes, unsigned n_calls);
 	uint64_t size_bytes;
@@ -225,7 +226,8 @@ static int place(struct rig *r, bool empty, struct diag *d)
 {
 	struct plan_exit exits[ARRAY_SIZE(probed_stubs)];
 	struct plan_probe probes[ARRAY_SIZE(probed_stubs)];
-	struct plan plan = {.items = probes};
+	/* As in an allocator that is known: its malloc may be skipped. */
+	struct plan plan = {.allocator = PLAN_ALLOCATOR_GLIBC, .items = probes};
 	uint64_t difference = 0;
 	_cleanup_close_ int fd = open_stubs(&difference, d);
 
@@ -239,6 +241,7 @@ static int place(struct rig *r, bool empty, struct diag *d)
 		exits[plan.n].offset = (uintptr_t)s->ret + difference;
 		probes[plan.n] = (struct plan_probe){
 			.function = s->function,
+			.symbol = s->function == PLAN_FREE ? "free" : "malloc",
 			.end = s->end,
 			.offset = (uintptr_t)s->stub + difference,
 			.exits = &exits[plan.n],
@@ -300,7 +303,7 @@ static int measure(struct rig *r, struct calibration *ret, struct diag *d)
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		double cost_ns = fmax(probed.call_ns[i] - bare.call_ns[i], 0);
 
-		*(double *)((char *)ret + steps[i].result) = cost_ns;
+		memcpy((char *)ret + steps[i].result, &cost_ns, sizeof(cost_ns));
 	}
 	return 0;
 }

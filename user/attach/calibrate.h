@@ -24,10 +24,10 @@ struct calibration {
 };
 
 /* Loads our programs, places them in a child of ours by place_plan(), times its calls with and
- * without them, and removes everything: all that tracing needs is tried on the way, and nobody
- * else's process is touched. link: 0: the best that works. Takes half a second. ret is untouched on
- * error. Returns 0, or -errno with a diag: kernel_open()'s (EXIT_REFUSED), or what went wrong after
- * that. Not thread-safe (it forks). */
+ * without them, and removes everything: nearly all that tracing needs is tried on the way, and
+ * nobody else's process is touched. link: 0: the best that works. Takes half a second, two with
+ * perf links. ret is untouched on error. Returns 0, or -errno with a diag: kernel_open()'s
+ * (EXIT_REFUSED), or what went wrong after that. Not thread-safe (it forks). */
 int calibrate(enum link_kind link, struct calibration *ret, struct diag *d);
 
 /* What a call costs that passes this probe, by its instruction and its end. */

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "attach/privilege.h"
+#include "attach/tracefs.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "plan/plan.h"
@@ -32,6 +33,7 @@ _Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == 
 
 struct kernel {
 	struct seep_bpf *object;
+	struct links syscalls; /* with vm */
 	enum link_kind link;
 	uint64_t start_ns;
 	bool empty;
@@ -160,8 +162,31 @@ static int attach_lifecycle(struct seep_bpf *o)
 	return 0;
 }
 
+/* vm.bpf.c's: all that are for tracepoints of tracefs. */
+static bool follows_syscall(const struct bpf_program *program)
+{
+	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
+}
+
+static int attach_syscalls(struct kernel *k, struct diag *d)
+{
+	_cleanup_close_ int tracefs = tracefs_open(d);
+	struct bpf_program *program;
+	int err = tracefs < 0 ? tracefs : 0;
+
+	bpf_object__for_each_program(program, k->object->obj)
+	{
+		if (err || !follows_syscall(program))
+			continue;
+		err = tracefs_attach(tracefs, bpf_program__section_name(program) + strlen("tp/"),
+				     bpf_program__fd(program), &k->syscalls, d);
+	}
+	return err;
+}
+
 static int load(struct kernel *k, const struct kernel_options *options, struct diag *d)
 {
+	struct bpf_program *program;
 	int err;
 
 	libbpf_log[0] = '\0';
@@ -172,6 +197,11 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 	err = set_sizes(k, options);
 	if (!err)
 		err = set_programs(k);
+	bpf_object__for_each_program(program, k->object->obj)
+	{
+		if (!err && follows_syscall(program))
+			err = bpf_program__set_autoload(program, options->vm);
+	}
 	if (!err)
 		err = seep_bpf__load(k->object);
 	if (err)
@@ -179,7 +209,7 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 	err = attach_lifecycle(k->object);
 	if (err)
 		return privilege_explain(d, -err, "attaching to process events", libbpf_reason());
-	return 0;
+	return options->vm ? attach_syscalls(k, d) : 0;
 }
 
 /* The memlock line of the map's fdinfo. */
@@ -234,6 +264,7 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	links_done(&k->syscalls);
 	seep_bpf__destroy(k->object);
 	free(k);
 }

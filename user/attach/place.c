@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "base/vec.h"
 #include "plan/plan.h"
 #include "wire.h"
@@ -27,10 +29,26 @@ enum group {
 	N_GROUPS,
 };
 
-static int add(struct probe_list *list, const struct plan_probe *probe, uint64_t offset)
+/* Whether the function calls no other that is probed. In all allocators known here malloc does not; their others do in some
+ * (musl's calloc and memalign call malloc), and what a wrapper does that another file brings is anyone's guess. */
+static bool is_leaf(const struct plan *plan, const struct plan_probe *probe)
+{
+	static const char *const leaves[] = {"malloc", "je_malloc", "tc_malloc", "mi_malloc"};
+
+	if (plan->allocator == PLAN_ALLOCATOR_NONE || plan->allocator == PLAN_ALLOCATOR_OTHER)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++)
+		if (!strcmp(probe->symbol, leaves[i]))
+			return true;
+	return false;
+}
+
+static int add(struct probe_list *list, const struct plan *plan, const struct plan_probe *probe,
+	       uint64_t offset)
 {
 	bool exits = probe->end == PLAN_END_EXITS;
-	struct link_probe p = {offset, WIRE_COOKIE(probe->function, CFA_OFFSET, exits)};
+	struct link_probe p = {offset, WIRE_COOKIE(probe->function, CFA_OFFSET, exits) |
+					       (is_leaf(plan, probe) ? WIRE_COOKIE_LEAF_BIT : 0)};
 
 	for (size_t i = 0; i < list->n; i++)
 		if (list->items[i].offset == offset)
@@ -38,20 +56,21 @@ static int add(struct probe_list *list, const struct plan_probe *probe, uint64_t
 	return vec_push(list, p);
 }
 
-static int sort_probe(struct probe_list *groups, const struct plan_probe *probe, bool session)
+static int sort_probe(struct probe_list *groups, const struct plan *plan,
+		      const struct plan_probe *probe, bool session)
 {
 	int err = 0;
 
 	if (probe->function == PLAN_FREE)
-		return add(&groups[GROUP_FREES], probe, probe->offset);
+		return add(&groups[GROUP_FREES], plan, probe, probe->offset);
 	if (probe->end == PLAN_END_EXITS) {
 		for (size_t i = 0; i < probe->n_exits && !err; i++)
-			err = add(&groups[GROUP_EXITS], probe, probe->exits[i].offset);
-		return err ? err : add(&groups[GROUP_ENTRIES_ONLY], probe, probe->offset);
+			err = add(&groups[GROUP_EXITS], plan, probe, probe->exits[i].offset);
+		return err ? err : add(&groups[GROUP_ENTRIES_ONLY], plan, probe, probe->offset);
 	}
 	if (!session)
-		err = add(&groups[GROUP_RETURNS], probe, probe->offset);
-	return err ? err : add(&groups[GROUP_ALLOCATIONS], probe, probe->offset);
+		err = add(&groups[GROUP_RETURNS], plan, probe, probe->offset);
+	return err ? err : add(&groups[GROUP_ALLOCATIONS], plan, probe, probe->offset);
 }
 
 int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *plan,
@@ -66,7 +85,7 @@ int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *pla
 	int err = 0;
 
 	for (size_t i = 0; i < plan->n && !err; i++)
-		err = sort_probe(groups, &plan->items[i], kernel_link(k) == LINK_SESSION);
+		err = sort_probe(groups, plan, &plan->items[i], kernel_link(k) == LINK_SESSION);
 	for (int g = 0; g < N_GROUPS && !err; g++)
 		err = link_place(kernel_program_link(k, programs[g]),
 				 kernel_program_fd(k, programs[g]), fd, pid, groups[g].items,

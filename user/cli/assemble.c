@@ -106,9 +106,9 @@ static const struct named_stack *named_get(struct assembly *a, const struct trac
 	return n;
 }
 
-static uint64_t site_key(uint64_t stack, instance_id instance)
+static uint64_t site_key(uint64_t stack, instance_id instance, enum site_kind kind)
 {
-	return stack ^ (uint64_t)instance * 0x9e3779b97f4a7c15ULL;
+	return stack ^ ((uint64_t)instance << 8 | kind) * 0x9e3779b97f4a7c15ULL;
 }
 
 static uint64_t difference(double a, double b)
@@ -244,8 +244,8 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 			continue;
 		fill_site(from, named_get(a, p, from->stack), process - report->processes, to);
 		*ref = (struct site_ref){to->process, to->fingerprint};
-		if (from->kind == SITE_MALLOC &&
-		    hashmap_put(&r->site_index, site_key(from->stack, from->instance), ref))
+		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
+				ref))
 			return -ENOMEM;
 		report->n_sites++;
 	}
@@ -268,7 +268,7 @@ static int sum_block(void *arg, const struct snapshot_block *b)
 {
 	const struct summing *s = arg;
 	const struct site_ref *ref =
-		hashmap_get(&s->r->site_index, site_key(b->stack, b->instance));
+		hashmap_get(&s->r->site_index, site_key(b->stack, b->instance, b->kind));
 	double size = b->size_bytes, w = b->weight;
 	struct site_sums *sums;
 
@@ -276,7 +276,7 @@ static int sum_block(void *arg, const struct snapshot_block *b)
 		return 0;
 	sums = &s->sums[ref - s->r->refs];
 	sums->bytes += size * w;
-	sums->allocations += w;
+	sums->allocations += b->further_part ? 0 : w;
 	sums->bytes_variance += size * size * w * (w - 1);
 	sums->allocations_variance += w * (w - 1);
 	return 0;
@@ -297,8 +297,6 @@ static int sum_blocks(struct assembly *a, struct assembled *r)
 		struct site *site = &report->sites[i];
 		struct process_report *process = &report->processes[site->process];
 
-		if (site->kind != SITE_MALLOC)
-			continue;
 		if (a->older_ns) {
 			site->outstanding_bytes = llround(s.sums[i].bytes);
 			site->outstanding_allocations = llround(s.sums[i].allocations);
@@ -442,7 +440,7 @@ static int pass_block(void *arg, const struct snapshot_block *b)
 {
 	const struct passing *p = arg;
 	const struct site_ref *ref =
-		hashmap_get(&p->r->site_index, site_key(b->stack, b->instance));
+		hashmap_get(&p->r->site_index, site_key(b->stack, b->instance, b->kind));
 	uint64_t now = p->r->snapshot.time_ns;
 
 	if (!ref || !old_enough(p->a, p->r, b))

@@ -38,7 +38,7 @@ struct assembled {
 	struct snapshot snapshot;
 	struct site_ref
 		*refs; /* one per site, in the order of the snapshot: the report's are sorted */
-	struct hashmap site_index; /* stack and instance -> struct site_ref */
+	struct hashmap site_index; /* stack, instance, kind -> struct site_ref */
 	char **notes;
 	size_t n_notes;
 };

@@ -32,15 +32,67 @@ static const struct example examples[] = {
 };
 
 static const struct manual_section sections[] = {
+	{"WHAT IS TRIED",
+	 "seep traces a child of its own, with the same programs and probes as any process, and "
+	 "measures what each kind of probe adds to a call. When that works, tracing works, "
+	 "whatever the other lines say; they tell what is missing when it does not, and what "
+	 "would make it better.\n"
+	 "\n"
+	 "= ok\n"
+	 "It is there.\n"
+	 "\n"
+	 "= -\n"
+	 "A fact, neither good nor bad.\n"
+	 "\n"
+	 "= less\n"
+	 "seep traces without it, but something is slower, or not seen.\n"
+	 "\n"
+	 "= missing\n"
+	 "seep cannot trace without it. The line below says how to get it.\n"},
 	{"THE PLAN",
-	 "With -p, each line names a file that the process has mapped, a function it defines, "
-	 "the instruction to probe, whether the kernel emulates that instruction or has to step "
-	 "it, the kind of link, and what one hit costs. The cost is measured on a process of "
-	 "seep's own, here and now, not taken from a table.\n"
+	 "With -p, each line names a function that a file of the process defines, the bytes from "
+	 "its start to the probe (+9), the probe's offset in the file, the instruction there, "
+	 "whether the kernel emulates it or has to step it, how the end of the call is seen "
+	 "(return: a return probe; exits: probes on the function's ret instructions, for what "
+	 "exceptions pass through), the kind of link, what a call costs, and why the probe is "
+	 "there. The cost is measured here and now, not taken from a table; deep stacks cost "
+	 "more. Below are further names of the function, and functions that need no probe as all "
+	 "that they do passes this one.\n"
 	 "\n"
 	 "An emulated instruction is worth a factor of ten. seep therefore probes the first "
 	 "emulated one that every call passes before the arguments are changed, and says so when "
-	 "a function has none.\n"},
+	 "a function has none.\n"
+	 "\n"
+	 "What will not be seen in the process is listed before that.\n"},
+	{"RECORDS",
+	 "With --format ndjson each line is one JSON object with type and time. Durations are "
+	 "seconds, sizes and offsets bytes, and null is unknown or does not apply.\n"
+	 "\n"
+	 "= doctor\n"
+	 "Once, first: version, kernel, machine, hostname, can_trace, problem and hint (when it "
+	 "cannot), link (session, multi or perf), checks (an array of name, state, text, hint; "
+	 "state is ok, info, less or missing), emulated and stepped. These two hold what a call "
+	 "costs by how its instruction is executed: free_seconds, allocate_seconds (entry and "
+	 "return), allocate_exits_seconds (entry and ret instruction), skipped_seconds (an "
+	 "allocation that sampling or a size option leaves out), empty_seconds and "
+	 "empty_with_return_seconds (programs that do nothing).\n"
+	 "\n"
+	 "= target\n"
+	 "One per process: pid, start_time, comm, exe, container, own_mount_namespace, "
+	 "own_pid_namespace (whether it is in seep's), probes (how many), notes (what will not "
+	 "be seen).\n"
+	 "\n"
+	 "= file\n"
+	 "One per file with allocation functions: pid, path, allocator, probes.\n"
+	 "\n"
+	 "= probe\n"
+	 "One per function: pid, path, function (the symbol), aliases, kind (what its arguments "
+	 "mean), address, size_bytes, offset (of the probe, in the file), site_bytes (from the "
+	 "function's start to the probe), instruction, execution (emulated or stepped), end "
+	 "(return, exits or null), exits (how many), link, reason, cost_seconds.\n"},
+	{"EXIT STATUS",
+	 "0 when tracing will work; 3 when the kernel or the privileges do not allow it. With -p, "
+	 "what 'seep trace' would exit with for the first process that cannot be traced.\n"},
 	{0},
 };
 

@@ -59,8 +59,7 @@ static void hook_mapped(void *arg, pid_t pid)
 static void hook_forked(void *arg, pid_t parent, pid_t child, bool shares_memory)
 {
 	(void)parent;
-	(void)shares_memory;
-	tracing_mapped(arg, child);
+	tracing_forked(arg, child, shares_memory);
 }
 
 static void hook_ended(void *arg, pid_t pid, int wait_status)

@@ -81,7 +81,9 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.process_ring = maps.process_ring,
 							.event_ring = maps.event_ring,
 							.losses = maps.losses},
-			       kernel_start_ns(t->kernel), on_event, t, &t->collector, d);
+			       kernel_start_ns(t->kernel),
+			       options->mmap ? options->max_outstanding : 0, on_event, t,
+			       &t->collector, d);
 	if (!err)
 		err = symbolizer_create(&symbols, &t->symbolizer, d);
 	if (!err)
@@ -193,8 +195,9 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
 	p->target = true;
-	p->seen_from_seconds = age_seconds(p);
 	err = cover_update(t->cover, pid, d);
+	p->covered_ns = clock_monotonic_ns();
+	p->seen_from_seconds = age_seconds(p);
 	if (err == -ESRCH || !identity_alive(&id))
 		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to",
 				pid, id.comm);
@@ -259,15 +262,37 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 	pthread_mutex_unlock(&t->lock);
 }
 
+void tracing_forked(struct tracing *t, pid_t pid, bool shares_memory)
+{
+	if (!shares_memory || kernel_link(t->kernel) != LINK_PERF)
+		tracing_mapped(t, pid);
+}
+
 void tracing_ended(struct tracing *t, pid_t pid)
 {
 	cover_forget(t->cover, pid);
 }
 
+/* Probes a process after an event in it. late: its probes did not stand before. Between two programs a process maps nothing that
+ * could be probed: the exec's event comes then. */
+static void cover(struct tracing *t, struct traced *p, const struct collector_event *e, bool late)
+{
+	uint64_t now_ns;
+	struct diag d = {0};
+
+	cover_update(t->cover, e->pid, &d);
+	now_ns = clock_monotonic_ns();
+	if (!p)
+		return;
+	p->seen_from_seconds = late ? (double)(now_ns - e->time_ns) / NS_PER_SECOND : 0;
+	p->covered_ns = cover_count(t->cover, e->pid) ? now_ns : 0;
+}
+
+/* Without the launcher a child runs on while we hear of it: what it did before its probes stood is not seen. A perf link sees
+ * all that use a process's memory; a second one for a vfork child would count everything twice. */
 static void on_fork(struct tracing *t, const struct collector_event *e)
 {
-	struct diag d = {0};
-	struct traced *p;
+	struct traced *p = NULL;
 
 	if (!e->shares_memory) {
 		pthread_mutex_lock(&t->lock);
@@ -276,29 +301,29 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 			p = traced_create(t, e->instance, e->pid,
 					  hashmap_get(&t->traced, e->other));
 		pthread_mutex_unlock(&t->lock);
-		if (p && !t->launched)
-			p->seen_from_seconds = age_seconds(p);
 	}
-	if (!t->launched)
-		cover_update(t->cover, e->pid, &d);
+	if (t->launched || (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
+		return;
+	cover(t, p, e, true);
 }
 
-/* Probes placed before follow their process into the new program; without them its beginning is not seen. */
+/* Probes that stood before follow their process into the new program. */
 static void on_exec(struct tracing *t, const struct collector_event *e)
 {
-	bool late = !t->launched && !cover_count(t->cover, e->pid);
-	struct diag d = {0};
+	const struct traced *before;
 	struct traced *p;
+	bool late;
 
-	if (!t->launched)
-		cover_update(t->cover, e->pid, &d);
 	pthread_mutex_lock(&t->lock);
+	before = hashmap_get(&t->by_pid, e->pid);
+	late = !t->launched && (!before || !before->covered_ns || before->covered_ns > e->time_ns);
 	p = hashmap_get(&t->traced, e->instance);
 	if (!p)
 		p = traced_create(t, e->instance, e->pid, NULL);
-	if (p && late)
-		p->seen_from_seconds = (double)(clock_monotonic_ns() - e->time_ns) / NS_PER_SECOND;
 	pthread_mutex_unlock(&t->lock);
+	if (t->launched)
+		return;
+	cover(t, p, e, late);
 }
 
 static void on_exit_event(struct tracing *t, const struct collector_event *e)

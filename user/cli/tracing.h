@@ -32,6 +32,7 @@ struct traced {
 	uint64_t start_real_ns;
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
+	uint64_t covered_ns;	  /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
 	struct address_space *space;
 	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
 	unsigned n_borrowers;
@@ -68,6 +69,8 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d);
 
 /* A stopped process has new executable mappings: probes them. Any thread. */
 void tracing_mapped(struct tracing *t, pid_t pid);
+/* A stopped child, before its first instruction. Any thread. */
+void tracing_forked(struct tracing *t, pid_t pid, bool shares_memory);
 void tracing_ended(struct tracing *t, pid_t pid);
 
 /* Handles all events that wait. */

@@ -3,6 +3,18 @@
 
 #include "wire.h"
 
+unsigned birth_slot(uint64_t since_ns)
+{
+	uint64_t units = since_ns >> WIRE_BIRTH_SHIFT;
+	unsigned log2, slot;
+
+	if (units < 4)
+		return units;
+	log2 = 63 - __builtin_clzll(units);
+	slot = 4 * (log2 - 1) + (units >> (log2 - 2) & 3);
+	return slot < WIRE_BIRTH_SLOTS ? slot : WIRE_BIRTH_SLOTS - 1;
+}
+
 uint64_t birth_slot_start_ns(unsigned slot)
 {
 	unsigned octave = slot / 4;

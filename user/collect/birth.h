@@ -4,6 +4,8 @@
 /* Ages out of a site's counters of outstanding blocks by time of birth. */
 #include <stdint.h>
 
+/* The slot of a time since the session began. */
+unsigned birth_slot(uint64_t since_ns);
 /* First nanosecond of a slot since the session began; of WIRE_BIRTH_SLOTS: the end of the last one. */
 uint64_t birth_slot_start_ns(unsigned slot);
 

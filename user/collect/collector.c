@@ -12,6 +12,7 @@
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "collect/birth.h"
+#include "collect/ranges.h"
 #include "wire.h"
 
 struct kept_stack {
@@ -27,7 +28,12 @@ struct collector {
 	collector_event_fn on_event;
 	void *arg;
 	struct hashmap stacks; /* id -> struct kept_stack */
+	struct ranges *ranges; /* NULL: not followed */
 };
+
+_Static_assert((int)WIRE_KIND_MALLOC == (int)SITE_MALLOC && (int)WIRE_KIND_MMAP == (int)SITE_MMAP &&
+		       (int)WIRE_KIND_BRK == (int)SITE_BRK,
+	       "report.h and wire.h number the kinds alike");
 
 /* Names of the causes, a contract of the output. In enum wire_loss's order. */
 static const char *const loss_names[WIRE_LOST_MAX] = {
@@ -48,19 +54,53 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 };
 
 static const enum collector_event_type event_types[] = {
-	[WIRE_EVENT_FORK] = COLLECTOR_FORK,	[WIRE_EVENT_EXEC] = COLLECTOR_EXEC,
-	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT,	[WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,
-	[WIRE_EVENT_FREE] = COLLECTOR_FREE,	[WIRE_EVENT_MMAP] = COLLECTOR_MMAP,
-	[WIRE_EVENT_MUNMAP] = COLLECTOR_MUNMAP, [WIRE_EVENT_MREMAP] = COLLECTOR_MREMAP,
-	[WIRE_EVENT_BRK] = COLLECTOR_BRK,
+	[WIRE_EVENT_FORK] = COLLECTOR_FORK, [WIRE_EVENT_EXEC] = COLLECTOR_EXEC,
+	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT, [WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,
+	[WIRE_EVENT_FREE] = COLLECTOR_FREE,
 };
+
+/* Not for an instance whose last report was made: a vfork child may outlive the process that it borrows from. */
+static void add_range(struct collector *c, enum site_kind kind, const struct wire_event *e)
+{
+	struct wire_process process;
+
+	if (ranges_has(c->ranges, e->instance) ||
+	    !bpf_map_lookup_elem(c->maps.instances, &e->instance, &process))
+		ranges_add(c->ranges, e->instance, kind, e->site, e->time_ns, e->address,
+			   e->size_bytes);
+}
+
+static void follow_range(struct collector *c, const struct wire_event *e)
+{
+	switch (e->type) {
+	case WIRE_EVENT_MMAP:
+		add_range(c, SITE_MMAP, e);
+		break;
+	case WIRE_EVENT_BRK:
+		add_range(c, SITE_BRK, e);
+		break;
+	case WIRE_EVENT_TAKE:
+		ranges_take(c->ranges, e->instance, e->tid, e->address, e->size_bytes);
+		break;
+	case WIRE_EVENT_DONE:
+		if (e->flags & WIRE_EVENT_FAILED)
+			ranges_put_back(c->ranges, e->instance, e->tid);
+		else
+			ranges_settle(c->ranges, e->instance, e->tid, e->address, e->size_bytes);
+		break;
+	}
+}
 
 static int pass_event(void *arg, void *data, size_t n_bytes)
 {
 	const struct wire_event *e = data;
 	struct collector *c = arg;
 
-	if (n_bytes < sizeof(*e) || e->type >= ARRAY_SIZE(event_types))
+	if (n_bytes < sizeof(*e))
+		return 0;
+	if (c->ranges && e->type >= WIRE_EVENT_MMAP)
+		follow_range(c, e);
+	if (e->type >= ARRAY_SIZE(event_types))
 		return 0;
 	c->on_event(c->arg, &(struct collector_event){
 				    .type = event_types[e->type],
@@ -73,14 +113,13 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 				    .address = e->address,
 				    .size_bytes = e->size_bytes,
 				    .stack = e->site,
-				    .other_address = e->other_address,
-				    .other_size = e->other_size,
 			    });
 	return 0;
 }
 
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     collector_event_fn on_event, void *arg, struct collector **ret, struct diag *d)
+		     size_t max_ranges, collector_event_fn on_event, void *arg,
+		     struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
 
@@ -90,6 +129,10 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 	c->session_start_ns = session_start_ns;
 	c->on_event = on_event;
 	c->arg = arg;
+	if (max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) {
+		collector_destroy(c);
+		return diag_set(d, ENOMEM, "out of memory");
+	}
 	c->rings = ring_buffer__new(maps->process_ring, pass_event, c, NULL);
 	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c)) {
 		int err = errno;
@@ -112,6 +155,7 @@ void collector_destroy(struct collector *c)
 	while ((stack = hashmap_next(&c->stacks, &cursor, NULL)))
 		free(stack);
 	hashmap_done(&c->stacks);
+	ranges_destroy(c->ranges);
 	free(c);
 }
 
@@ -142,7 +186,8 @@ static int read_losses(const uint64_t *counts, struct loss **ret, size_t *ret_n)
 	return 0;
 }
 
-static int add_process(struct snapshot *s, instance_id instance, const struct wire_process *p)
+static int add_process(struct collector *c, struct snapshot *s, instance_id instance,
+		       struct wire_process *p)
 {
 	struct snapshot_process process = {
 		.instance = instance,
@@ -160,8 +205,11 @@ static int add_process(struct snapshot *s, instance_id instance, const struct wi
 		.unknown_frees = p->unknown_frees,
 		.n_borrowers = p->n_borrowers,
 	};
-	int err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
+	int err;
 
+	if (c->ranges)
+		p->lost[WIRE_LOST_LIVE_FULL] += ranges_lost(c->ranges, instance);
+	err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
 	if (!err)
 		err = vec_push(&s->processes, process);
 	if (err)
@@ -177,7 +225,7 @@ static int read_processes(struct collector *c, struct snapshot *s)
 
 	while (!err && !bpf_map_get_next_key(c->maps.instances, last, &key)) {
 		if (!bpf_map_lookup_elem(c->maps.instances, &key, &process))
-			err = add_process(s, key, &process);
+			err = add_process(c, s, key, &process);
 		last = &key;
 	}
 	return err;
@@ -260,6 +308,11 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	int err;
 
 	err = read_processes(c, &s);
+	/* What the processes found ended there have done until then: no later report will name it. */
+	if (!err && c->ranges)
+		collector_drain(c);
+	if (!err && c->ranges)
+		err = ranges_read(c->ranges, &s);
 	if (!err)
 		err = each_entry(c->maps.sites, sizeof(struct wire_site_key),
 				 sizeof(struct wire_site), add_site, &reading);
@@ -331,6 +384,7 @@ static int visit_block(void *arg, const void *key, const void *value)
 
 	return visit->visit(visit->arg, &(struct snapshot_block){
 						.instance = k->instance,
+						.kind = SITE_MALLOC,
 						.address = k->address,
 						.size_bytes = v->size_bytes,
 						.time_ns = v->time_ns,
@@ -343,14 +397,17 @@ int collector_each_block(struct collector *c,
 			 int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
 {
 	struct block_visit pass = {visit, arg};
+	int err = each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block),
+			     visit_block, &pass);
 
-	return each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block),
-			  visit_block, &pass);
+	return err || !c->ranges ? err : ranges_each_block(c->ranges, visit, arg);
 }
 
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
 {
 	bpf_map_delete_elem(c->maps.instances, &instance);
+	if (c->ranges)
+		ranges_forget(c->ranges, instance);
 	for (size_t i = 0; i < s->sites.n; i++) {
 		const struct snapshot_site *site = &s->sites.items[i];
 		struct wire_site_key key = {

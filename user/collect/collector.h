@@ -21,10 +21,6 @@ enum collector_event_type {
 	COLLECTOR_EXIT,
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,
-	COLLECTOR_MMAP,
-	COLLECTOR_MUNMAP,
-	COLLECTOR_MREMAP,
-	COLLECTOR_BRK,
 };
 
 struct collector_event {
@@ -34,15 +30,15 @@ struct collector_event {
 	bool shares_memory;	     /* FORK, EXEC: with the parent (vfork) */
 	uint64_t time_ns;
 	uint64_t address, size_bytes, stack;
-	uint64_t other_address, other_size;
 };
 
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
 
-/* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. Returns 0 or -errno with a diag. */
+/* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. max_ranges: bound of the pieces of mmap and brk memory
+ * that are followed, 0: none are. Returns 0 or -errno with a diag. */
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     collector_event_fn on_event, void *arg, struct collector **ret,
-		     struct diag *d);
+		     size_t max_ranges, collector_event_fn on_event, void *arg,
+		     struct collector **ret, struct diag *d);
 void collector_destroy(struct collector *c);
 
 /* Readable when events wait; collector_drain passes all of them to on_event, in order per ring. */

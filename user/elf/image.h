@@ -42,7 +42,8 @@ int elf_image_to_address(const struct elf_image *image, uint64_t offset, uint64_
 
 /* Calls visit for every defined symbol with a name of .dynsym, then .symtab, until it returns non-zero, which is
  * returned. A corrupt table: -EBADMSG with a diag, after the symbols before the defect were visited. */
-int elf_image_each_symbol(struct elf_image *image, int (*visit)(const struct elf_symbol *symbol, void *arg), void *arg,
+int elf_image_each_symbol(struct elf_image *image,
+			  int (*visit)(const struct elf_symbol *symbol, void *arg), void *arg,
 			  struct diag *d);
 
 /* Reads n_bytes of text, so from an executable segment only, at a virtual address into buf. Returns
@@ -50,6 +51,7 @@ int elf_image_each_symbol(struct elf_image *image, int (*visit)(const struct elf
 long elf_image_read(struct elf_image *image, uint64_t address, void *buf, size_t n_bytes);
 
 /* Content of a section by name, decompressed when SHF_COMPRESSED; NULL data and -ENOENT without it. Caller frees. */
-int elf_image_section(struct elf_image *image, const char *name, void **ret_data, size_t *ret_bytes, struct diag *d);
+int elf_image_section(struct elf_image *image, const char *name, void **ret_data, size_t *ret_bytes,
+		      struct diag *d);
 
 #endif

@@ -39,6 +39,8 @@ struct snapshot_site {
 
 struct snapshot_block {
 	instance_id instance;
+	enum site_kind kind;
+	bool further_part; /* of an allocation that another block was the first part of */
 	uint64_t address, size_bytes, time_ns, stack;
 	double weight;
 };

@@ -29,7 +29,8 @@ static const struct {
 	{"result_read", "allocations were not recorded, the pointer that posix_memalign stored "
 			"could not be read"},
 	{"site_gone", "frees could not be attributed, their site's outstanding figure is too high"},
-	{"trace_ring_full", "events of -t or --mmap were dropped, seep did not read them in time: "
+	{"trace_ring_full", "events of -t or --mmap were dropped, seep did not read them in time, "
+			    "and the figures of mmap and brk are incomplete: "
 			    "trace fewer processes or without -t"},
 	{"process_ring_full",
 	 "forks, execs or exits were noticed late, seep did not read them in time"},

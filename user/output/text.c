@@ -264,7 +264,8 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 	put_losses(f, o, "", r->losses, r->n_losses);
 	if (r->map_bytes) {
 		format_bytes(r->map_bytes, text);
-		fprintf(f, "map memory: %s%s in the kernel\n", r->map_bytes_bound ? "at most " : "", text);
+		fprintf(f, "map memory: %s%s in the kernel\n", r->map_bytes_bound ? "at most " : "",
+			text);
 	}
 	if (o->blocks)
 		fputs("outstanding blocks:\n", f);

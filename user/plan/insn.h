@@ -36,8 +36,8 @@ enum insn_writes {
 struct insn {
 	uint8_t length; /* bytes */
 	enum insn_kind kind;
-	bool emulated; /* the kernel's uprobes emulate it instead of stepping it (UNWIND.md) */
-	uint8_t writes; /* enum insn_writes; a role is absent only when proven untouched */
+	bool emulated;	    /* the kernel's uprobes emulate it instead of stepping it (UNWIND.md) */
+	uint8_t writes;	    /* enum insn_writes; a role is absent only when proven untouched */
 	bool tests_arg0;    /* compares argument 0 with NULL: test %rdi,%rdi; cbz x0 */
 	bool jumps_if_zero; /* je; cbz */
 	bool has_target;    /* of JMP, JCC, CALL (also loop and xbegin: JCC, not emulated) */

@@ -20,7 +20,8 @@ enum plan_function {
 	PLAN_MEMALIGN = 5,	 /* (alignment, size) -> pointer; also aligned_alloc */
 	PLAN_POSIX_MEMALIGN = 6, /* (pointer *, alignment, size) -> error code */
 	PLAN_FREE = 7,		 /* (pointer, ...): also cfree, free_sized, operator delete */
-	PLAN_MEMALIGN_SWAPPED = 8, /* (size, alignment) -> pointer: operator new with align_val_t, mi_malloc_aligned */
+	PLAN_MEMALIGN_SWAPPED =
+		8, /* (size, alignment) -> pointer: operator new with align_val_t, mi_malloc_aligned */
 };
 
 /* How the kernel executes the probed instruction. */
@@ -33,7 +34,8 @@ enum plan_cost {
 enum plan_end {
 	PLAN_END_NONE = 0,   /* free: the entry is enough */
 	PLAN_END_RETURN = 1, /* return probe */
-	PLAN_END_EXITS = 2,  /* probes on the function's own ret instructions: exceptions pass through it */
+	PLAN_END_EXITS =
+		2, /* probes on the function's own ret instructions: exceptions pass through it */
 };
 
 struct plan_exit {
@@ -47,18 +49,18 @@ struct plan_probe {
 	enum plan_function function;
 	enum plan_end end;
 	enum plan_cost cost;
-	const char *symbol;   /* "malloc"; further names of the same address are in aliases */
-	const char *aliases;  /* "tc_malloc __libc_malloc", or ""; also functions without a probe of
+	const char *symbol;  /* "malloc"; further names of the same address are in aliases */
+	const char *aliases; /* "tc_malloc __libc_malloc", or ""; also functions without a probe of
 			       * their own, since all that they do passes here: glibc's reallocarray,
 			       * jemalloc's operator new[] */
-	uint64_t address;     /* of the function, in the file's virtual addresses */
-	uint64_t size_bytes;  /* of the function, 0 unknown */
-	uint64_t offset;      /* file offset to probe: function + site */
-	unsigned site;	      /* bytes from the function's first to the probed instruction; there the
+	uint64_t address;    /* of the function, in the file's virtual addresses */
+	uint64_t size_bytes; /* of the function, 0 unknown */
+	uint64_t offset;     /* file offset to probe: function + site */
+	unsigned site;	     /* bytes from the function's first to the probed instruction; there the
 			       * stack pointer and the arguments that the function's kind names (of
 			       * PLAN_FREE: the pointer) are as they were at the entry */
 	char instruction[32]; /* "push %r12", "test %rdi,%rdi" */
-	char reason[96];      /* why there: "first emulated instruction that every call passes", "offset 0: ..." */
+	char reason[96]; /* why there: "first emulated instruction that every call passes", "offset 0: ..." */
 	struct plan_exit *exits; /* with PLAN_END_EXITS */
 	size_t n_exits;
 };

@@ -248,8 +248,9 @@ static uint64_t limit_by_mount(char *line, const struct cgroup *c)
 		root = root ? root + 1 : NULL;
 	}
 	mount = root ? strchr(root, ' ') : NULL;
-	if (!mount || !options++)
+	if (!mount || !options)
 		return UINT64_MAX;
+	options++;
 	*mount++ = '\0';
 	mount[strcspn(mount, " ")] = '\0';
 	procfs_unescape(root, ESCAPED_IN_MOUNTINFO);
