@@ -154,7 +154,7 @@ BATCH_SECONDS = 0.15
 
 
 def batch(target, n_threads):
-    """One figure pair (wall, CPU), of a batch as long as BATCH_SECONDS by a first short one."""
+    """Wall and CPU time of a pair, over about BATCH_SECONDS."""
     wall_ns, _ = target.cost(n_threads, 1000)
     return target.cost(n_threads, max(1000, int(BATCH_SECONDS * NS / wall_ns)))
 
@@ -163,18 +163,14 @@ def batches(target):
     return [batch(target, n_threads) for n_threads in (1, 2)]
 
 
-def pairs_bare(target):
-    return batches(target)
-
-
 def pairs_traced(argv):
     """argv: the tracer's, with the target's pid for {}."""
 
     def run(target):
         with Traced(target, [str(a).replace("{}", str(target.pid)) for a in argv]) as traced:
             figures = batches(target)
-        if traced.code == 4:
-            raise Failure("seep lost events (exit code 4)")
+        if traced.code not in (0, -signal.SIGINT):  # 4: seep lost events
+            raise Failure(f"{argv[0]}: exit code {traced.code}")
         return figures
 
     return run
@@ -209,7 +205,7 @@ def rows():
         for link in ("session", "multi", "perf")
     ]
     return [
-        ("bare", "bare", BUILD / "pairs", pairs_bare),
+        ("bare", "bare", BUILD / "pairs", batches),
         *floors,
         *seep,
         ("seep_count", "seep, one in 100 (-s 100)", SEEP, pairs_traced(seep_trace("-s", "100"))),
@@ -231,8 +227,8 @@ def installed(tool):
 
 
 def first_report(program):
-    """Seconds from the start of `seep trace -p` to the end of its first report and from there to its
-    exit; seep's peak memory."""
+    """Seconds from the start of `seep trace -p` to the end of its first report, and from there to
+    its exit; seep's peak memory."""
     with Target(program) as target:
         began = time.monotonic()
         seep = subprocess.Popen(
@@ -310,7 +306,7 @@ INTERVAL_SECONDS = 0.5
 
 
 def report_cost(n_blocks, show_blocks):
-    """Time, CPU time and memory of a report of so many blocks at REPORT_SITES sites, all of them shown.
+    """Time, CPU time and memory of a report of so many blocks at REPORT_SITES sites, all sites shown.
     show_blocks: the last report of a trace with -a, else the median of some periodic reports, when
     the sites have their names already."""
     options = ["-a", "3600"] if show_blocks else [str(INTERVAL_SECONDS)]

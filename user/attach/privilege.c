@@ -43,7 +43,7 @@ int privilege_check(struct diag *d)
 		return diag_set_hint(
 			d, EPERM, EXIT_REFUSED,
 			"run it as root (sudo seep ...), or give the binary capabilities: setcap "
-			"cap_bpf,cap_perfmon,cap_sys_ptrace,cap_sys_admin+ep seep",
+			"cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_checkpoint_restore+ep seep",
 			"not permitted to load BPF programs: missing %s%s%s",
 			has(caps, CAP_BPF) ? "" : "CAP_BPF",
 			has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",

@@ -17,7 +17,10 @@ const struct manual_section manual_trace[] = {
 	 "frees.\n"},
 	{"WHAT IS NOT SEEN",
 	 "Memory from before the attach: a block of that time that is freed later counts as an "
-	 "unknown free. Programs without a known allocation function (Go programs, static "
+	 "unknown free. Attached by pid, a child is probed some milliseconds after its fork "
+	 "(seen_from_seconds in its record), and what a vfork child does in its parent's memory "
+	 "before it executes another program is not seen, which a note says; a command that seep "
+	 "starts itself is held at these moments, so that nothing is missed. Programs without a known allocation function (Go programs, static "
 	 "executables without symbols) and 32-bit programs cannot be traced; the message says "
 	 "so. What one report cannot see, it says.\n"
 	 "\n"
@@ -34,7 +37,9 @@ const struct manual_section manual_trace[] = {
 	 "Ctrl-C.\n"},
 	{"COST",
 	 "Each probed call costs the target a trap or two into the kernel, of the order of a "
-	 "microsecond each; 'seep doctor -p PID' measures them. Sampling lowers it, most of all "
+	 "microsecond each; 'seep doctor -p PID' measures them. An operator new that an allocator "
+	 "brings is dearer: exceptions pass through it, so its ret instructions are probed "
+	 "instead of its return. Sampling lowers it, most of all "
 	 "on kernels with session links (6.13 and later), where calls that are not sampled skip "
 	 "the return probe.\n"},
 	{"FOR USERS OF MEMLEAK",
@@ -53,8 +58,9 @@ const struct manual_section manual_seep[] = {
 	 "k, M and G after a number multiply it: sizes by powers of 1024, counts by powers of "
 	 "1000. Durations take ms, s, m and h, and decimals: 500ms, 0.5s, 1.5h.\n"},
 	{"PRIVILEGES",
-	 "Tracing loads BPF programs: run it as root, or with CAP_BPF, CAP_PERFMON and "
-	 "CAP_SYS_PTRACE (CAP_SYS_RESOURCE too on kernels before 5.11). 'seep doctor' says what "
+	 "Tracing loads BPF programs: run it as root, or with CAP_BPF, CAP_PERFMON, "
+	 "CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE; --mmap and kernels "
+	 "without uprobe_multi links (before 6.6) want CAP_SYS_ADMIN, too. 'seep doctor' says what "
 	 "is missing. 'seep report' needs none.\n"},
 	{"RECORDS",
 	 "With --format ndjson each line is one JSON object with type and time (RFC 3339, UTC; "
@@ -64,7 +70,8 @@ const struct manual_section manual_seep[] = {
 	 "\n"
 	 "= session\n"
 	 "Once, first: schema, version, kernel, hostname, mode (exact or sampled), sampling "
-	 "(count, bytes or null), sample_interval, min_size_bytes, max_size_bytes, targets, "
+	 "(count, bytes or null), sample_interval, min_size_bytes, max_size_bytes, "
+	 "min_age_seconds (of -o: outstanding figures leave out younger blocks), targets, "
 	 "capabilities.\n"
 	 "\n"
 	 "= process\n"
@@ -78,7 +85,8 @@ const struct manual_section manual_seep[] = {
 	 "growing), verdict, overhead_ratio, seen_from_seconds (the age of the process when "
 	 "tracing of it began), notes (what is not seen), lost (an object of cause and count). "
 	 "Of the report as a whole: sequence, elapsed_seconds, map_bytes (kernel memory that "
-	 "seep takes), session_lost (losses of no one process).\n"
+	 "seep takes; with map_bytes_bound true no more than that: kernels before 6.3 tell only "
+	 "the bound), session_lost (losses of no one process).\n"
 	 "\n"
 	 "= site\n"
 	 "One per process, stack and report: process, pid, site (a fingerprint that does not "

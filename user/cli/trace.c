@@ -256,6 +256,7 @@ static void describe_session(struct trace *t)
 							: 0,
 		.min_size_bytes = o->min_size_bytes,
 		.max_size_bytes = o->max_size_bytes,
+		.min_age_seconds = (double)o->older_ns / NS_PER_SECOND,
 		.capabilities = t->capabilities,
 		.n_capabilities = 2,
 	};

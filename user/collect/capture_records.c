@@ -64,6 +64,7 @@ int records_session(struct fields *f, struct session *ret)
 		.sample_interval = fields_u64_or_0(f, "sample_interval"),
 		.min_size_bytes = fields_u64_or_0(f, "min_size_bytes"),
 		.max_size_bytes = fields_u64_or_0(f, "max_size_bytes"),
+		.min_age_seconds = fields_double(f, "min_age_seconds", 0),
 	};
 
 	s.targets = fields_strings(f, "targets", SESSION_STRINGS_MAX, &s.n_targets);

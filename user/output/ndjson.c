@@ -41,6 +41,7 @@ static int ndjson_session(FILE *f, const struct output_options *o, const struct 
 	json_put_u64_or_null(&j, "sample_interval", s->sample_interval);
 	json_put_u64_or_null(&j, "min_size_bytes", s->min_size_bytes);
 	json_put_u64_or_null(&j, "max_size_bytes", s->max_size_bytes);
+	json_put_double(&j, "min_age_seconds", s->min_age_seconds);
 	put_strings(&j, "targets", s->targets, s->n_targets);
 	put_strings(&j, "capabilities", s->capabilities, s->n_capabilities);
 	json_line_end(&j);

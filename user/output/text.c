@@ -79,7 +79,7 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 		fprintf(f, "One sample is taken every %s on average: ", amount);
 	}
 	if (s->mode != REPORT_EXACT)
-		fputs("figures with ~ are estimates, +- half their 95% interval.\n", f);
+		fputs("figures with ~ are estimates, +- 95% confidence.\n", f);
 	put_filter(f, s);
 	if (o->verbose)
 		for (size_t i = 0; i < s->n_capabilities; i++)
@@ -139,9 +139,10 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	}
 }
 
-static void put_totals(FILE *f, const struct output_options *o, bool sampled,
+static void put_totals(FILE *f, const struct output_options *o, const struct session *s,
 		       const struct process_report *p)
 {
+	const bool sampled = s->mode != REPORT_EXACT;
 	const char *about = sampled ? "~" : "";
 	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
 	char outstanding[TEXT_AMOUNT_SIZE], allocations[TEXT_AMOUNT_SIZE];
@@ -152,6 +153,10 @@ static void put_totals(FILE *f, const struct output_options *o, bool sampled,
 	fprintf(f, "  outstanding  %s%s%s in %s allocation%s", text_paint(o, TEXT_BOLD),
 		outstanding, text_paint(o, TEXT_PLAIN), allocations,
 		plural(p->outstanding_allocations));
+	if (s->min_age_seconds > 0) {
+		format_seconds(s->min_age_seconds, bytes);
+		fprintf(f, " at least %s old", bytes);
+	}
 	text_put_growth(f, ", ", p->growth_bytes_per_second);
 	if (p->verdict && strcmp(p->verdict, "unknown"))
 		put_named(f, ": ", p->verdict);
@@ -212,7 +217,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 	const struct process_report *p = &r->processes[index];
 
 	put_heading(f, o, r, p);
-	put_totals(f, o, s->mode != REPORT_EXACT, p);
+	put_totals(f, o, s, p);
 	put_resident(f, p);
 	put_not_seen(f, p);
 	put_losses(f, o, "  ", p->losses, p->n_losses);

@@ -73,10 +73,10 @@ static bool is_outstanding(const struct site *s)
 	return s->outstanding_bytes || s->outstanding_allocations;
 }
 
+static const char indent[] = "        ";
+
 static void put_frames(FILE *f, const struct output_options *o, const struct site *s)
 {
-	static const char indent[] = "        ";
-
 	for (size_t i = 0; i < s->n_frames; i++) {
 		fputs(indent, f);
 		frame_put(f, &s->frames[i], o->verbose,
@@ -103,22 +103,24 @@ static void put_site(FILE *f, const struct output_options *o, bool sampled,
 
 	text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, bytes);
 	text_amount_count(sampled, s->outstanding_allocations, s->interval_allocations, count);
-	fprintf(f, "    %s%*s%s in %s %s%s from stack %016" PRIx64, text_paint(o, TEXT_BOLD),
-		bytes_width, bytes, text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
-		plural(s->outstanding_allocations), s->fingerprint);
+	fprintf(f, "    %s%*s%s in %s %s%s", text_paint(o, TEXT_BOLD), bytes_width, bytes,
+		text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
+		plural(s->outstanding_allocations));
 	if (whole)
 		fprintf(f, ", %.1f%%", 100.0 * part / whole);
 	text_put_growth(f, ", ", s->growth_bytes_per_second);
+	if (s->verdict && strcmp(s->verdict, "unknown")) {
+		fputs(": ", f);
+		escape_put(f, s->verdict, 0);
+	}
+	/* A line of its own: together they would be wrapped on a terminal of 80 columns. */
+	fprintf(f, "\n%sstack %016" PRIx64, indent, s->fingerprint);
 	format_seconds(s->oldest_age_seconds, oldest);
 	format_seconds(s->median_age_seconds, median);
 	if (s->oldest_age_seconds >= 0)
 		fprintf(f, ", oldest %s", oldest);
 	if (s->median_age_seconds >= 0)
 		fprintf(f, ", median %s", median);
-	if (s->verdict && strcmp(s->verdict, "unknown")) {
-		fputs(": ", f);
-		escape_put(f, s->verdict, 0);
-	}
 	fputs("\n", f);
 	put_frames(f, o, s);
 }

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The ledger test and the zoo on Debian's 6.1 kernel, whose only kind of link is a perf event per probe: the same
+# programs, judged by the same ledgers. Under emulation the storms are smaller.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+python=$(readlink -f /usr/bin/python3)
+libraries=/usr/lib/$(gcc -print-multiarch)
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+export SEEP="$PWD/build/seep" TARGETS="$PWD/build/targets"
+
+# What targets load by name follows no ldd.
+set -- --copy "$PWD/tests" --copy "$TARGETS" --copy "$python" --copy "/usr/lib/${python##*/}"
+for library in ld-linux-x86-64 libjemalloc libtcmalloc_minimal libmimalloc; do
+	for file in "$libraries/$library".so.*; do
+		[ ! -e "$file" ] || set -- "$@" --copy "$file"
+	done
+done
+
+n=0
+for test in test_ledger test_zoo; do
+	tools/vm/run --timeout 800 "$@" -- env STORM_OPS=8000 "$python" "tests/live/$test.py" >"$out" 2>&1
+	code=$?
+	# Numbered anew: several programs, one plan.
+	awk -v test=$test -v n=$n '
+		/^(not )?ok / {
+			bad = $1 == "not"
+			sub(/^(not )?ok [0-9]+ - /, "")
+			$0 = (bad ? "not ok " : "ok ") ++n " - " test ": " $0
+		}
+		/^(not )?ok |^#/' "$out"
+	results=$(grep -cE '^(not )?ok ' "$out")
+	n=$((n + results))
+	if [ "$results" = 0 ]; then
+		n=$((n + 1))
+		echo "not ok $n - $test: ended with $code and no result"
+		tail -n 30 "$out" | sed 's/^/# /'
+	fi
+done
+echo "1..$n"
