@@ -79,7 +79,7 @@ static __always_inline void record_block(struct thread *thread, struct pending *
 	site = site_get(&site_key, &thread->stack);
 	block.time_ns = bpf_ktime_get_ns();
 	block.site = site_key.stack;
-	err = bpf_map_update_elem(&live, &key, &block, BPF_NOEXIST);
+	err = site ? bpf_map_update_elem(&live, &key, &block, BPF_NOEXIST) : -12 /* ENOMEM */;
 	if (err == -17 /* EEXIST */)
 		err = replace_block(&key, &block);
 	if (err) {
@@ -87,8 +87,7 @@ static __always_inline void record_block(struct thread *thread, struct pending *
 		     err == -7 /* E2BIG */ ? WIRE_LOST_LIVE_FULL : WIRE_LOST_LIVE_MEMORY);
 		return;
 	}
-	if (site)
-		site_allocated(site, &block);
+	site_allocated(site, &block);
 	if (settings.trace_calls)
 		trace_event(WIRE_EVENT_ALLOC, call->instance, pointer, call->size_bytes,
 			    site_key.stack);

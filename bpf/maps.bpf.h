@@ -19,7 +19,7 @@ struct {
 	__type(value, struct wire_block);
 } live SEC(".maps") __weak;
 
-/* --max-sites (64k) x 320 B, not preallocated. Full: WIRE_LOST_SITES_FULL, counted under stack 0. */
+/* --max-sites (64k) x 320 B, not preallocated. Full: WIRE_LOST_SITES_FULL, counted in `unknown_sites`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -28,7 +28,17 @@ struct {
 	__type(value, struct wire_site);
 } sites SEC(".maps") __weak;
 
-/* --stack-storage-size (64k) x 1 KiB, not preallocated. Full: WIRE_LOST_STACKS_FULL. */
+/* One site of unknown stack (0) per instance and kind, for what finds no room in `sites`: 64k x 320 B, not preallocated. Full:
+ * the block is not recorded, WIRE_LOST_LIVE_MEMORY. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct wire_site_key);
+	__type(value, struct wire_site);
+} unknown_sites SEC(".maps") __weak;
+
+/* --stack-storage-size (64k) x 1 KiB, not preallocated. Full: WIRE_LOST_STACKS_FULL, counted in `unknown_sites`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

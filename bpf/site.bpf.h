@@ -34,7 +34,7 @@ static __always_inline u32 birth_slot(u64 time_ns)
 	return slot < WIRE_BIRTH_SLOTS ? slot : WIRE_BIRTH_SLOTS - 1;
 }
 
-/* The site's counters, made when new; falls back to the process's site of unknown stack when the map is full. The
+/* The site's counters, made when new; falls back to the process's site of unknown stack when site or stack find no room. The
  * chosen stack id is stored in key. NULL: not even that could be had; nothing is counted here then. */
 static __noinline struct wire_site *site_get(struct wire_site_key *key, struct wire_stack *stack)
 {
@@ -46,17 +46,19 @@ static __noinline struct wire_site *site_get(struct wire_site_key *key, struct w
 	if (site)
 		return site;
 	/* The stack first: whoever reads the site finds its frames. */
-	if (bpf_map_update_elem(&stacks, &key->stack, stack, BPF_ANY))
+	if (bpf_map_update_elem(&stacks, &key->stack, stack, BPF_ANY)) {
 		lost(key->instance, WIRE_LOST_STACKS_FULL);
-	bpf_map_update_elem(&sites, key, &empty_site, BPF_NOEXIST);
-	site = bpf_map_lookup_elem(&sites, key);
-	if (site)
-		return site;
-	bpf_map_delete_elem(&stacks, &key->stack);
-	lost(key->instance, WIRE_LOST_SITES_FULL);
+	} else {
+		bpf_map_update_elem(&sites, key, &empty_site, BPF_NOEXIST);
+		site = bpf_map_lookup_elem(&sites, key);
+		if (site)
+			return site;
+		bpf_map_delete_elem(&stacks, &key->stack);
+		lost(key->instance, WIRE_LOST_SITES_FULL);
+	}
 	key->stack = 0;
-	bpf_map_update_elem(&sites, key, &empty_site, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&sites, key);
+	bpf_map_update_elem(&unknown_sites, key, &empty_site, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&unknown_sites, key);
 }
 
 static __always_inline void site_allocated(struct wire_site *site, const struct wire_block *block)
@@ -74,7 +76,8 @@ static __always_inline void site_freed(wire_instance instance, u32 kind,
 				       const struct wire_block *block)
 {
 	struct wire_site_key key = {.stack = block->site, .instance = instance, .kind = kind};
-	struct wire_site *site = bpf_map_lookup_elem(&sites, &key);
+	struct wire_site *site = key.stack ? bpf_map_lookup_elem(&sites, &key)
+					   : bpf_map_lookup_elem(&unknown_sites, &key);
 	u32 slot = birth_slot(block->time_ns) & (WIRE_BIRTH_SLOTS - 1);
 
 	if (!site) {

@@ -135,7 +135,7 @@ enum wire_loss {
 	WIRE_LOST_LIVE_FULL = 0,    /* live map full: the block is not recorded */
 	WIRE_LOST_LIVE_MEMORY = 1,  /* no kernel memory for an entry of the live map */
 	WIRE_LOST_SITES_FULL = 2,   /* counted under the process's site of unknown stack */
-	WIRE_LOST_STACKS_FULL = 3,  /* the site is there, its frames are not */
+	WIRE_LOST_STACKS_FULL = 3,  /* the same */
 	WIRE_LOST_THREAD_STATE = 4, /* no memory for a thread's state: the call was not seen */
 	WIRE_LOST_NESTING =
 		5, /* more calls interrupted by signals at once than there is room for */

@@ -236,7 +236,7 @@ static void text_follows_its_options(void **state)
 	free(text);
 	o.combined_only = true;
 	text = print(&x, "text", &o);
-	assert_has_not(text, "stack ");
+	assert_has_not(text, "        stack ");
 	assert_has(text, "outstanding  \033[1m~5.0 MiB");
 	free(text);
 }

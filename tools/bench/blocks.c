@@ -5,8 +5,8 @@
  *	reads   "N_BLOCKS", allocates that many, the sites in turn, and keeps them
  *	prints  "result N_BLOCKS"
  *
- * A site is a call stack: two functions that call themselves and each other, a level for each bit of
- * the site's number. */
+ * A site is a call stack: two functions that call themselves and each other, a level for each bit
+ * of the site's number. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

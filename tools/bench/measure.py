@@ -306,7 +306,7 @@ INTERVAL_SECONDS = 0.5
 
 
 def report_cost(n_blocks, show_blocks):
-    """Time, CPU time and memory of a report of so many blocks at REPORT_SITES sites, all sites shown.
+    """Time, CPU time and memory of a report of so many blocks at REPORT_SITES sites, each shown.
     show_blocks: the last report of a trace with -a, else the median of some periodic reports, when
     the sites have their names already."""
     options = ["-a", "3600"] if show_blocks else [str(INTERVAL_SECONDS)]

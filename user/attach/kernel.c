@@ -284,6 +284,7 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 	*ret = (struct kernel_maps){
 		.live = bpf_map__fd(k->object->maps.live),
 		.sites = bpf_map__fd(k->object->maps.sites),
+		.unknown_sites = bpf_map__fd(k->object->maps.unknown_sites),
 		.stacks = bpf_map__fd(k->object->maps.stacks),
 		.procs = bpf_map__fd(k->object->maps.procs),
 		.instances = bpf_map__fd(k->object->maps.instances),

@@ -30,7 +30,7 @@ struct kernel_options {
 
 /* Descriptors of the maps, for collect/; owned by the kernel object. */
 struct kernel_maps {
-	int live, sites, stacks, procs, instances, process_ring, event_ring, losses;
+	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
 };
 
 /* Loads everything and attaches the process events. Returns 0, or -errno with a diag whose exit code is EXIT_REFUSED where

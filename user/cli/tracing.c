@@ -75,6 +75,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	kernel_get_maps(t->kernel, &maps);
 	err = collector_create(&(struct collector_maps){.live = maps.live,
 							.sites = maps.sites,
+							.unknown_sites = maps.unknown_sites,
 							.stacks = maps.stacks,
 							.procs = maps.procs,
 							.instances = maps.instances,

@@ -300,6 +300,11 @@ static int add_site(void *arg, const void *key, const void *value)
 	return vec_push(&s->sites, site);
 }
 
+static int each_site(int map_fd, struct site_reading *reading)
+{
+	return each_entry(map_fd, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site, reading);
+}
+
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 {
 	struct snapshot s = {.time_ns = clock_monotonic_ns()};
@@ -314,8 +319,9 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	if (!err && c->ranges)
 		err = ranges_read(c->ranges, &s);
 	if (!err)
-		err = each_entry(c->maps.sites, sizeof(struct wire_site_key),
-				 sizeof(struct wire_site), add_site, &reading);
+		err = each_site(c->maps.sites, &reading);
+	if (!err)
+		err = each_site(c->maps.unknown_sites, &reading);
 	for (__u32 i = 0; i < WIRE_LOST_MAX && !err; i++)
 		bpf_map_lookup_elem(c->maps.losses, &i, &losses[i]);
 	if (!err)
@@ -416,7 +422,7 @@ void collector_forget(struct collector *c, const struct snapshot *s, instance_id
 
 		if (site->instance != instance)
 			continue;
-		bpf_map_delete_elem(c->maps.sites, &key);
+		bpf_map_delete_elem(stack ? c->maps.sites : c->maps.unknown_sites, &key);
 		bpf_map_delete_elem(c->maps.stacks, &stack);
 		free(hashmap_take(&c->stacks, stack));
 	}

@@ -12,7 +12,7 @@ struct collector;
 
 /* Map descriptors, borrowed for the collector's life. */
 struct collector_maps {
-	int live, sites, stacks, procs, instances, process_ring, event_ring, losses;
+	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
 };
 
 enum collector_event_type {

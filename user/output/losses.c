@@ -18,8 +18,9 @@ static const struct {
 	{"sites_full",
 	 "allocations are counted under an unknown stack, the table of sites was full: "
 	 "raise --max-sites"},
-	{"stacks_full", "stacks could not be stored, their sites show no frames: "
-			"raise --stack-storage-size"},
+	{"stacks_full",
+	 "allocations are counted under an unknown stack, the table of stacks was full: "
+	 "raise --stack-storage-size"},
 	{"thread_state", "calls were not seen, the kernel had no memory for a thread's state"},
 	{"nesting", "calls were not seen, signal handlers interrupted each other too deeply"},
 	{"abandoned_calls", "calls were left by longjmp or an exception: "

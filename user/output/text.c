@@ -13,6 +13,8 @@
 #include "output/stream.h"
 #include "output/text_site.h"
 
+#define EXE_MIN_COLUMNS 20
+
 static void put_time(FILE *f, uint64_t time_ns)
 {
 	char time[CLOCK_RFC3339_SIZE];
@@ -79,7 +81,7 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 		fprintf(f, "One sample is taken every %s on average: ", amount);
 	}
 	if (s->mode != REPORT_EXACT)
-		fputs("figures with ~ are estimates, +- 95% confidence.\n", f);
+		fputs("figures with ~ are estimates,\n+- is their 95% confidence interval.\n", f);
 	put_filter(f, s);
 	if (o->verbose)
 		for (size_t i = 0; i < s->n_capabilities; i++)
@@ -108,6 +110,16 @@ static void put_ending(FILE *f, const struct process_report *p)
 	}
 }
 
+/* What is left for the path in a heading of one line. */
+static size_t exe_columns(const struct output_options *o)
+{
+	const size_t rest = strlen("process 4194304 fifteen_letters (), started 59 m 59 s ago");
+
+	if (!o->width)
+		return 0;
+	return o->width > rest + EXE_MIN_COLUMNS ? o->width - rest : EXE_MIN_COLUMNS;
+}
+
 static void put_heading(FILE *f, const struct output_options *o, const struct report *r,
 			const struct process_report *p)
 {
@@ -118,7 +130,7 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	fputs(text_paint(o, TEXT_PLAIN), f);
 	if (p->exe) {
 		fputs(" (", f);
-		escape_put(f, p->exe, o->width);
+		escape_put(f, p->exe, exe_columns(o));
 		fputs(")", f);
 	}
 	if (p->start_ns && p->start_ns <= r->time_ns) {

@@ -7,6 +7,8 @@
 
 #include "output/escape.h"
 
+static const char indent[] = "        "; /* of what belongs to a site */
+
 const char *text_paint(const struct output_options *o, enum text_color c)
 {
 	static const char *const sequences[] = {
@@ -72,8 +74,6 @@ static bool is_outstanding(const struct site *s)
 {
 	return s->outstanding_bytes || s->outstanding_allocations;
 }
-
-static const char indent[] = "        ";
 
 static void put_frames(FILE *f, const struct output_options *o, const struct site *s)
 {
