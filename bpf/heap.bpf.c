@@ -300,7 +300,8 @@ int heap_exit(struct pt_regs *ctx)
 SEC("uprobe")
 int heap_free(struct pt_regs *ctx)
 {
-	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(bpf_get_attach_cookie(ctx)), ip = IP(ctx);
+	u64 cookie = bpf_get_attach_cookie(ctx), cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie),
+	    ip = IP(ctx);
 	struct wire_block_key key = {.address = ARG1(ctx)};
 	struct thread *thread = thread_get(0);
 	struct wire_block block;
@@ -316,7 +317,7 @@ int heap_free(struct pt_regs *ctx)
 		return 0;
 	if (!take_block(&key, &block))
 		return unknown_free(thread, key.instance, cfa, ip);
-	if (thread)
+	if (thread && !WIRE_COOKIE_LEAF(cookie))
 		thread->freed =
 			(struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
 	site_freed(key.instance, WIRE_KIND_MALLOC, &block);

@@ -85,12 +85,13 @@ extern u64 procs_epoch;
 /* The instance that the current process is, 0: not traced. From the thread's state while no process came or went. */
 static __always_inline wire_instance current_instance(struct thread *thread)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
 	u64 epoch = *(volatile u64 *)&procs_epoch;
 	struct wire_member *member;
+	u32 pid;
 
 	if (thread && thread->instance && thread->epoch == epoch)
 		return thread->instance;
+	pid = bpf_get_current_pid_tgid() >> 32;
 	member = bpf_map_lookup_elem(&procs, &pid);
 	if (!member)
 		return 0;

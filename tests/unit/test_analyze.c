@@ -9,9 +9,55 @@
 #include <math.h>
 
 #include "analyze/growth.h"
+#include "analyze/merge.h"
 #include "analyze/rank.h"
 #include "base/cleanup.h"
 #include "model/report.h"
+
+static void merges_equal_fingerprints(void **state)
+{
+	struct site sites[] = {
+		{.process = 0,
+		 .kind = SITE_MALLOC,
+		 .fingerprint = 7,
+		 .outstanding_bytes = 1,
+		 .outstanding_allocations = 1,
+		 .interval_bytes = 3,
+		 .oldest_age_seconds = 2,
+		 .median_age_seconds = 1},
+		{.process = 1, .kind = SITE_MALLOC, .fingerprint = 7, .outstanding_bytes = 2},
+		{.process = 0, .kind = SITE_MMAP, .fingerprint = 7, .outstanding_bytes = 4},
+		{.process = 0, .kind = SITE_MALLOC, .fingerprint = 8, .outstanding_bytes = 8},
+		{.process = 0,
+		 .kind = SITE_MALLOC,
+		 .fingerprint = 7,
+		 .outstanding_bytes = 16,
+		 .outstanding_allocations = 5,
+		 .allocations = 9,
+		 .frees = 4,
+		 .interval_bytes = 4,
+		 .oldest_age_seconds = 1,
+		 .median_age_seconds = 0.5},
+	};
+	struct report report = {.sites = sites, .n_sites = ARRAY_SIZE(sites)};
+
+	(void)state;
+	merge_sites(&report);
+	assert_int_equal(report.n_sites, 4);
+	assert_int_equal(sites[0].fingerprint, 7);
+	assert_int_equal(sites[0].outstanding_bytes, 17);
+	assert_int_equal(sites[0].outstanding_allocations, 6);
+	assert_int_equal(sites[0].allocations, 9);
+	assert_int_equal(sites[0].interval_bytes, 5);
+	assert_true(sites[0].oldest_age_seconds == 2);
+	assert_true(sites[0].median_age_seconds == 0.5);
+	assert_int_equal(sites[1].outstanding_bytes, 8);
+	assert_int_equal(sites[2].outstanding_bytes, 4);
+	assert_int_equal(sites[3].outstanding_bytes, 2);
+	report.n_sites = 0;
+	merge_sites(&report);
+	assert_int_equal(report.n_sites, 0);
+}
 
 static void ranks_by_process_size_and_count(void **state)
 {
@@ -151,6 +197,7 @@ static void ended_and_absent_are_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(merges_equal_fingerprints),
 		cmocka_unit_test(ranks_by_process_size_and_count),
 		cmocka_unit_test(slope_of_points),
 		cmocka_unit_test(growth_looks_back_so_far),

@@ -29,14 +29,17 @@ enum group {
 	N_GROUPS,
 };
 
-/* Whether the function calls no other that is probed. In all allocators known here malloc does not; their others do in some
- * (musl's calloc and memalign call malloc), and what a wrapper does that another file brings is anyone's guess. */
+/* Whether the function calls no other that is probed. In all allocators known here malloc does not, in glibc free does not;
+ * others do in some (musl's calloc and memalign call malloc), and what a wrapper does that another file brings is anyone's
+ * guess. */
 static bool is_leaf(const struct plan *plan, const struct plan_probe *probe)
 {
 	static const char *const leaves[] = {"malloc", "je_malloc", "tc_malloc", "mi_malloc"};
 
 	if (plan->allocator == PLAN_ALLOCATOR_NONE || plan->allocator == PLAN_ALLOCATOR_OTHER)
 		return false;
+	if (plan->allocator == PLAN_ALLOCATOR_GLIBC && !strcmp(probe->symbol, "free"))
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++)
 		if (!strcmp(probe->symbol, leaves[i]))
 			return true;
