@@ -218,13 +218,30 @@ static __always_inline void settle_old(struct pending *call, u64 pointer)
 			    call->old.site);
 }
 
+/* Whether the allocator called its own function: by a direct call of its entry, in a file whose other callers come through
+ * the PLT. That is how glibc gives back a thread's cached chunks, long freed by the program, when the thread ends. */
+static __always_inline bool called_by_itself(u64 cookie, u64 cfa, u64 ip)
+{
+	u64 ret = read_word(cfa - 8);
+	struct {
+		u8 opcode;
+		s32 distance;
+	} __attribute__((packed)) call = {};
+
+	if (!WIRE_COOKIE_PLT(cookie) ||
+	    bpf_probe_read_user(&call, sizeof(call), (void *)(ret - sizeof(call))))
+		return false;
+	return call.opcode == 0xe8 && ret + (s64)call.distance == ip - WIRE_COOKIE_SITE(cookie);
+}
+
 /* A free whose block is not recorded. Within another free it is the allocator's own; a forked child frees what it
  * inherited; anything else is from before the attach, freed twice, or never allocated. */
-static __noinline int unknown_free(struct thread *thread, wire_instance instance, u64 cfa, u64 ip)
+static __noinline int unknown_free(struct thread *thread, wire_instance instance, u64 cookie,
+				   u64 cfa, u64 ip)
 {
 	struct wire_process *process;
 
-	if (!settings.count_unknown)
+	if (!settings.count_unknown || called_by_itself(cookie, cfa, ip))
 		return 0;
 	if (thread && silent_encloses(&thread->freed, cfa, ip))
 		return 0;
@@ -245,7 +262,7 @@ static __always_inline void unknown_realloc(struct thread *thread, struct pendin
 	if (!is_realloc(call->function) || !call->pointer || call->flags & PENDING_OLD_HELD)
 		return;
 	if (pointer || !call->size_bytes)
-		unknown_free(thread, call->instance, call->cfa, 0);
+		unknown_free(thread, call->instance, 0, call->cfa, 0);
 }
 
 /* An allocation ends: ret is where it returns to, cfa where its stack pointer is then; exits: PENDING_EXITS or 0. */
@@ -305,6 +322,7 @@ int heap_free(struct pt_regs *ctx)
 	struct wire_block_key key = {.address = ARG1(ctx)};
 	struct thread *thread = thread_get(0);
 	struct wire_block block;
+	bool nested;
 
 	if (!key.address)
 		return 0;
@@ -313,11 +331,12 @@ int heap_free(struct pt_regs *ctx)
 		return 0;
 	if (!thread)
 		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (thread && settle(thread, cfa) == POSITION_NESTED)
-		return 0;
+	/* A block that the program was given can be freed within another call, by a callback or in the program's own malloc;
+	 * what the allocator frees for itself is not recorded. */
+	nested = thread && settle(thread, cfa) == POSITION_NESTED;
 	if (!take_block(&key, &block))
-		return unknown_free(thread, key.instance, cfa, ip);
-	if (thread && !WIRE_COOKIE_LEAF(cookie))
+		return nested ? 0 : unknown_free(thread, key.instance, cookie, cfa, ip);
+	if (thread && !nested && !WIRE_COOKIE_LEAF(cookie))
 		thread->freed =
 			(struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
 	site_freed(key.instance, WIRE_KIND_MALLOC, &block);

@@ -47,6 +47,7 @@ static __always_inline wire_instance instance_create(struct task_struct *task, w
 		.start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime),
 		.began_ns = bpf_ktime_get_ns(),
 		.forked = forked,
+		.n_members = 1,
 	};
 	wire_instance instance = __sync_fetch_and_add(&next_instance, 1);
 
@@ -57,23 +58,26 @@ static __always_inline wire_instance instance_create(struct task_struct *task, w
 	return instance;
 }
 
-static __always_inline void instance_end(wire_instance instance, u32 how, int exit_code)
+/* One process less is this instance; the last one ends it. */
+static __always_inline void instance_leave(wire_instance instance, u32 how, int exit_code)
 {
 	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
 
-	if (!process)
+	if (!process || __sync_fetch_and_sub(&process->n_members, 1) != 1)
 		return;
 	process->exit_code = exit_code;
 	process->ended_ns = bpf_ktime_get_ns();
 	process->ended = how;
 }
 
-static __always_inline void count_borrower(wire_instance instance)
+static __always_inline void instance_join(wire_instance instance)
 {
 	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
 
-	if (process)
-		__sync_fetch_and_add(&process->n_borrowers, 1);
+	if (!process)
+		return;
+	__sync_fetch_and_add(&process->n_borrowers, 1);
+	__sync_fetch_and_add(&process->n_members, 1);
 }
 
 /* A vfork child, or any other process with its parent's memory, counts as its parent until it execs: also without
@@ -101,6 +105,7 @@ int process_fork(u64 *args)
 	joined.flags = shares ? WIRE_MEMBER_BORROWED : 0;
 	joined.instance = shares ? borrowed.instance
 				 : instance_create(child, borrowed.instance, true);
+	joined.leader = joined.instance;
 	if (!joined.instance)
 		return 0;
 	if (bpf_map_update_elem(&procs, &child_pid, &joined, BPF_ANY)) {
@@ -111,7 +116,7 @@ int process_fork(u64 *args)
 	}
 	procs_changed();
 	if (shares)
-		count_borrower(joined.instance);
+		instance_join(joined.instance);
 	event = event_reserve(WIRE_EVENT_FORK, child, joined.instance);
 	if (event) {
 		event->other = borrowed.instance;
@@ -121,42 +126,50 @@ int process_fork(u64 *args)
 	return 0;
 }
 
+/* The process is no longer traced: out of procs, and user space hears of it. */
+static __always_inline void member_end(struct task_struct *task, wire_instance instance)
+{
+	struct wire_event *event;
+	u32 pid = task->tgid;
+
+	bpf_map_delete_elem(&procs, &pid);
+	procs_changed();
+	event = event_reserve(WIRE_EVENT_EXIT, task, instance);
+	if (event)
+		bpf_ringbuf_submit(event, 0);
+}
+
 SEC("tp_btf/sched_process_exec")
 int process_exec(u64 *args)
 {
 	struct task_struct *task = (struct task_struct *)args[0];
-	u32 pid = task->tgid;
+	u32 pid = task->tgid, thread_id = args[1];
 	struct wire_member *member = bpf_map_lookup_elem(&procs, &pid), now = {};
 	struct wire_member before;
 	struct wire_event *event;
+	bool borrowed;
 
 	if (!member)
 		return 0;
 	before = *member;
-	if (before.flags & WIRE_MEMBER_HELD) {
-		now.instance = before.instance;
-	} else {
-		if (!(before.flags & WIRE_MEMBER_BORROWED))
-			instance_end(before.instance, WIRE_ENDED_EXEC, 0);
-		else if (!settings.follow) {
-			bpf_map_delete_elem(&procs, &pid);
-			procs_changed();
-			return 0;
-		}
-		now.instance = instance_create(task, before.instance, false);
+	borrowed = before.flags & WIRE_MEMBER_BORROWED;
+	now.instance = before.instance;
+	if (!(before.flags & WIRE_MEMBER_HELD)) {
+		instance_leave(before.instance, WIRE_ENDED_EXEC, 0);
+		now.instance = borrowed && !settings.follow
+				       ? 0
+				       : instance_create(task, before.instance, false);
 	}
-	if ((u32)args[1] != pid)
-		now.flags = WIRE_MEMBER_NEW_LEADER;
+	now.leader = thread_id == pid ? before.leader : now.instance;
 	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
-		bpf_map_delete_elem(&procs, &pid);
-		procs_changed();
+		member_end(task, before.instance);
 		return 0;
 	}
 	procs_changed();
 	event = event_reserve(WIRE_EVENT_EXEC, task, now.instance);
 	if (event) {
 		event->other = before.instance;
-		event->flags = before.flags & WIRE_MEMBER_BORROWED ? WIRE_EVENT_SHARES_MEMORY : 0;
+		event->flags = borrowed ? WIRE_EVENT_SHARES_MEMORY : 0;
 		bpf_ringbuf_submit(event, 0);
 	}
 	return 0;
@@ -168,8 +181,7 @@ int process_exit(u64 *args)
 	struct task_struct *task = (struct task_struct *)args[0];
 	u32 pid = task->tgid;
 	struct wire_member *member;
-	struct wire_member last;
-	struct wire_event *event;
+	wire_instance instance;
 
 	/* The last thread of its process: the count went down before this tracepoint. */
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
@@ -177,17 +189,12 @@ int process_exit(u64 *args)
 	member = bpf_map_lookup_elem(&procs, &pid);
 	if (!member)
 		return 0;
-	last = *member;
+	instance = member->instance;
 	/* Two last threads may both come here: deleting is the claim. */
 	if (bpf_map_delete_elem(&procs, &pid))
 		return 0;
-	procs_changed();
-	if (last.flags & WIRE_MEMBER_BORROWED)
-		return 0;
-	instance_end(last.instance, WIRE_ENDED_EXIT, task->exit_code);
-	event = event_reserve(WIRE_EVENT_EXIT, task, last.instance);
-	if (event)
-		bpf_ringbuf_submit(event, 0);
+	instance_leave(instance, WIRE_ENDED_EXIT, task->exit_code);
+	member_end(task, instance);
 	return 0;
 }
 

@@ -61,11 +61,18 @@ static __noinline struct wire_site *site_get(struct wire_site_key *key, struct w
 	return bpf_map_lookup_elem(&unknown_sites, key);
 }
 
+/* size * weight, in two parts: as one it needs 16 bits more than there are. */
+static __always_inline u64 weighted_bytes(const struct wire_block *block)
+{
+	return block->size_bytes * (block->weight >> 16) +
+	       (block->size_bytes * (block->weight & 0xffff) >> 16);
+}
+
 static __always_inline void site_allocated(struct wire_site *site, const struct wire_block *block)
 {
 	u32 slot = birth_slot(block->time_ns) & (WIRE_BIRTH_SLOTS - 1);
 
-	__sync_fetch_and_add(&site->allocated_bytes, block->size_bytes * block->weight >> 16);
+	__sync_fetch_and_add(&site->allocated_bytes, weighted_bytes(block));
 	__sync_fetch_and_add(&site->allocated_weight, block->weight);
 	__sync_fetch_and_add(&site->born[slot], 1);
 	if (settings.sampling)
@@ -84,7 +91,7 @@ static __always_inline void site_freed(wire_instance instance, u32 kind,
 		lost(instance, WIRE_LOST_SITE_GONE);
 		return;
 	}
-	__sync_fetch_and_add(&site->freed_bytes, block->size_bytes * block->weight >> 16);
+	__sync_fetch_and_add(&site->freed_bytes, weighted_bytes(block));
 	__sync_fetch_and_add(&site->freed_weight, block->weight);
 	__sync_fetch_and_add(&site->born[slot], (u32)-1);
 	if (settings.sampling)

@@ -143,7 +143,9 @@ static long search_signal_frame(u32 i, struct frame_search *search)
 	if (bpf_probe_read_user(saved, sizeof(saved),
 				(void *)(search->first - 16 * (u64)i + SIGNAL_FRAME_RSP)))
 		return 1;
-	search->found = saved[0] == search->sp && saved[1] == search->ip;
+	/* A system call that will be restarted is noted before its ip goes back over the instruction. */
+	search->found = saved[0] == search->sp &&
+			(saved[1] == search->ip || saved[1] == search->ip - 2);
 	return search->found;
 }
 
@@ -194,6 +196,15 @@ static __always_inline void abandon(struct pending *call)
 	put_back(call);
 }
 
+/* Whether a call that looks like enclosing another was left: by longjmp, when something else was pushed since where its
+ * return probe waits, or by an exec. What ends at ret instructions has nothing there to know it by. */
+static __always_inline bool was_left(const struct thread *thread, const struct pending *call)
+{
+	if (call->instance != thread->instance)
+		return true;
+	return !(call->flags & PENDING_EXITS) && read_word(call->cfa - 8) != trampoline_address();
+}
+
 enum position {
 	POSITION_OUTERMOST,
 	POSITION_NESTED,
@@ -210,8 +221,11 @@ static __noinline int settle(struct thread *thread, u64 cfa)
 		return POSITION_OUTERMOST;
 	for (i = 0; i < MAX_PENDING && thread->depth; i++) {
 		top = &thread->pending[(thread->depth - 1) & (MAX_PENDING - 1)];
-		if (top->cfa > cfa)
-			return in_handler(top, cfa) ? POSITION_OUTERMOST : POSITION_NESTED;
+		/* First: on its way back through the kernel's trampoline a call has that word overwritten, too. */
+		if (top->cfa > cfa && in_handler(top, cfa))
+			return POSITION_OUTERMOST;
+		if (top->cfa > cfa && !was_left(thread, top))
+			return POSITION_NESTED;
 		if (top->cfa == cfa && read_word(cfa - 8) == trampoline_address())
 			return POSITION_NESTED; /* reached by a tail jump */
 		/* The kernel takes a lower stack for a left one and would drop its waiting return probe. */

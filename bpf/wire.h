@@ -23,10 +23,15 @@ enum wire_function {
 
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
- * probed function, so nobody needs to know when it ends. */
+ * probed function, so nobody needs to know when it ends; bit 18: a direct call of it comes from its own allocator, as in
+ * a shared libc, where all others go through the PLT; bits 24-31: bytes from its entry to the probe. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
 #define WIRE_COOKIE_LEAF_BIT (1ULL << 17)
+#define WIRE_COOKIE_PLT_BIT (1ULL << 18)
+#define WIRE_COOKIE_SITE_BITS(site) ((__u64)((site)&0xff) << 24)
+#define WIRE_COOKIE_PLT(cookie) (((cookie) >> 18) & 1)
+#define WIRE_COOKIE_SITE(cookie) (((cookie) >> 24) & 0xff)
 #define WIRE_COOKIE_LEAF(cookie) (((cookie) >> 17) & 1)
 #define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
 #define WIRE_COOKIE_CFA(cookie) (((cookie) >> 8) & 0xff)
@@ -73,12 +78,12 @@ typedef __u32 wire_instance;
 /* procs: process id -> who it is now. */
 struct wire_member {
 	wire_instance instance;
+	wire_instance
+		leader; /* since when its first thread is this one: another thread's exec replaces it, and links on its task die */
 	__u32 flags;
 };
 #define WIRE_MEMBER_BORROWED 1 /* the memory is another process's (vfork, CLONE_VM) */
 #define WIRE_MEMBER_HELD 2     /* our own launcher before its exec: the exec keeps the instance */
-#define WIRE_MEMBER_NEW_LEADER                                                                     \
-	4 /* another thread than the first exec'ed: links on the first one's task are dead */
 
 /* live: one outstanding block. */
 struct wire_block_key {
@@ -163,11 +168,13 @@ struct wire_process {
 	__s32 exit_code;   /* wait(2) status */
 	__u32 forked;	   /* began by fork: its frees of unknown blocks are of inherited ones */
 	__u32 n_borrowers; /* children that worked in its memory so far (vfork, CLONE_VM) */
+	__u32 n_members;   /* processes that are this instance now: the last one ends it */
+	__u32 pad;
 	__u64 inherited_frees;
 	__u64 unknown_frees;
 	__u64 lost[WIRE_LOST_MAX];
 };
-_Static_assert(sizeof(struct wire_process) == 64 + 8 * WIRE_LOST_MAX, "wire_process");
+_Static_assert(sizeof(struct wire_process) == 72 + 8 * WIRE_LOST_MAX, "wire_process");
 
 enum wire_ended {
 	WIRE_ALIVE = 0,

@@ -25,6 +25,14 @@ $(TARGETS_OUT)/zoo_signal $(TARGETS_OUT)/zoo_foreign: TARGETS_LIBS = \
 	-L$(TARGETS_OUT) -lzoo_bump -Wl,-rpath,'$$ORIGIN'
 $(TARGETS_OUT)/zoo_dlopen: $(TARGETS_OUT)/libzoo_plugin.so $(TARGETS_OUT)/libzoo_ownmalloc.so
 
+# The same with a malloc of the program's own around libc's.
+TARGETS += $(TARGETS_OUT)/edge_own_malloc
+$(TARGETS_OUT)/edge_own_malloc: TARGETS_CFLAGS += -DOWN_MALLOC -fno-builtin
+$(TARGETS_OUT)/edge_own_malloc: tests/targets/edge_cases.c
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-omit-frame-pointer $(TARGETS_CFLAGS) $< -o $@
+
 # zoo_heap and zoo_cxx once per allocator and way of linking: NAME_VARIANT, with flags in
 # ZOO_FLAGS_VARIANT.
 zoo_has = $(if $(wildcard $(ZOO_LIB_DIR)/$(1)),$(2))

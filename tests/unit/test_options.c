@@ -187,13 +187,13 @@ static void test_trace_messages(void **state)
 	static const struct {
 		const char *line, *text;
 	} cases[] = {
-		{"-p 1 -s x", "-s: 'x' is not a number; give one between 1 and 1000000000"},
+		{"-p 1 -s x", "-s: 'x' is not a number; give one between 1 and 16777216"},
 		{"-p 1 --sample-rate 0",
-		 "--sample-rate: '0' is out of range; give one between 1 and 1000000000"},
+		 "--sample-rate: '0' is out of range; give one between 1 and 16777216"},
 		{"-p 1 -s 18446744073709551620",
-		 "-s: '18446744073709551620' is out of range; give one between 1 and 1000000000"},
-		{"-p 1 -s 1kk", "-s: '1kk' is not a number; give one between 1 and 1000000000"},
-		{"-p 1 -s -3", "-s: '-3' is not a number; give one between 1 and 1000000000"},
+		 "-s: '18446744073709551620' is out of range; give one between 1 and 16777216"},
+		{"-p 1 -s 1kk", "-s: '1kk' is not a number; give one between 1 and 16777216"},
+		{"-p 1 -s -3", "-s: '-3' is not a number; give one between 1 and 16777216"},
 		{"-p 1 -z 99999999999G",
 		 "-z: '99999999999G' is out of range; give one of at least 0"},
 		{"-p 1 --perf-max-stack-depth 128",

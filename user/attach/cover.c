@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "attach/closer.h"
 #include "attach/place.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "elf/image.h"
@@ -21,8 +23,9 @@
 
 #define MAX_NOTES 4
 
-/* One file, whoever maps it. */
+/* One file, whoever maps it, as long as nobody changes it. */
 struct file {
+	uint64_t inode_key;
 	char *path;
 	struct plan *plan; /* NULL: it cannot be planned, see note */
 	char *note;
@@ -35,7 +38,7 @@ struct covered_file {
 
 struct covered {
 	pid_t pid;
-	uint32_t new_leader_instance; /* the links were made after that program's exec, 0: none such */
+	uint32_t leader; /* kernel_instance()'s when the links were made */
 	struct covered_file *items;
 	size_t n, cap;
 	const struct file *noted[MAX_NOTES];
@@ -114,9 +117,18 @@ void cover_destroy(struct cover *c)
 	free(c);
 }
 
-static uint64_t file_key(const struct mapping *m)
+static uint64_t inode_key(const struct mapping *m)
 {
 	return m->inode ^ (uint64_t)m->dev_major << 52 ^ (uint64_t)m->dev_minor << 40;
+}
+
+/* With the time of change: the same inode can hold another program by the next exec, and a probe at the old one's offset would
+ * break its code. st: zero when the file cannot be opened. */
+static uint64_t file_key(const struct mapping *m, const struct stat *st)
+{
+	uint64_t changed_ns = st->st_ctim.tv_sec * NS_PER_SECOND + st->st_ctim.tv_nsec;
+
+	return changed_ns * 0x9e3779b97f4a7c15ULL ^ inode_key(m);
 }
 
 static bool ends_with(const char *path, const char *tail)
@@ -143,18 +155,23 @@ static int plan_file(struct cover *c, struct file *f, int fd, struct diag *d)
 static struct file *file_get(struct cover *c, pid_t pid, const struct mapping *m, int *ret_fd,
 			     struct diag *d)
 {
-	struct file *f = hashmap_get(&c->files, file_key(m));
+	struct stat st = {0};
+	struct file *f;
 
-	*ret_fd = -ENOENT;
-	if (f && (!f->plan || !f->plan->n))
-		return f;
 	*ret_fd = maps_open_file(pid, m, d);
+	if (*ret_fd == -EMFILE || *ret_fd == -ENFILE)
+		return NULL;
+	if (*ret_fd >= 0 && fstat(*ret_fd, &st))
+		st = (struct stat){0};
+	f = hashmap_get(&c->files, file_key(m, &st));
 	if (f)
 		return f;
 	f = calloc(1, sizeof(*f));
-	if (f)
+	if (f) {
+		f->inode_key = inode_key(m);
 		f->path = strdup(m->path);
-	if (!f || !f->path || hashmap_put(&c->files, file_key(m), f)) {
+	}
+	if (!f || !f->path || hashmap_put(&c->files, file_key(m, &st), f)) {
 		file_free(f);
 		return NULL;
 	}
@@ -201,6 +218,17 @@ static void remember_note(struct covered *p, const struct file *f)
 	p->noted[p->n_noted++] = f;
 }
 
+/* Links at the offsets that a file had before it was changed in place go before its new ones come: at once, not in the
+ * background, as the process is about to run the new content. */
+static void drop_changed(struct covered *p, const struct file *f)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->items[i].file != f && p->items[i].file->inode_key == f->inode_key) {
+			links_done(&p->items[i].links);
+			p->items[i--] = p->items[--p->n];
+		}
+}
+
 /* Probes one mapping's file unless it is done. Returns 1 when it was probed now, 0, or -errno. */
 static int cover_mapping(struct cover *c, struct covered *p, const struct mapping *m,
 			 struct diag *d)
@@ -209,9 +237,13 @@ static int cover_mapping(struct cover *c, struct covered *p, const struct mappin
 	int fd = -1, err = 0;
 
 	covered.file = file_get(c, p->pid, m, &fd, d);
-	if (!covered.file)
-		return -ENOMEM;
+	if (!covered.file) {
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
+	}
 	remember_note(p, covered.file);
+	drop_changed(p, covered.file);
 	if (fd >= 0 && !has_file(p, covered.file) && covered.file->plan && covered.file->plan->n) {
 		if (c->kernel)
 			err = place_plan(c->kernel, p->pid, fd, covered.file->plan, &covered.links,
@@ -251,15 +283,18 @@ static int check_class(pid_t pid, struct diag *d)
  * first one's task, which is gone then. */
 static void drop_dead_links(struct cover *c, struct covered *p)
 {
-	bool new_leader = false;
-	uint32_t instance = c->kernel ? kernel_instance(c->kernel, p->pid, &new_leader) : 0;
+	uint32_t leader = 0;
 
-	if (!new_leader || p->new_leader_instance == instance)
+	if (c->kernel)
+		kernel_instance(c->kernel, p->pid, &leader);
+	if (!p->leader || p->leader == leader) {
+		p->leader = leader;
 		return;
+	}
 	for (size_t i = 0; i < p->n; i++)
 		closer_links(c->closer, &p->items[i].links);
 	p->n = 0;
-	p->new_leader_instance = instance;
+	p->leader = leader;
 }
 
 static int update_locked(struct cover *c, pid_t pid, const struct maps *maps, struct diag *d)

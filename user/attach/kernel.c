@@ -89,6 +89,17 @@ static void raise_memlock(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
+/* A process takes several links, each a descriptor. */
+static void raise_open_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void set_settings(struct kernel *k, const struct kernel_options *o)
 {
 	bool bounded = o->min_size_bytes || o->max_size_bytes;
@@ -236,6 +247,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 	if (err)
 		return err;
 	raise_memlock();
+	raise_open_files();
 	libbpf_set_print(keep_warning);
 	err = options->link ? link_try(options->link, d) : link_best(d);
 	if (err < 0) {
@@ -328,12 +340,14 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 		.pid = pid,
 		.start_boottime_ns = start_boottime_ns,
 		.began_ns = clock_monotonic_ns(),
+		.n_members = 1,
 	};
 	struct wire_member member = {.flags = held ? WIRE_MEMBER_HELD : 0};
 	__u32 key = pid;
 	int err;
 
 	member.instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+	member.leader = member.instance;
 	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance,
 				  &process, BPF_NOEXIST);
 	if (!err)
@@ -345,14 +359,15 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	return member.instance;
 }
 
-uint32_t kernel_instance(const struct kernel *k, pid_t pid, bool *ret_new_leader)
+uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader)
 {
 	struct wire_member member;
 	__u32 key = pid;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(k->object->maps.procs), &key, &member))
 		return 0;
-	*ret_new_leader = member.flags & WIRE_MEMBER_NEW_LEADER;
+	if (ret_leader)
+		*ret_leader = member.leader;
 	return member.instance;
 }
 

@@ -53,9 +53,9 @@ uint64_t kernel_missed_runs(const struct kernel *k);
  * separately. Returns the instance, > 0, or -errno with a diag. */
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d);
-/* The instance that a process is now, 0: it is not traced. ret_new_leader: whether another thread than its first exec'ed,
- * so that links placed before see it no more. Thread-safe. */
-uint32_t kernel_instance(const struct kernel *k, pid_t pid, bool *ret_new_leader);
+/* The instance that a process is now, 0: it is not traced. ret_leader, unless NULL: a number that changes when another thread
+ * than its first execs, so that links placed before see it no more. Thread-safe. */
+uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);
 /* Removes the blocks of all instances that are no longer in the instances map; one pass over the live map. */
 int kernel_purge(struct kernel *k);
 

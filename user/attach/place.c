@@ -51,7 +51,12 @@ static int add(struct probe_list *list, const struct plan *plan, const struct pl
 {
 	bool exits = probe->end == PLAN_END_EXITS;
 	struct link_probe p = {offset, WIRE_COOKIE(probe->function, CFA_OFFSET, exits) |
-					       (is_leaf(plan, probe) ? WIRE_COOKIE_LEAF_BIT : 0)};
+					       WIRE_COOKIE_SITE_BITS(probe->site)};
+
+	if (is_leaf(plan, probe))
+		p.cookie |= WIRE_COOKIE_LEAF_BIT;
+	if (plan->shared_libc && probe->site <= 0xff)
+		p.cookie |= WIRE_COOKIE_PLT_BIT;
 
 	for (size_t i = 0; i < list->n; i++)
 		if (list->items[i].offset == offset)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -34,8 +35,12 @@ static bool has(uint64_t capabilities, int capability)
 	return capabilities >> capability & 1;
 }
 
+/* PROC_PID_INIT_INO of linux/proc_ns.h. The kernel side knows processes by their ids in the initial namespace. */
+#define INIT_PID_NAMESPACE 0xeffffffcUL
+
 int privilege_check(struct diag *d)
 {
+	struct stat ns;
 	uint64_t caps = effective_capabilities();
 	bool admin = has(caps, CAP_SYS_ADMIN);
 
@@ -53,6 +58,11 @@ int privilege_check(struct diag *d)
 			d, EPERM, EXIT_REFUSED,
 			"run it as root, or add cap_sys_ptrace to the binary's capabilities",
 			"not permitted to look into other processes: missing CAP_SYS_PTRACE");
+	if (!stat("/proc/self/ns/pid", &ns) && ns.st_ino != INIT_PID_NAMESPACE)
+		return diag_set_hint(d, ENOTSUP, EXIT_REFUSED,
+				     "run it on the host, or in a container with --pid=host",
+				     "seep runs in a PID namespace: process ids here are not those "
+				     "that the kernel side sees");
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return diag_set_hint(
 			d, ENOTSUP, EXIT_REFUSED,

@@ -25,12 +25,14 @@ struct named_stack {
 	size_t n;
 	uint64_t fingerprint, family;
 	const char *truncated;
+	bool complete; /* else what is unknown may become known: mappings are read late */
 };
 
 /* What a pass over the blocks of a site finds. */
 struct site_sums {
 	double bytes, allocations;
-	double bytes_variance, allocations_variance;	       /* Horvitz and Thompson's estimate */
+	double bytes_variance, allocations_variance; /* Horvitz and Thompson's estimate */
+	uint64_t oldest_ns;			     /* when the oldest was born, 0: none */
 	double most_bytes_variance, most_allocations_variance; /* of one sample */
 };
 
@@ -63,7 +65,18 @@ void assembly_done(struct assembly *a)
 	free(a->ended_losses);
 }
 
-/* Frames that may become known later are not kept. */
+/* A stack ends where it leaves the code that is mapped: frame pointers led into something else there, and what lies behind is no
+ * caller but bytes of the target's memory. The leaf stays, whatever it is. */
+static void end_at_unknown(struct named_stack *n)
+{
+	for (size_t i = 1; i < n->n; i++) {
+		if (n->frames[i].module)
+			continue;
+		n->n = i;
+		n->truncated = "left known code";
+	}
+}
+
 static bool all_known(const struct named_stack *n)
 {
 	for (size_t i = 0; i < n->n; i++)
@@ -87,6 +100,8 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames,
 				&n->n);
 	pthread_mutex_unlock(&t->lock);
+	n->complete = all_known(n);
+	end_at_unknown(n);
 	symbolize_fingerprints(n->frames, n->n, &n->fingerprint, &n->family);
 	return n;
 }
@@ -97,7 +112,7 @@ static const struct named_stack *named_get(struct assembly *a, const struct trac
 {
 	struct named_stack *n = hashmap_get(&a->named, stack);
 
-	if (n && all_known(n))
+	if (n && n->complete)
 		return n;
 	named_free(hashmap_take(&a->named, stack));
 	n = name_stack(a, p, stack);
@@ -226,6 +241,17 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r,
 	return 0;
 }
 
+/* No block is older than the trace of its process. */
+static void limit_ages(struct site *site, const struct snapshot *s, size_t process)
+{
+	double most = (double)(s->time_ns - s->processes.items[process].began_ns) / NS_PER_SECOND;
+
+	if (site->oldest_age_seconds < 0)
+		return;
+	site->oldest_age_seconds = fmin(site->oldest_age_seconds, most);
+	site->median_age_seconds = fmin(site->median_age_seconds, most);
+}
+
 static int fill_sites(struct assembly *a, struct assembled *r, const struct hashmap *indices)
 {
 	struct report *report = &r->report;
@@ -245,6 +271,7 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 		if (!process)
 			continue;
 		fill_site(from, named_get(a, p, from->stack), process - report->processes, to);
+		limit_ages(to, &r->snapshot, process - report->processes);
 		*ref = (struct site_ref){to->process, to->fingerprint};
 		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
 				ref))
@@ -266,6 +293,11 @@ static bool old_enough(const struct assembly *a, const struct assembled *r,
 	return b->time_ns + a->older_ns <= r->snapshot.time_ns;
 }
 
+static uint64_t half_interval(double variance)
+{
+	return llround(Z_95 * sqrt(variance));
+}
+
 static int sum_block(void *arg, const struct snapshot_block *b)
 {
 	const struct summing *s = arg;
@@ -278,6 +310,8 @@ static int sum_block(void *arg, const struct snapshot_block *b)
 		return 0;
 	sums = &s->sums[ref - s->r->refs];
 	sums->bytes += size * w;
+	if (!sums->oldest_ns || b->time_ns < sums->oldest_ns)
+		sums->oldest_ns = b->time_ns;
 	sums->allocations += b->further_part ? 0 : w;
 	sums->bytes_variance += size * size * w * (w - 1);
 	sums->allocations_variance += w * (w - 1);
@@ -299,31 +333,38 @@ static void widen(struct site_sums *sums)
 static int sum_blocks(struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
-	struct summing s = {
-		a, r, calloc(report->n_sites ? report->n_sites : 1, sizeof(struct site_sums))};
+	_cleanup_free_ struct site_sums *sums = calloc(report->n_sites + 1, sizeof(*sums));
+	_cleanup_free_ struct site_sums *totals = calloc(report->n_processes + 1, sizeof(*totals));
+	struct summing s = {a, r, sums};
 	int err;
 
-	if (!s.sums)
+	if (!sums || !totals)
 		return -ENOMEM;
 	err = collector_each_block(a->tracing->collector, sum_block, &s);
 	for (size_t i = 0; i < report->n_sites && !err; i++) {
 		struct site *site = &report->sites[i];
-		struct process_report *process = &report->processes[site->process];
+		struct site_sums *total = &totals[site->process];
 
-		widen(&s.sums[i]);
+		widen(&sums[i]);
 		if (a->older_ns) {
-			site->outstanding_bytes = llround(s.sums[i].bytes);
-			site->outstanding_allocations = llround(s.sums[i].allocations);
+			site->outstanding_bytes = llround(sums[i].bytes);
+			site->outstanding_allocations = llround(sums[i].allocations);
 		}
-		site->interval_bytes = llround(Z_95 * sqrt(s.sums[i].bytes_variance));
-		site->interval_allocations = llround(Z_95 * sqrt(s.sums[i].allocations_variance));
-		/* Variances add up, so intervals do by their squares; the root is taken in sum_sites(). */
-		process->interval_bytes += (uint64_t)(s.sums[i].bytes_variance > 1e18
-							      ? 1e18
-							      : s.sums[i].bytes_variance);
-		process->interval_allocations += (uint64_t)s.sums[i].allocations_variance;
+		if (sums[i].oldest_ns)
+			site->oldest_age_seconds =
+				(double)(r->snapshot.time_ns - sums[i].oldest_ns) / NS_PER_SECOND;
+		site->interval_bytes = half_interval(sums[i].bytes_variance);
+		site->interval_allocations = half_interval(sums[i].allocations_variance);
+		/* Variances add up, not their roots. */
+		total->bytes_variance += sums[i].bytes_variance;
+		total->allocations_variance += sums[i].allocations_variance;
 	}
-	free(s.sums);
+	for (size_t i = 0; i < report->n_processes && !err; i++) {
+		struct process_report *p = &report->processes[i];
+
+		p->interval_bytes = half_interval(totals[i].bytes_variance);
+		p->interval_allocations = half_interval(totals[i].allocations_variance);
+	}
 	return err;
 }
 
@@ -339,12 +380,6 @@ static void sum_sites(struct report *report)
 		p->freed_bytes += site->freed_bytes;
 		p->allocations += site->allocations;
 		p->frees += site->frees;
-	}
-	for (size_t i = 0; i < report->n_processes; i++) {
-		struct process_report *p = &report->processes[i];
-
-		p->interval_bytes = llround(Z_95 * sqrt((double)p->interval_bytes));
-		p->interval_allocations = llround(Z_95 * sqrt((double)p->interval_allocations));
 	}
 }
 
@@ -362,6 +397,9 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	if (!err && lost_mappings)
 		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full",
 				 lost_mappings);
+	if (!err && a->tracing->n_unprobed)
+		err = losses_add(&report->losses, &report->n_losses, "processes_not_probed",
+				 a->tracing->n_unprobed);
 	if (!err && missed_runs)
 		err = losses_add(&report->losses, &report->n_losses, "missed_runs", missed_runs);
 	return err;

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
-#include "cli/tracing.h"
 #include "collect/collector.h"
 
 /* When the event happened, by the wall clock. */

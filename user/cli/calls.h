@@ -5,13 +5,11 @@
 #include <stdio.h>
 
 struct collector_event;
-struct tracing;
 
 /* Where -t writes: one line for each allocation and free. */
 struct calls {
 	FILE *stream;
 	bool ndjson;
-	struct tracing *tracing;
 };
 
 /* As tracing.on_call; arg is a struct calls. Errors stay in the stream, for its next flush. */

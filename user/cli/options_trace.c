@@ -78,12 +78,12 @@ static const struct option_spec options[] = {
 	 .help = "only the totals of each process, no stacks"},
 
 	{"sample-rate", 's', "N", OPTION_INTO_COUNT(struct trace_options, sample_rate), FILTER,
-	 .min = 1, .max = 1000000000,
+	 .min = 1, .max = 1 << 24,
 	 .help = "sample one in N allocations, to lower the cost; 1 counts all",
 	 .man = "Figures are then scaled estimates, marked as such, with a 95% confidence "
 		"interval."},
 	{"sample-bytes", 0, "SIZE", OPTION_INTO_SIZE(struct trace_options, sample_bytes), FILTER,
-	 .min = 1, .max = 1ULL << 40, .help = "sample on average once in SIZE allocated bytes",
+	 .min = 1, .max = 1 << 28, .help = "sample on average once in SIZE allocated bytes",
 	 .man = "A Poisson process over bytes: large blocks are caught almost surely, small ones "
 		"rarely. Figures are scaled estimates as with -s. Cannot be combined with -s."},
 	{"min-size", 'z', "SIZE", OPTION_INTO_SIZE(struct trace_options, min_size_bytes), FILTER,

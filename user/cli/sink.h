@@ -15,7 +15,6 @@ struct sink {
 	const struct output_format *format;
 	struct output_options options;
 	struct capture_writer *capture;
-	bool last_only; /* folded: only the final report is written */
 };
 
 /* path: the file for the stream, NULL: stdout. capture: or NULL. Options and format are the caller's to set before. Returns 0 or

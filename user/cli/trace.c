@@ -46,10 +46,7 @@ struct trace {
 	bool command_done;
 	const char *end; /* why the trace ends, NULL: it goes on */
 	uint64_t start_ns, n_reports;
-	int err; /* of an output */
 };
-
-static const struct launch_hooks hooks;
 
 static void hook_mapped(void *arg, pid_t pid)
 {
@@ -188,7 +185,8 @@ static int split_command(struct trace *t)
 	return 0;
 }
 
-static int start_command(struct trace *t, struct diag *d)
+/* Before anything else is opened: the command inherits neither our descriptors nor the limits that we raise. */
+static int hold_command(struct trace *t, struct diag *d)
 {
 	char **argv = t->options.argv;
 	int err = argv ? 0 : split_command(t);
@@ -198,15 +196,19 @@ static int start_command(struct trace *t, struct diag *d)
 	if (!argv)
 		argv = t->command_argv;
 	/* Also without --follow: a vfork child works in the target's memory. */
-	err = launch_create(argv, true, &hooks, &t->tracing, &t->launch, d);
-	if (!err)
-		err = tracing_adopt(&t->tracing, launch_pid(t->launch), d);
+	return launch_create(argv, true, &hooks, &t->tracing, &t->launch, d);
+}
+
+static int start_command(struct trace *t, struct diag *d)
+{
+	int err = tracing_adopt(&t->tracing, launch_pid(t->launch), d);
+
 	if (!err)
 		err = watch_fd(t, launch_eventfd(t->launch));
 	if (!err)
 		err = launch_go(t->launch);
 	if (err && !d->text[0])
-		diag_set(d, -err, "%s: cannot be started: %s", argv[0], strerror(-err));
+		diag_set(d, -err, "the command cannot be started: %s", strerror(-err));
 	return err;
 }
 
@@ -339,9 +341,13 @@ static int on_timer(struct trace *t, struct diag *d)
 
 	if (read(t->timer, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
 		return 0;
-	/* The count's last report is written by the end of the trace. */
+	/* The count's last report is written by the end of the trace; of folded stacks it is the only one. */
 	if (t->options.count && t->n_reports + 1 >= t->options.count) {
 		t->end = "count reached";
+		return 0;
+	}
+	if (!reports_periodically(t)) {
+		t->n_reports++;
 		return 0;
 	}
 	return report(t, false, NULL, d);
@@ -395,7 +401,7 @@ static int run(struct trace *t, struct diag *d)
 
 	if (!err)
 		err = watch_fd(t, mapping_watch_fd(t->tracing.mappings));
-	if (!err && reports_periodically(t) && timerfd_settime(t->timer, 0, &period, NULL))
+	if (!err && timerfd_settime(t->timer, 0, &period, NULL))
 		err = -errno;
 	while (!err && !t->end) {
 		struct epoll_event events[8];
@@ -425,12 +431,13 @@ static int start(struct trace *t, struct diag *d)
 	err = open_events(t, d);
 	if (!err)
 		err = open_sink(t, d);
+	if (!err && !t->options.pids.n)
+		err = hold_command(t, d);
 	if (!err)
 		err = tracing_open(&t->options, &t->tracing, d);
 	if (err)
 		return err;
-	t->calls = (struct calls){t->sink.stream, t->options.format == OPTIONS_FORMAT_NDJSON,
-				  &t->tracing};
+	t->calls = (struct calls){t->sink.stream, t->options.format == OPTIONS_FORMAT_NDJSON};
 	t->tracing.on_call = calls_print;
 	t->tracing.on_call_arg = &t->calls;
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;

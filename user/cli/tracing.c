@@ -18,20 +18,33 @@
 
 static void on_event(void *arg, const struct collector_event *e);
 
+/* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread. */
+static void probe(struct tracing *t, pid_t pid)
+{
+	struct diag d = {0};
+	int err = cover_update(t->cover, pid, &d);
+
+	if (err >= 0 || err == -ESRCH)
+		return;
+	t->n_unprobed++;
+	if (!t->quiet)
+		log_info("%s", d.text);
+}
+
 /* A new executable mapping somewhere on the host. */
 static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 {
 	struct tracing *t = arg;
-	struct diag d = {0};
 	struct traced *p;
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, pid);
-	if (p && p->space && !p->lender)
+	if (p && p->pid == pid && p->space && !p->lender)
 		address_space_add(p->space, m);
 	pthread_mutex_unlock(&t->lock);
+	/* Probed once after the drain, however many mappings come. */
 	if (p && m->inode)
-		cover_update(t->cover, pid, &d);
+		hashmap_put(&t->touched, pid, p);
 }
 
 static void kernel_options_from(const struct trace_options *o, struct kernel_options *k)
@@ -68,6 +81,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 
 	pthread_mutex_init(&t->lock, NULL);
 	t->quiet = options->quiet;
+	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
 	err = kernel_open(&kernel, &t->kernel, d);
 	if (err)
@@ -113,6 +127,7 @@ void tracing_close(struct tracing *t)
 		traced_free(p);
 	hashmap_done(&t->traced);
 	hashmap_done(&t->by_pid);
+	hashmap_done(&t->touched);
 	symbolizer_destroy(t->symbolizer);
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
@@ -165,7 +180,6 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 		p->lender = lender;
 		lender->n_borrowers++;
 	}
-	t->n_alive++;
 	return p;
 }
 
@@ -195,7 +209,6 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
-	p->target = true;
 	err = cover_update(t->cover, pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = age_seconds(p);
@@ -207,8 +220,10 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	if (!cover_count(t->cover, pid))
 		return diag_set_hint(
 			d, ENOENT, EXIT_RUNTIME,
-			"a Go program, or a static one without symbols? `seep doctor -p PID` lists what was looked at; "
-			"an allocator under other names: -O FILE -S PREFIX",
+			t->restricted
+				? "none that -O FILE and -S PREFIX let through: try without them"
+				: "a Go program, or a static one without symbols? `seep doctor -p PID` lists what was "
+				  "looked at; an allocator under other names: -O FILE -S PREFIX",
 			"process %d (%s): no allocation function found in any of its files", pid,
 			id.comm);
 	return 0;
@@ -225,8 +240,7 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
 	pthread_mutex_lock(&t->lock);
 	p = traced_create(t, instance, pid, NULL);
 	if (p)
-		p->target = true;
-	pthread_mutex_unlock(&t->lock);
+		pthread_mutex_unlock(&t->lock);
 	return p ? 0 : diag_set(d, ENOMEM, "out of memory");
 }
 
@@ -234,8 +248,7 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
  * its event was read. Caller holds the lock. */
 static struct traced *traced_now(struct tracing *t, pid_t pid)
 {
-	bool new_leader;
-	instance_id instance = kernel_instance(t->kernel, pid, &new_leader);
+	instance_id instance = kernel_instance(t->kernel, pid, NULL);
 	struct traced *p = hashmap_get(&t->traced, instance);
 
 	return p || !instance ? p : traced_create(t, instance, pid, NULL);
@@ -246,19 +259,19 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 	struct diag d = {0};
 	struct identity id;
 	struct traced *p;
-	bool new_leader, described;
+	bool described;
 
 	/* Without --follow only children that share the target's memory count, until they exec. */
-	if (!kernel_instance(t->kernel, pid, &new_leader))
+	if (!kernel_instance(t->kernel, pid, NULL))
 		return;
 	described = !identity_read(pid, &id, &d);
-	if (cover_update(t->cover, pid, &d) < 0 && !t->quiet)
-		log_info("%s", d.text);
+	probe(t, pid);
 	pthread_mutex_lock(&t->lock);
 	p = traced_now(t, pid);
 	if (p && p->space && !p->lender)
 		address_space_refresh(p->space, &d);
-	if (p && described)
+	/* A vfork child is its parent's instance, but not by name and age. */
+	if (p && described && p->pid == pid)
 		describe(t, p, &id);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -279,9 +292,8 @@ void tracing_ended(struct tracing *t, pid_t pid)
 static void cover(struct tracing *t, struct traced *p, const struct collector_event *e, bool late)
 {
 	uint64_t now_ns;
-	struct diag d = {0};
 
-	cover_update(t->cover, e->pid, &d);
+	probe(t, e->pid);
 	now_ns = clock_monotonic_ns();
 	if (!p)
 		return;
@@ -295,14 +307,17 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 {
 	struct traced *p = NULL;
 
-	if (!e->shares_memory) {
-		pthread_mutex_lock(&t->lock);
-		p = hashmap_get(&t->traced, e->instance);
-		if (!p)
-			p = traced_create(t, e->instance, e->pid,
-					  hashmap_get(&t->traced, e->other));
-		pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, e->instance);
+	if (e->shares_memory) {
+		/* While one of them lives, what it borrowed is reported. */
+		if (p)
+			hashmap_put(&t->by_pid, e->pid, p);
+		p = NULL;
+	} else if (!p) {
+		p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
 	}
+	pthread_mutex_unlock(&t->lock);
 	if (t->launched || (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
 		return;
 	cover(t, p, e, true);
@@ -317,7 +332,8 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 
 	pthread_mutex_lock(&t->lock);
 	before = hashmap_get(&t->by_pid, e->pid);
-	late = !t->launched && (!before || !before->covered_ns || before->covered_ns > e->time_ns);
+	late = !t->launched && (!before || before->pid != (pid_t)e->pid || !before->covered_ns ||
+				before->covered_ns > e->time_ns);
 	p = hashmap_get(&t->traced, e->instance);
 	if (!p)
 		p = traced_create(t, e->instance, e->pid, NULL);
@@ -356,11 +372,54 @@ static void on_event(void *arg, const struct collector_event *e)
 	}
 }
 
+/* After events were lost: who ended or became another program, and who maps new files, is looked up instead. */
+static void resync(struct tracing *t)
+{
+	struct traced *p;
+	uint64_t pid;
+	size_t cursor = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while ((p = hashmap_next(&t->by_pid, &cursor, &pid))) {
+		instance_id now = kernel_instance(t->kernel, pid, NULL);
+
+		hashmap_put(&t->touched, pid, p);
+		if (now == p->instance)
+			continue;
+		hashmap_take(&t->by_pid, pid);
+		if (!t->launched)
+			cover_forget(t->cover, pid);
+		if (now)
+			traced_now(t, pid);
+		cursor = 0; /* the table has changed */
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+static bool lost_some(struct tracing *t)
+{
+	uint64_t n_events = collector_lost_events(t->collector);
+	uint64_t n_mappings = mapping_watch_lost(t->mappings);
+	bool lost = n_events != t->n_lost_events || n_mappings != t->n_lost_mappings;
+
+	t->n_lost_events = n_events;
+	t->n_lost_mappings = n_mappings;
+	return lost;
+}
+
 void tracing_drain(struct tracing *t)
 {
+	uint64_t pid;
+	size_t cursor = 0;
+
 	/* Processes first: a mapping belongs to the program that its process is by then. */
 	collector_drain(t->collector);
 	mapping_watch_drain(t->mappings);
+	if (lost_some(t))
+		resync(t);
+	while (hashmap_next(&t->touched, &cursor, &pid))
+		probe(t, pid);
+	hashmap_done(&t->touched);
 }
 
 void tracing_refresh(struct tracing *t)
@@ -388,20 +447,26 @@ struct traced *tracing_find(struct tracing *t, instance_id instance)
 	return p;
 }
 
+/* Frees it, unless others still use its mappings: then the last of them does. */
+static void release(struct traced *p)
+{
+	struct traced *lender = p->lender;
+
+	p->forgotten = true;
+	if (p->n_borrowers)
+		return;
+	traced_free(p);
+	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
+		release(lender);
+}
+
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
 {
 	collector_forget(t->collector, s, p->instance);
 	pthread_mutex_lock(&t->lock);
 	if (hashmap_get(&t->by_pid, p->pid) == p)
 		hashmap_take(&t->by_pid, p->pid);
-	/* Borrowers still need its mappings: it stays until the end then. */
-	if (p->n_borrowers) {
-		p->reported = true;
-	} else {
-		hashmap_take(&t->traced, p->instance);
-		if (p->lender)
-			p->lender->n_borrowers--;
-		traced_free(p);
-	}
+	hashmap_take(&t->traced, p->instance);
+	release(p);
 	pthread_mutex_unlock(&t->lock);
 }

@@ -32,12 +32,11 @@ struct traced {
 	uint64_t start_real_ns;
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
-	uint64_t covered_ns;	  /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
+	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
 	struct address_space *space;
 	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
 	unsigned n_borrowers;
-	bool target;   /* named by the user */
-	bool reported; /* its last report was written */
+	bool forgotten; /* by all but its borrowers */
 };
 
 struct tracing {
@@ -49,10 +48,14 @@ struct tracing {
 	struct strings strings;
 	pthread_mutex_t lock;
 	struct hashmap traced; /* instance -> struct traced */
-	struct hashmap by_pid; /* pid -> struct traced that it is now */
+	struct hashmap
+		by_pid; /* pid -> struct traced that it is now, its own or the one whose memory it borrows */
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
 	bool quiet;
-	uint64_t n_alive;
+	bool restricted;			 /* by -O or -S */
+	struct hashmap touched;			 /* pids with new mappings since the last drain */
+	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
+	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
 	void *on_call_arg;
 };

@@ -169,6 +169,15 @@ int collector_drain(struct collector *c)
 	return ring_buffer__consume(c->rings);
 }
 
+uint64_t collector_lost_events(const struct collector *c)
+{
+	__u32 cause = WIRE_LOST_PROCESS_RING;
+	uint64_t n = 0;
+
+	bpf_map_lookup_elem(c->maps.losses, &cause, &n);
+	return n;
+}
+
 /* Copies the non-zero counters. */
 static int read_losses(const uint64_t *counts, struct loss **ret, size_t *ret_n)
 {
@@ -302,7 +311,8 @@ static int add_site(void *arg, const void *key, const void *value)
 
 static int each_site(int map_fd, struct site_reading *reading)
 {
-	return each_entry(map_fd, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site, reading);
+	return each_entry(map_fd, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site,
+			  reading);
 }
 
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
@@ -426,11 +436,4 @@ void collector_forget(struct collector *c, const struct snapshot *s, instance_id
 		bpf_map_delete_elem(c->maps.stacks, &stack);
 		free(hashmap_take(&c->stacks, stack));
 	}
-}
-
-int collector_is_traced(const struct collector *c, uint32_t pid)
-{
-	struct wire_member member;
-
-	return bpf_map_lookup_elem(c->maps.procs, &pid, &member) ? -ENOENT : 0;
 }

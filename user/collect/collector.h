@@ -45,6 +45,9 @@ void collector_destroy(struct collector *c);
 int collector_fd(const struct collector *c);
 int collector_drain(struct collector *c);
 
+/* Process events that the kernel side could not pass on so far. */
+uint64_t collector_lost_events(const struct collector *c);
+
 /* All instances and sites. Cost follows the number of sites. Returns 0 or -errno with a diag. */
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d);
 
@@ -59,8 +62,5 @@ int collector_each_block(struct collector *c,
 
 /* Removes an ended instance with its sites and stacks; its blocks go with the next kernel_purge(). */
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance);
-
-/* The members of a process that still exist in procs: 0, or -ENOENT. */
-int collector_is_traced(const struct collector *c, uint32_t pid);
 
 #endif

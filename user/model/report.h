@@ -98,7 +98,7 @@ struct session {
 	uint64_t sample_interval;
 	uint64_t min_size_bytes, max_size_bytes; /* -z, -Z; 0: no bound */
 	double min_age_seconds; /* -o: outstanding means outstanding for at least so long; 0: all */
-	const char *const *targets;		 /* "pid 123", "command ./a.out" */
+	const char *const *targets; /* "pid 123", "command ./a.out" */
 	size_t n_targets;
 	const char *const *capabilities; /* "link:session", "task_storage", ... */
 	size_t n_capabilities;

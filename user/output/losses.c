@@ -21,6 +21,8 @@ static const struct {
 	{"stacks_full",
 	 "allocations are counted under an unknown stack, the table of stacks was full: "
 	 "raise --stack-storage-size"},
+	{"processes_not_probed", "processes could not be probed, as a message said: "
+				 "nothing of theirs is counted"},
 	{"thread_state", "calls were not seen, the kernel had no memory for a thread's state"},
 	{"nesting", "calls were not seen, signal handlers interrupted each other too deeply"},
 	{"abandoned_calls", "calls were left by longjmp or an exception: "

@@ -389,6 +389,9 @@ static int build(struct builder *b, struct plan *plan, struct diag *d)
 	if (err && (err != -EBADMSG || !b->found.n))
 		return err;
 	plan->allocator = evidence_allocator(&b->evidence);
+	/* libc.so.6 can be executed, and so has an interpreter; a static-pie program has none. */
+	plan->shared_libc = plan->allocator == PLAN_ALLOCATOR_GLIBC &&
+			    elf_image_type(b->image) == ET_DYN && elf_image_interpreter(b->image);
 	if (evidence_is_loader(&b->evidence)) {
 		plan->allocator = PLAN_ALLOCATOR_NONE;
 		return 0;

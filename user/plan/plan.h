@@ -78,6 +78,7 @@ enum plan_allocator {
 
 struct plan {
 	enum plan_allocator allocator;
+	bool shared_libc; /* glibc's libc.so: all callers but its own malloc.c come through a PLT */
 	struct plan_probe *items; /* sorted by offset, one per offset */
 	size_t n, cap;
 	struct strings *strings; /* opaque: owns the names */
