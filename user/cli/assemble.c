@@ -405,6 +405,47 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	return err;
 }
 
+static int compare_processes(const void *a, const void *b)
+{
+	const struct process_report *x = *(const struct process_report *const *)a;
+	const struct process_report *y = *(const struct process_report *const *)b;
+
+	if (!x->ended != !y->ended)
+		return x->ended ? 1 : -1;
+	if (x->outstanding_bytes != y->outstanding_bytes)
+		return x->outstanding_bytes > y->outstanding_bytes ? -1 : 1;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* The living first, and those that hold most; their numbers in sites and references follow. */
+static int order_processes(struct assembled *r)
+{
+	struct report *report = &r->report;
+	size_t n = report->n_processes;
+	_cleanup_free_ struct process_report **order = calloc(n + 1, sizeof(*order));
+	_cleanup_free_ uint32_t *place = calloc(n + 1, sizeof(*place));
+	struct process_report *sorted = calloc(n + 1, sizeof(*sorted));
+
+	if (!order || !place || !sorted) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++)
+		order[i] = &report->processes[i];
+	qsort(order, n, sizeof(*order), compare_processes);
+	for (size_t i = 0; i < n; i++) {
+		place[order[i] - report->processes] = i;
+		sorted[i] = *order[i];
+	}
+	for (size_t i = 0; i < report->n_sites; i++) {
+		report->sites[i].process = place[report->sites[i].process];
+		r->refs[i].process = place[r->refs[i].process];
+	}
+	free(report->processes);
+	report->processes = sorted;
+	return 0;
+}
+
 int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
 {
 	struct assembled r = {0};
@@ -433,6 +474,10 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
 	sum_sites(&r.report);
+	if (order_processes(&r)) {
+		assembled_settle(a, &r);
+		return diag_set(d, ENOMEM, "out of memory");
+	}
 	merge_sites(&r.report);
 	rank_sites(r.report.sites, r.report.n_sites, a->by_count);
 	growth_update(a->growth, &r.report);

@@ -329,6 +329,9 @@ static void on_signal(struct trace *t)
 
 	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
 		t->end = info.ssi_signo == SIGINT ? "interrupted" : "terminated";
+		/* Off the line on which the terminal showed ^C. */
+		if (info.ssi_signo == SIGINT && isatty(STDERR_FILENO))
+			fputc('\n', stderr);
 		/* From a terminal the command has had it, too; from kill(1) only we have. */
 		if (t->launch && !t->command_done && info.ssi_code == SI_USER)
 			launch_signal(t->launch, info.ssi_signo);

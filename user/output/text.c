@@ -88,6 +88,11 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 			put_named(f, i ? ", " : "Found: ", s->capabilities[i]);
 	if (o->verbose && s->n_capabilities)
 		fputs("\n", f);
+	for (size_t i = 0; i < s->n_capabilities; i++)
+		if (!strcmp(s->capabilities[i], "stack:frame-pointers"))
+			fputs("Stacks come by frame pointers: in code built without them, callers above "
+			      "the first may be\nmissing or wrong.\n",
+			      f);
 	fputs("\n", f);
 	return stream_flush(f);
 }
@@ -259,8 +264,9 @@ static void put_sum(FILE *f, const struct report *r, bool sampled)
 static int text_report(FILE *f, const struct output_options *o, const struct session *s,
 		       const struct report *r)
 {
+	uint64_t rest_bytes = 0;
 	char text[FORMAT_SIZE];
-	size_t from = 0;
+	size_t from = 0, n_ended = 0;
 
 	put_time(f, r->time_ns);
 	format_seconds(r->elapsed_seconds, text);
@@ -270,13 +276,23 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 	if (!r->n_processes)
 		fputs("no traced process is left\n\n", f);
 	for (size_t i = 0; i < r->n_processes; i++) {
-		struct text_sites sites = {.process = &r->processes[i], .items = &r->sites[from]};
+		struct text_sites sites = {.process = &r->processes[i],
+					   .items = r->n_sites ? &r->sites[from] : NULL};
 
 		while (from < r->n_sites && r->sites[from].process == i) {
 			from++;
 			sites.n++;
 		}
-		put_process(f, o, s, r, i, &sites);
+		if (!sites.process->ended || !o->top || n_ended++ < o->top)
+			put_process(f, o, s, r, i, &sites);
+		else
+			rest_bytes += sites.process->outstanding_bytes;
+	}
+	if (o->top && n_ended > o->top) {
+		format_bytes(rest_bytes, text);
+		fprintf(f,
+			"and %zu more processes that ended, with %s outstanding together (-T 0 shows all)\n\n",
+			n_ended - (size_t)o->top, text);
 	}
 	put_losses(f, o, "", r->losses, r->n_losses);
 	if (r->map_bytes) {

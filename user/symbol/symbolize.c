@@ -110,8 +110,11 @@ static int add_address(struct address_space *space, uint64_t address, bool exact
 	const struct module_frames *found;
 	struct module *module;
 
-	if (!place)
-		return vec_push(frames, (struct frame){.offset = address});
+	if (!place) {
+		struct frame raw = {.offset = address};
+
+		return vec_push(frames, raw);
+	}
 	module = place->file ? modules_get(&s->modules, place->file) : NULL;
 	if (!module || translate(place, lookup - place->start + place->file_offset, &virtual))
 		return add_unmapped(space, place, lookup, address, frames);
