@@ -6,9 +6,10 @@ holds: tests/targets/edge_cases.c, and a program file that is rewritten in place
 
 import json
 import pathlib
+import subprocess
 import tempfile
 
-from lib import run_seep, start_tap, target_path
+from lib import SEEP, run_seep, start_tap, target_path
 
 LINKS = ("best", "multi", "perf")
 
@@ -59,6 +60,19 @@ def rewritten():
     )
 
 
+def other_pid_namespace():
+    """Process ids are not the kernel side's there: refused, instead of counting nothing for ever."""
+    ended = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", SEEP, "trace", "--", "true"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return ([] if ended.returncode == 3 else [f"exit code {ended.returncode}"]) + (
+        [] if "PID namespace" in ended.stderr else [f"it said: {ended.stderr}"]
+    )
+
+
 def main():
     tap = start_tap()
     for link in LINKS:
@@ -77,6 +91,7 @@ def main():
         lambda: edge("left", program="edge_own_malloc", may_lose=("abandoned_calls",)),
     )
     tap.run("a program rewritten in place", rewritten)
+    tap.run("a PID namespace", other_pid_namespace)
     tap.end()
 
 

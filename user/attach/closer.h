@@ -8,6 +8,7 @@
 
 struct closer;
 
+/* Returns 0 or -ENOMEM with a diag. */
 int closer_create(struct closer **ret, struct diag *d);
 /* Waits until all is closed; accepts NULL. */
 void closer_destroy(struct closer *c);

@@ -43,6 +43,7 @@ struct assembled {
 	size_t n_notes;
 };
 
+/* t is borrowed; the session begins now. Returns 0 or -ENOMEM with a diag. assembly_done accepts one that was not initialized, but zero. */
 int assembly_init(struct assembly *a, struct tracing *t, struct diag *d);
 void assembly_done(struct assembly *a);
 

@@ -20,6 +20,8 @@ struct sink {
 /* path: the file for the stream, NULL: stdout. capture: or NULL. Options and format are the caller's to set before. Returns 0 or
  * -errno with a diag. */
 int sink_open(struct sink *sink, const char *path, const char *capture, struct diag *d);
+/* The calls of struct output_format, in its order, to capture and stream. Each returns 0 or -errno of whichever failed first; the
+ * session, each report and the end are flushed. */
 int sink_session(struct sink *sink, const struct session *s);
 int sink_report(struct sink *sink, const struct session *s, const struct report *r);
 int sink_block(struct sink *sink, const struct report *r, const struct block *b);

@@ -74,6 +74,7 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d);
 void tracing_mapped(struct tracing *t, pid_t pid);
 /* A stopped child, before its first instruction. Any thread. */
 void tracing_forked(struct tracing *t, pid_t pid, bool shares_memory);
+/* A process of the launcher's has ended: removes its probes. Any thread. */
 void tracing_ended(struct tracing *t, pid_t pid);
 
 /* Handles all events that wait. */
@@ -81,6 +82,7 @@ void tracing_drain(struct tracing *t);
 /* Reads /proc/PID/maps and RSS of all that live: for the report that comes. */
 void tracing_refresh(struct tracing *t);
 
+/* What is known of an instance, or NULL; valid until it is forgotten. */
 struct traced *tracing_find(struct tracing *t, instance_id instance);
 /* After its last report: frees it and what the kernel keeps of it. */
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p);
