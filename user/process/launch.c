@@ -42,6 +42,7 @@ struct launch {
 	int pidfd, event, go; /* file descriptors, -1: not open */
 	int child_end;	      /* of go's socket; only while starting */
 	pthread_t thread;
+	pid_t thread_id;
 	bool has_thread, was_let_go;
 	sem_t seized; /* posted when start_error is set, and pid */
 	int start_error;
@@ -157,6 +158,7 @@ static void *trace(void *arg)
 	sigfillset(&all_but_wake);
 	sigdelset(&all_but_wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all_but_wake, NULL);
+	l->thread_id = gettid();
 	l->start_error = start_command(l);
 	sem_post(&l->seized);
 	if (l->start_error)
@@ -282,6 +284,7 @@ int launch_signal(struct launch *l, int sig)
  * ended. */
 static void end_thread(struct launch *l)
 {
+	char path[64];
 	struct timespec deadline;
 
 	atomic_store(&l->leaving, true);
@@ -294,6 +297,10 @@ static void end_thread(struct launch *l)
 			deadline.tv_nsec -= 1000000000L;
 		}
 	} while (pthread_timedjoin_np(l->thread, NULL, &deadline));
+	/* Joining returns before the kernel has detached what the thread traced; out of /proc it is only after that. */
+	snprintf(path, sizeof(path), "/proc/self/task/%d", l->thread_id);
+	while (!access(path, F_OK))
+		usleep(100);
 }
 
 void launch_destroy(struct launch *l)
