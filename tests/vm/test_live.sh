@@ -12,7 +12,7 @@ export SEEP="$PWD/build/seep" TARGETS="$PWD/build/targets"
 
 # What targets load by name follows no ldd.
 set -- --copy "$PWD/tests" --copy "$TARGETS" --copy "$python" --copy "/usr/lib/${python##*/}"
-for library in ld-linux-x86-64 libjemalloc libtcmalloc_minimal libmimalloc; do
+for library in ld-linux-x86-64 libjemalloc libtcmalloc libmimalloc; do
 	for file in "$libraries/$library".so.*; do
 		[ ! -e "$file" ] || set -- "$@" --copy "$file"
 	done
