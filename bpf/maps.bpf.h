@@ -65,7 +65,7 @@ struct {
 	__type(value, struct wire_process);
 } instances SEC(".maps") __weak;
 
-/* fork, exec, exit: 56 B each. Full: WIRE_LOST_PROCESS_RING, and user space looks through `instances` instead. */
+/* fork, exec, exit: 56 B each. Full: WIRE_LOST_PROCESS_RING, and user space looks its processes up in `procs` instead. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

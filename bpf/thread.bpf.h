@@ -16,7 +16,7 @@
  * malloc inside a preloaded one) and is not counted; one that begins at or above it proves that the other was left
  * without a return (longjmp, exception): that is what the kernel's return probes assume, too. One case looks like nesting
  * and is not: a signal handler that interrupted the allocator. The kernel delivers signals when it returns from a
- * trap, so our own probes make that case frequent; on_signal() notes where it struck and in_handler() looks whether the
+ * trap, so our own probes make that case frequent; signal_deliver() notes where it struck and in_handler() looks whether the
  * signal's frame is still on the stack. */
 #include "maps.bpf.h"
 

@@ -274,7 +274,7 @@ static int check_class(pid_t pid, struct diag *d)
 	if (!memcmp(head, ELFMAG, SELFMAG) && head[EI_CLASS] == ELFCLASS32)
 		return diag_set_hint(
 			d, ENOTSUP, EXIT_RUNTIME,
-			"seep reads 64-bit programs only; `seep watch` sees its memory as a whole",
+			"only 64-bit programs can be traced: trace a 64-bit build of it",
 			"process %d is a 32-bit program", pid);
 	return 0;
 }

@@ -11,11 +11,6 @@ void log_set_level(enum log_level level)
 	current_level = level;
 }
 
-enum log_level log_get_level(void)
-{
-	return current_level;
-}
-
 static void print(const char *fmt, va_list ap)
 {
 	char line[2048];
@@ -38,17 +33,6 @@ void log_info(const char *fmt, ...)
 	va_list ap;
 
 	if (current_level < LOG_NORMAL)
-		return;
-	va_start(ap, fmt);
-	print(fmt, ap);
-	va_end(ap);
-}
-
-void log_debug(const char *fmt, ...)
-{
-	va_list ap;
-
-	if (current_level < LOG_VERBOSE)
 		return;
 	va_start(ap, fmt);
 	print(fmt, ap);

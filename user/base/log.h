@@ -7,17 +7,14 @@
 enum log_level {
 	LOG_QUIET,
 	LOG_NORMAL,
-	LOG_VERBOSE,
 };
 
 /* The one process-wide setting. Not thread-safe: set once, before threads. */
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 
-/* "seep: TEXT\n"; log_debug only at LOG_VERBOSE, log_info not at LOG_QUIET, log_error always. */
+/* "seep: TEXT\n"; log_info not at LOG_QUIET, log_error always. */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints the text and, on a line of its own, the hint. Returns the exit code to use: d's, or EXIT_RUNTIME. */
 int log_diag(const struct diag *d);

@@ -495,8 +495,6 @@ int cmd_trace(int argc, char **argv)
 		return command_settle(&command_trace, r, &d);
 	if (t.options.quiet)
 		log_set_level(LOG_QUIET);
-	if (t.options.verbose)
-		log_set_level(LOG_VERBOSE);
 	code = trace(&t);
 	assembly_done(&t.assembly);
 	tracing_close(&t.tracing);

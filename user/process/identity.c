@@ -38,10 +38,10 @@ static int not_ours(pid_t pid, struct diag *d)
 static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 {
 	if (stat->flags & PF_KTHREAD)
-		return diag_set_hint(d, EPERM, EXIT_REFUSED,
-				     "kernel allocations are traced by 'seep trace --kernel'",
-				     "%d is a kernel thread (%s): it has no memory of its own", pid,
-				     stat->comm);
+		return diag_set_hint(
+			d, EPERM, EXIT_REFUSED,
+			"give the pid of a program; the kernel's own allocations are not traced by this version",
+			"%d is a kernel thread (%s): it has no memory of its own", pid, stat->comm);
 	if (is_zombie(stat) && stat->n_threads > 1)
 		return diag_set(
 			d, ENODATA,
