@@ -17,21 +17,22 @@
 #define CHECK_INDENT 28
 #define NOTE_INDENT 4
 
-/* Text from the current column on, which is `indent`, broken at blanks; the lines after the first
- * begin there, too. */
-static void put_wrapped(const struct doctor_view *v, const char *text, unsigned indent)
+/* Text from `column` on, where the line is now, broken at blanks; the lines after the first begin at
+ * `indent`. */
+static void put_hanging(const struct doctor_view *v, const char *text, size_t column,
+			unsigned indent)
 {
 	_cleanup_free_ char *copy = strdup(text);
 	char *rest = copy, *word;
-	size_t column = indent;
+	size_t first = column;
 
 	while (rest && (word = strsep(&rest, " "))) {
 		size_t columns = escape_columns(word);
 
-		if (column > indent && v->width && column + 1 + columns > v->width) {
+		if (column > first && v->width && column + 1 + columns > v->width) {
 			fprintf(v->f, "\n%*s", indent, "");
-			column = indent;
-		} else if (column > indent) {
+			column = first = indent;
+		} else if (column > first) {
 			fputc(' ', v->f);
 			column++;
 		}
@@ -39,6 +40,12 @@ static void put_wrapped(const struct doctor_view *v, const char *text, unsigned 
 		column += columns;
 	}
 	fputc('\n', v->f);
+}
+
+/* The same where the line is at `indent` now. */
+static void put_wrapped(const struct doctor_view *v, const char *text, unsigned indent)
+{
+	put_hanging(v, text, indent, indent);
 }
 
 static void put_check(const struct doctor_view *v, const struct check *c)
@@ -268,9 +275,10 @@ static void put_file(void *arg, const char *path, const struct plan *plan)
 	struct table t = *(const struct table *)arg;
 
 	fputs("\n  ", t.v->f);
-	escape_put(t.v->f, path, 0);
-	fprintf(t.v->f, ": %s, %zu function%s\n", plan_allocator_name(plan->allocator), plan->n,
-		plural(plan->n));
+	put_hanging(t.v,
+		    cell(&t, "%s: %s, %zu function%s", path, plan_allocator_name(plan->allocator),
+			 plan->n, plural(plan->n)),
+		    2, NOTE_INDENT);
 	t.rows = calloc(plan->n, sizeof(*t.rows));
 	if (!t.rows)
 		return;
@@ -287,12 +295,13 @@ static void put_file(void *arg, const char *path, const struct plan *plan)
 static void text_target(const struct doctor_view *v, const struct host *h, const struct target *t)
 {
 	struct table table = {.v = v, .host = h};
+	_cleanup_free_ char *head = NULL;
 
-	fprintf(v->f, "\nprocess %d ", t->id.pid);
-	escape_put(v->f, t->id.comm, 0);
-	fputs(" (", v->f);
-	escape_put(v->f, t->id.exe, 0);
-	fprintf(v->f, "), %zu function%s to probe\n", t->n_probes, plural(t->n_probes));
+	if (asprintf(&head, "process %d %s (%s), %zu function%s to probe", t->id.pid, t->id.comm,
+		     t->id.exe, t->n_probes, plural(t->n_probes)) < 0)
+		return;
+	fputc('\n', v->f);
+	put_hanging(v, head, 0, NOTE_INDENT);
 	if (t->id.container[0]) {
 		fputs("  container ", v->f);
 		escape_put(v->f, t->id.container, 0);
