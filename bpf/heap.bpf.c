@@ -7,6 +7,7 @@
  *
  * Needs: BPF_MAP_TYPE_TASK_STORAGE in tracing programs (5.12, a10787e6d58c), bpf_loop (5.17, e6f2dd0f8067),
  * bpf_get_attach_cookie (5.15, 7adfc6c9b315). Without them the load fails and attach/ says which kernel has them. */
+#include "calls.bpf.h"
 #include "registers.bpf.h"
 #include "sample.bpf.h"
 #include "site.bpf.h"

@@ -66,6 +66,10 @@ struct task_struct {
 	unsigned long sas_ss_size;
 };
 
+struct vm_unmapped_area_info {
+	unsigned long length; /* bytes */
+};
+
 struct sigaction {
 	void *sa_handler;
 };

@@ -6,6 +6,7 @@
  *
  * Needs: BTF tracepoints sched_process_fork, _exec, _exit (5.5, ac4414b5ca47). */
 #include "maps.bpf.h"
+#include "spaces.bpf.h"
 
 const volatile struct wire_settings settings = {};
 
@@ -108,6 +109,8 @@ int process_fork(u64 *args)
 	joined.leader = joined.instance;
 	if (!joined.instance)
 		return 0;
+	if (!shares)
+		space_inherit(borrowed.instance, joined.instance);
 	if (bpf_map_update_elem(&procs, &child_pid, &joined, BPF_ANY)) {
 		lost(borrowed.instance, WIRE_LOST_PROCESSES);
 		if (!shares)

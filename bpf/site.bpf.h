@@ -2,7 +2,7 @@
 #ifndef SEEP_BPF_SITE_BPF_H
 #define SEEP_BPF_SITE_BPF_H
 /* Stacks to sites, and the counters of a site. */
-#include "unwind.bpf.h"
+#include "thread.bpf.h"
 
 static const struct wire_site empty_site;
 

@@ -11,7 +11,7 @@
  * Needs: tracepoints of system calls (CONFIG_FTRACE_SYSCALLS), bpf_task_pt_regs (5.15, dd6e10fbd9fb). Loaded only with
  * --mmap; without them attach/ says so. */
 #include "registers.bpf.h"
-#include "unwind.bpf.h"
+#include "calls.bpf.h"
 
 #define PAGE_BYTES 4096ULL
 #define HUGE_PAGE_SHIFT                                                                            \

@@ -68,8 +68,16 @@ struct wire_settings {
 	__u8 trace_calls;	/* an event for each allocation and free (-t) */
 	__u8 count_unknown; /* every allocation is recorded, so that a free without record means something */
 	__u8 vm;	    /* mmap and brk are followed (--mmap) */
+	__u8 stack_mode;    /* enum wire_stack_mode */
+	__u8 pad[7];
 };
-_Static_assert(sizeof(struct wire_settings) == 48, "wire_settings");
+_Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
+
+enum wire_stack_mode {
+	WIRE_STACK_MODE_CFI = 0,
+	WIRE_STACK_MODE_FP = 1,	  /* frame pointers only */
+	WIRE_STACK_MODE_NONE = 2, /* the caller of the allocator only */
+};
 
 /* Which process, as long as it is the same program in the same memory: a number that is never used twice in a session. A
  * new one at fork (with memory of its own) and at exec; a vfork child has its parent's until it execs. */
@@ -130,9 +138,105 @@ struct wire_stack {
 		     1]; /* one spare: a mask of 127 bounds the index for the verifier */
 };
 enum wire_truncated {
-	WIRE_STACK_COMPLETE = 0, /* ended where frame pointers end */
-	WIRE_STACK_TOO_DEEP = 1, /* longer than max_frames */
-	WIRE_STACK_FAULT = 2,	 /* a frame's memory could not be read */
+	WIRE_STACK_COMPLETE = 0,    /* reached the outermost frame; by frame pointers: where those end */
+	WIRE_STACK_TOO_DEEP = 1,    /* longer than max_frames: the leaf part is kept */
+	WIRE_STACK_FAULT = 2,	    /* a frame's memory could not be read */
+	WIRE_STACK_NO_TABLE = 3,    /* code that no CFI describes, and frame pointers do not lead on */
+	WIRE_STACK_UNSUPPORTED = 4, /* a rule of the CFI that wire_rule cannot express */
+	WIRE_STACK_UNMAPPED = 5,    /* code in a mapping that user space has not published yet */
+	WIRE_STACK_REASONS = 8,	    /* room in wire_process */
+};
+
+/* Unwinding by CFI. A file's table is rows (from this pc on, this rule), sorted by pc, in whole pages; what a row cannot say
+ * is a rule of its own. user/unwind makes tables, user/attach places them, unwind.bpf.h walks. */
+enum wire_cfa_rule {
+	WIRE_CFA_NONE = 0,	  /* no CFI for this code: a gap */
+	WIRE_CFA_UNSUPPORTED = 1, /* CFI that the kinds below cannot express */
+	WIRE_CFA_SP = 2,	  /* sp + cfa_off */
+	WIRE_CFA_FP = 3,	  /* fp + cfa_off */
+	WIRE_CFA_SP_DEREF = 4,	  /* *(sp + cfa_off) + cfa_off2 */
+	WIRE_CFA_FP_DEREF = 5,	  /* *(fp + cfa_off) + cfa_off2 */
+	WIRE_CFA_PLT = 6,	  /* sp + cfa_off + ((pc & 15) >= cfa_off2 ? 8 : 0) */
+	WIRE_CFA_SIGNAL = 7,	  /* sp is at the ucontext of an rt_sigframe: all registers come from there */
+	WIRE_CFA_STOP = 8,	  /* undefined return address: the outermost frame */
+	WIRE_CFA_GUESS = 9,	  /* code without CFI: frame pointers, with guards */
+};
+enum wire_fp_rule {
+	WIRE_FP_SAME = 0,
+	WIRE_FP_AT_CFA = 1,    /* *(cfa + fp_off) */
+	WIRE_FP_AT_FP = 2,     /* *(fp + fp_off) */
+	WIRE_FP_UNDEFINED = 3, /* not restored, or in a way that cannot be expressed: unusable from here on */
+};
+
+/* The return address is always at cfa - 8 (x86-64 ABI); CFI that says otherwise is WIRE_CFA_UNSUPPORTED. */
+struct wire_rule {
+	__u8 cfa; /* enum wire_cfa_rule */
+	__u8 fp;  /* enum wire_fp_rule */
+	__u16 zero;
+	__s32 cfa_off, cfa_off2, fp_off;
+};
+struct wire_row {
+	__u32 pc;   /* from the table's base */
+	__u32 rule; /* in a file's table: index of its rules; in the kernel: of wire_unwind.rules */
+};
+#define WIRE_PAGE_ROWS 512
+struct wire_row_page {
+	struct wire_row rows[WIRE_PAGE_ROWS]; /* the last page's rest repeats the last row */
+};
+_Static_assert(sizeof(struct wire_rule) == 16 && sizeof(struct wire_row_page) == 4096, "unwind");
+
+/* Reserved rules of wire_unwind.rules: user space writes them, and no row refers to WIRE_RULE_EMPTY. */
+#define WIRE_RULE_EMPTY 0 /* of an unused cache entry */
+#define WIRE_RULE_NONE 1  /* {WIRE_CFA_NONE} */
+#define WIRE_RULE_GUESS 2 /* {WIRE_CFA_GUESS} */
+#define WIRE_RULE_FIRST 3
+
+/* One executable mapping of a process. */
+enum wire_mapping_kind {
+	WIRE_MAPPING_CFI = 1,	/* pages of rows */
+	WIRE_MAPPING_GUESS = 2, /* no table: generated code, a file without CFI or beyond --unwind-memory */
+};
+struct wire_mapping {
+	__u64 start, end; /* [start, end) */
+	__u64 bias;	  /* pc - bias: what rows count in */
+	__u32 kind;	  /* enum wire_mapping_kind */
+	__u32 segment;	  /* of row_segments */
+	__u32 first_page, n_pages;
+	__u32 n_searches; /* rises with each search in it: how much it is used */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct wire_mapping) == 48, "wire_mapping");
+
+/* The mappings of one instance: items [first + 1, first + n] of wire_unwind.mappings, sorted, without overlap; item `first` is the
+ * run's header: its start is the generation it belongs to. User space writes a run like this: header 0, items, header; then
+ * first, n and last of all generation in the space. A forked child has its parent's run until user space knows it. A reader trusts what it
+ * found only if the header is, afterwards, still its generation. */
+struct wire_space {
+	wire_instance instance; /* 0: a free slot */
+	__u32 asked;		/* WIRE_EVENT_UNMAPPED was sent since the last publication */
+	/* Together one word: user space publishes by comparing and swapping both, so that no generation stands that was read
+	 * from /proc before a change. */
+	__u32 generation __attribute__((aligned(8))); /* which content: unique in the session; 0: not published, or no longer true */
+	__u32 changes;	/* rises whenever something is about to be mapped */
+	__u32 first, n;
+};
+_Static_assert(sizeof(struct wire_space) == 24, "wire_space");
+
+#define WIRE_SPACES 32768 /* slots; an instance's is one of WIRE_SPACE_PROBES from its home on */
+#define WIRE_SPACE_PROBES 4
+/* Far from that of its neighbours: processes that live long, and began together, must not take all slots of a later one. */
+#define WIRE_SPACE_HOME(instance) ((__u32)(instance)*0x9e3779b1U >> 17)
+#define WIRE_MAPPINGS 65536
+#define WIRE_RULES 65536
+#define WIRE_CACHE 65536
+#define WIRE_SEGMENTS 64
+
+/* Shared memory: user space has it mapped. 6 MiB. */
+struct wire_unwind {
+	__u64 cache[WIRE_CACHE]; /* unwind.bpf.h's; user space zeroes it when generations pass a multiple of 65,536 */
+	struct wire_rule rules[WIRE_RULES];
+	struct wire_space spaces[WIRE_SPACES];
+	struct wire_mapping mappings[WIRE_MAPPINGS];
 };
 
 /* What can be lost. Append only; names in user/collect/losses.c. */
@@ -173,8 +277,10 @@ struct wire_process {
 	__u64 inherited_frees;
 	__u64 unknown_frees;
 	__u64 lost[WIRE_LOST_MAX];
+	__u64 truncated[WIRE_STACK_REASONS]; /* allocations whose stack ended early, by reason */
 };
-_Static_assert(sizeof(struct wire_process) == 72 + 8 * WIRE_LOST_MAX, "wire_process");
+_Static_assert(sizeof(struct wire_process) == 72 + 8 * WIRE_LOST_MAX + 8 * WIRE_STACK_REASONS,
+	       "wire_process");
 
 enum wire_ended {
 	WIRE_ALIVE = 0,
@@ -186,6 +292,7 @@ enum wire_event_type {
 	WIRE_EVENT_FORK = 1, /* instance: the child's */
 	WIRE_EVENT_EXEC = 2, /* instance: the new one, other: the ended one (or the same) */
 	WIRE_EVENT_EXIT = 3,
+	WIRE_EVENT_UNMAPPED = 4, /* address: code that no published mapping holds, or a mapping that is no longer true */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
 	/* --mmap; user/collect/ranges.h says what they mean. */

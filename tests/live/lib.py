@@ -24,17 +24,12 @@ SEEP = os.environ.get("SEEP", str(ROOT / "build/seep"))
 TARGETS = pathlib.Path(os.environ.get("TARGETS", ROOT / "build/targets"))
 SECONDS = 60  # a deadline, not a wait: generous, because two cores run all of this
 
-# Stacks come by frame pointers: a function that calls the allocator through code built without them
-# (libstdc++'s operator new, libc's mmap) is missing from the stack, though its callers are there.
-# Unwinding by CFI makes this False.
-STACKS_BY_FRAME_POINTERS = True
-
 # What libc, the dynamic linker and libstdc++ allocate for themselves: no part of a target's ledger.
 # By module, or by name where they are linked statically.
 RUNTIME_MODULE = re.compile(r"^(ld-|libc\.|libgcc_s|libstdc\+\+)")
 RUNTIME_FUNCTION = re.compile(
     r"^(_dl_|allocate_dtv|__tls_get_addr|allocate_stack|pthread_|__pthread|call_init|__gnu_cxx|"
-    r"__cxa_|_GLOBAL__)"
+    r"__cxa_|_GLOBAL__|search_object)"
 )
 
 
@@ -247,7 +242,7 @@ def merged(blocks):
     return ranges
 
 
-def judge_block(want, have, final, loose):
+def judge_block(want, have, final):
     """want: the ledger's entry, have: seep's record or None."""
     label = f"{want['address']} of {want['size']} B by {want['function']}"
     if not have:
@@ -255,15 +250,14 @@ def judge_block(want, have, final, loose):
     if have["size_bytes"] != want["size"]:
         return f"{label}: {have['size_bytes']} B in seep's record"
     names = [plain_name(f) for f in final.functions(have["site"])]
-    if want["function"] in names or (loose and STACKS_BY_FRAME_POINTERS):
+    if want["function"] in names:
         return None
     return f"{label}: its stack is {' < '.join(names) or 'empty'}"
 
 
-def judge(ledger, records, loose=False, may_lose=(), may_miss=()):
+def judge(ledger, records, may_lose=(), may_miss=()):
     """Compares a target's ledger with seep's final report: every block with address, size and
-    function, and no block of the target's beyond them. loose: the function itself may be
-    hidden from the stack. may_lose: causes of loss that the target provokes; blocks may be
+    function, and no block of the target's beyond them. may_lose: causes of loss that the target provokes; blocks may be
     missing up to that count. may_miss: functions whose blocks may be missing. A forked child
     of a process that seep attached to is probed a moment after its birth, and its record says
     when (seen_from_seconds): what it did before may be missing, and what it frees of that
@@ -279,7 +273,7 @@ def judge(ledger, records, loose=False, may_lose=(), may_miss=()):
         c
         for a, b in want.items()
         if b["function"] not in may_miss or a in have
-        for c in [judge_block(b, have.get(a), final, loose)]
+        for c in [judge_block(b, have.get(a), final)]
         if c
     ]
     excused = sum(lost.get(cause, 0) for cause in may_lose)

@@ -16,7 +16,6 @@ from lib import (
     Final,
     Seep,
     TARGETS,
-    STACKS_BY_FRAME_POINTERS,
     Target,
     judge,
     merged,
@@ -120,11 +119,11 @@ def ranges():
                 for address, size in have
                 if (address, size) not in want
             ]
-        if not STACKS_BY_FRAME_POINTERS:
-            for site in final.sites.values():
-                names = [plain_name(f["function"]) for f in site["frames"]]
-                if site["kind"] != "malloc" and not any(n.startswith("zoo_") for n in names):
-                    complaints.append(f"{site['kind']} of {site['outstanding_bytes']} B by {names}")
+        for site in final.sites.values():
+            names = [plain_name(f["function"]) for f in site["frames"]]
+            held = site["kind"] != "malloc" and site["outstanding_bytes"]
+            if held and not any(n.startswith("zoo_") for n in names):
+                complaints.append(f"{site['kind']} of {site['outstanding_bytes']} B by {names}")
         return complaints
 
 
@@ -208,9 +207,9 @@ def main():
         # std::bad_alloc leaves operator new by unwinding; whether the call allocated is then
         # announced as not known.
         tap.run(
-            f"{name}, attached", lambda: attached(name, loose=True, may_lose=("abandoned_calls",))
+            f"{name}, attached", lambda: attached(name, may_lose=("abandoned_calls",))
         )
-    tap.run("zoo_rust, attached", lambda: attached("zoo_rust", loose=True))
+    tap.run("zoo_rust, attached", lambda: attached("zoo_rust"))
     # Probes follow a dlopen with a delay: blocks of the first moments may be missing, later ones
     # not.
     tap.run("zoo_dlopen, attached", lambda: attached("zoo_dlopen", may_miss=("zoo_own_early",)))
@@ -246,7 +245,7 @@ def main():
         tap.run(f"{name} as a command, from its first allocation", lambda: started(name, hold=True))
     tap.run(
         "zoo_cxx as a command",
-        lambda: started("zoo_cxx", hold=True, loose=True, may_lose=("abandoned_calls",)),
+        lambda: started("zoo_cxx", hold=True, may_lose=("abandoned_calls",)),
     )
     tap.run("zoo_heap as a command, judged after its exit", lambda: started("zoo_heap", hold=False))
     tap.run("zoo_fork as a command, judged after its exit", lambda: started("zoo_fork", hold=False))

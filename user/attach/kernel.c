@@ -26,6 +26,10 @@ _Static_assert((int)PLAN_MALLOC == (int)WIRE_MALLOC && (int)PLAN_CALLOC == (int)
 		       (int)PLAN_FREE == (int)WIRE_FREE &&
 		       (int)PLAN_MEMALIGN_SWAPPED == (int)WIRE_MEMALIGN_SWAPPED,
 	       "plan.h and wire.h number the functions alike");
+_Static_assert((int)KERNEL_STACK_CFI == (int)WIRE_STACK_MODE_CFI &&
+		       (int)KERNEL_STACK_FP == (int)WIRE_STACK_MODE_FP &&
+		       (int)KERNEL_STACK_NONE == (int)WIRE_STACK_MODE_NONE,
+	       "stack modes");
 _Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == (int)WIRE_LINK_PERF,
 	       "link kinds");
 
@@ -116,6 +120,7 @@ static void set_settings(struct kernel *k, const struct kernel_options *o)
 		.trace_calls = o->trace_calls,
 		.count_unknown = !bounded && o->sampling == KERNEL_SAMPLE_ALL,
 		.vm = o->vm,
+		.stack_mode = o->stack,
 	};
 }
 
@@ -163,12 +168,16 @@ static int set_programs(struct kernel *k)
 /* The process events: links that live as long as the object. */
 static int attach_lifecycle(struct seep_bpf *o)
 {
+	bool unwinds = bpf_program__autoload(o->progs.mapping_gone);
+
 	o->links.process_fork = bpf_program__attach(o->progs.process_fork);
 	o->links.process_exec = bpf_program__attach(o->progs.process_exec);
 	o->links.process_exit = bpf_program__attach(o->progs.process_exit);
 	o->links.signal_deliver = bpf_program__attach(o->progs.signal_deliver);
+	if (unwinds)
+		o->links.mapping_gone = bpf_program__attach(o->progs.mapping_gone);
 	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit ||
-	    !o->links.signal_deliver)
+	    !o->links.signal_deliver || (unwinds && !o->links.mapping_gone))
 		return -errno;
 	return 0;
 }
@@ -213,6 +222,9 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 		if (!err && follows_syscall(program))
 			err = bpf_program__set_autoload(program, options->vm);
 	}
+	if (!err)
+		err = bpf_program__set_autoload(k->object->progs.mapping_gone,
+						options->stack == KERNEL_STACK_CFI);
 	if (!err)
 		err = seep_bpf__load(k->object);
 	if (err)
@@ -303,6 +315,15 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.process_ring = bpf_map__fd(k->object->maps.process_ring),
 		.event_ring = bpf_map__fd(k->object->maps.event_ring),
 		.losses = bpf_map__fd(k->object->maps.losses),
+	};
+}
+
+void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret)
+{
+	*ret = (struct kernel_unwind){
+		.shared = &k->object->bss->unwind_shared,
+		.next_generation = &k->object->data->next_generation,
+		.segments_fd = bpf_map__fd(k->object->maps.row_segments),
 	};
 }
 

@@ -11,6 +11,14 @@
 #include "base/diag.h"
 
 struct kernel;
+struct wire_unwind;
+
+/* How far stacks are followed; the same values as bpf/wire.h's enum wire_stack_mode. */
+enum kernel_stack {
+	KERNEL_STACK_CFI = 0,
+	KERNEL_STACK_FP = 1,
+	KERNEL_STACK_NONE = 2,
+};
 
 enum kernel_sampling {
 	KERNEL_SAMPLE_ALL = 0,
@@ -20,6 +28,7 @@ enum kernel_sampling {
 
 struct kernel_options {
 	enum link_kind link; /* 0: the best that works */
+	enum kernel_stack stack;
 	enum kernel_sampling sampling;
 	uint64_t sample_interval;
 	uint64_t min_size_bytes, max_size_bytes; /* recorded sizes; max 0: no bound */
@@ -33,6 +42,13 @@ struct kernel_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
 };
 
+/* Memory that the kernel unwinds by, shared with it; owned by the kernel object, for unwinder.h. */
+struct kernel_unwind {
+	struct wire_unwind *shared;
+	uint32_t *next_generation;
+	int segments_fd;
+};
+
 /* Loads everything and attaches the process events. Returns 0, or -errno with a diag whose exit code is EXIT_REFUSED where
  * the kernel or the privileges are the reason (the hint says which and how to get it). */
 int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d);
@@ -43,6 +59,7 @@ enum link_kind kernel_link(const struct kernel *k);
 /* CLOCK_MONOTONIC when it was loaded: what birth slots count from. */
 uint64_t kernel_start_ns(const struct kernel *k);
 void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
+void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret);
 /* Bytes that all maps take in the kernel just now, by its own account; before 6.3 (90a5527d7686) it accounts for full maps, and
  * ret_bound is set. */
 uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound);

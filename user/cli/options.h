@@ -40,6 +40,12 @@ enum options_link {
 	OPTIONS_LINK_PERF,
 };
 
+enum options_stack {
+	OPTIONS_STACK_CFI,
+	OPTIONS_STACK_FP,
+	OPTIONS_STACK_NONE,
+};
+
 /* `seep trace`. Strings are the caller's argv. Exactly one of pids, command and argv names the
  * target. */
 struct trace_options {
@@ -74,6 +80,8 @@ struct trace_options {
 	uint64_t stack_storage_size; /* distinct stacks kept */
 	uint64_t max_stack_depth;    /* frames, 1 to 127 */
 	int link;		     /* enum options_link */
+	int stack;		     /* enum options_stack */
+	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
 
 	uint64_t interval_ns; /* between reports */
 	uint64_t count;	      /* reports until the end, 0: no limit */

@@ -19,6 +19,7 @@ static const struct trace_options defaults = {
 	.max_sites = 65536,
 	.stack_storage_size = 65536,
 	.max_stack_depth = 127,
+	.unwind_memory_bytes = 64 << 20,
 	.interval_ns = 5 * NS_PER_SECOND,
 };
 

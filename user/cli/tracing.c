@@ -8,6 +8,7 @@
 
 #include "attach/cover.h"
 #include "attach/kernel.h"
+#include "attach/unwinder.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/options.h"
@@ -18,12 +19,37 @@
 
 static void on_event(void *arg, const struct collector_event *e);
 
-/* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread. */
+/* Tells the kernel what the process has mapped by now; asked: because it wants to know. A vfork child is asked about by its parent's pid: once it
+ * executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
+static void follow_mappings(struct tracing *t, pid_t pid, bool asked)
+{
+	instance_id instance = kernel_instance(t->kernel, pid, NULL);
+	const struct traced *p;
+	struct diag d = {0};
+	int err;
+
+	if (!t->unwinder || !instance)
+		return;
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, instance);
+	if (p)
+		pid = p->pid;
+	pthread_mutex_unlock(&t->lock);
+	err = asked ? unwinder_answer(t->unwinder, pid, instance, &d)
+		    : unwinder_update(t->unwinder, pid, instance, &d);
+	if (err && err != -ESRCH && !t->quiet)
+		log_info("%s", d.text);
+}
+
+/* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread, without the lock. */
 static void probe(struct tracing *t, pid_t pid)
 {
 	struct diag d = {0};
-	int err = cover_update(t->cover, pid, &d);
+	int err;
 
+	/* First, so that no stack is taken by what is not known yet. */
+	follow_mappings(t, pid, false);
+	err = cover_update(t->cover, pid, &d);
 	if (err >= 0 || err == -ESRCH)
 		return;
 	t->n_unprobed++;
@@ -42,9 +68,9 @@ static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 	if (p && p->pid == pid && p->space && !p->lender)
 		address_space_add(p->space, m);
 	pthread_mutex_unlock(&t->lock);
-	/* Probed once after the drain, however many mappings come. */
-	if (p && m->inode)
-		hashmap_put(&t->touched, pid, p);
+	/* Looked at once after the drain, however many mappings come. */
+	if (p)
+		hashmap_put(m->inode ? &t->touched : &t->generating, pid, p);
 }
 
 static void kernel_options_from(const struct trace_options *o, struct kernel_options *k)
@@ -64,6 +90,9 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 		.max_sites = o->max_sites,
 		.max_stacks = o->stack_storage_size,
 		.max_frames = o->max_stack_depth,
+		.stack = o->stack == OPTIONS_STACK_FP	  ? KERNEL_STACK_FP
+			 : o->stack == OPTIONS_STACK_NONE ? KERNEL_STACK_NONE
+							  : KERNEL_STACK_CFI,
 		.follow = !o->no_follow,
 		.trace_calls = o->trace,
 		.vm = o->mmap,
@@ -74,6 +103,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 {
 	const struct cover_options cover = {.object = options->object,
 					    .prefix = options->symbols_prefix};
+	const struct unwinder_options unwind = {.memory_bytes = options->unwind_memory_bytes};
 	const struct symbolizer_options symbols = {0};
 	struct kernel_options kernel;
 	struct kernel_maps maps;
@@ -103,6 +133,8 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 		err = symbolizer_create(&symbols, &t->symbolizer, d);
 	if (!err)
 		err = cover_create(t->kernel, &cover, &t->cover, d);
+	if (!err && kernel.stack == KERNEL_STACK_CFI)
+		err = unwinder_create(t->kernel, &unwind, &t->unwinder, d);
 	/* Before anything is read from /proc: what is mapped after that must not be missed. */
 	if (!err)
 		err = mapping_watch_create(on_mapping, t, &t->mappings, d);
@@ -123,11 +155,13 @@ void tracing_close(struct tracing *t)
 
 	cover_destroy(t->cover);
 	mapping_watch_destroy(t->mappings);
+	unwinder_destroy(t->unwinder);
 	while ((p = hashmap_next(&t->traced, &cursor, NULL)))
 		traced_free(p);
 	hashmap_done(&t->traced);
 	hashmap_done(&t->by_pid);
 	hashmap_done(&t->touched);
+	hashmap_done(&t->generating);
 	symbolizer_destroy(t->symbolizer);
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
@@ -209,6 +243,7 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
+	follow_mappings(t, pid, false);
 	err = cover_update(t->cover, pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = age_seconds(p);
@@ -366,6 +401,9 @@ static void on_event(void *arg, const struct collector_event *e)
 	case COLLECTOR_EXIT:
 		on_exit_event(t, e);
 		break;
+	case COLLECTOR_UNMAPPED:
+		follow_mappings(t, e->pid, true);
+		break;
 	default:
 		if (t->on_call)
 			t->on_call(t->on_call_arg, e);
@@ -420,6 +458,10 @@ void tracing_drain(struct tracing *t)
 	while (hashmap_next(&t->touched, &cursor, &pid))
 		probe(t, pid);
 	hashmap_done(&t->touched);
+	cursor = 0;
+	while (hashmap_next(&t->generating, &cursor, &pid))
+		follow_mappings(t, pid, false);
+	hashmap_done(&t->generating);
 }
 
 void tracing_refresh(struct tracing *t)
@@ -433,6 +475,7 @@ void tracing_refresh(struct tracing *t)
 		if (p->space && !p->lender)
 			address_space_refresh(p->space, &d);
 		identity_rss(p->pid, &p->rss_bytes);
+		hashmap_put(&t->generating, p->pid, p);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -467,6 +510,8 @@ void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *
 	if (hashmap_get(&t->by_pid, p->pid) == p)
 		hashmap_take(&t->by_pid, p->pid);
 	hashmap_take(&t->traced, p->instance);
+	if (t->unwinder)
+		unwinder_forget(t->unwinder, p->instance);
 	release(p);
 	pthread_mutex_unlock(&t->lock);
 }

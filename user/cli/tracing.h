@@ -23,6 +23,7 @@ struct mapping;
 struct mapping_watch;
 struct symbolizer;
 struct trace_options;
+struct unwinder;
 
 /* One instance: a process as long as it runs one program. Kept until its last report was written. */
 struct traced {
@@ -42,6 +43,7 @@ struct traced {
 struct tracing {
 	struct kernel *kernel;
 	struct cover *cover;
+	struct unwinder *unwinder; /* NULL: stacks by frame pointers, or none */
 	struct collector *collector;
 	struct mapping_watch *mappings;
 	struct symbolizer *symbolizer;
@@ -54,6 +56,7 @@ struct tracing {
 	bool quiet;
 	bool restricted;			 /* by -O or -S */
 	struct hashmap touched;			 /* pids with new mappings since the last drain */
+	struct hashmap generating;		 /* those with code of no file */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */

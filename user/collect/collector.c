@@ -56,7 +56,7 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 static const enum collector_event_type event_types[] = {
 	[WIRE_EVENT_FORK] = COLLECTOR_FORK, [WIRE_EVENT_EXEC] = COLLECTOR_EXEC,
 	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT, [WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,
-	[WIRE_EVENT_FREE] = COLLECTOR_FREE,
+	[WIRE_EVENT_FREE] = COLLECTOR_FREE, [WIRE_EVENT_UNMAPPED] = COLLECTOR_UNMAPPED,
 };
 
 /* Not for an instance whose last report was made: a vfork child may outlive the process that it borrows from. */

@@ -19,6 +19,7 @@ enum collector_event_type {
 	COLLECTOR_FORK,
 	COLLECTOR_EXEC,
 	COLLECTOR_EXIT,
+	COLLECTOR_UNMAPPED, /* the process runs code that the unwinder does not know: at address */
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,
 };

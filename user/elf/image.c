@@ -418,6 +418,36 @@ int elf_image_to_address(const struct elf_image *image, uint64_t offset, uint64_
 	return -ERANGE;
 }
 
+/* Bytes of a segment's content in [offset, offset + n_bytes) of the file. */
+static uint64_t shared_bytes(const Elf64_Phdr *p, uint64_t offset, uint64_t n_bytes)
+{
+	uint64_t begin = offset > p->p_offset ? offset : p->p_offset, end, p_end;
+
+	if (__builtin_add_overflow(offset, n_bytes, &end) ||
+	    __builtin_add_overflow(p->p_offset, p->p_filesz, &p_end))
+		return 0;
+	if (p_end < end)
+		end = p_end;
+	return end > begin ? end - begin : 0;
+}
+
+int elf_image_mapped_address(const struct elf_image *image, uint64_t offset, uint64_t n_bytes,
+			     uint64_t *ret_address)
+{
+	uint64_t best = 0;
+
+	for (size_t i = 0; i < image->n_segments; i++) {
+		const Elf64_Phdr *p = &image->segments[i];
+		uint64_t n = shared_bytes(p, offset, n_bytes);
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || n <= best)
+			continue;
+		best = n;
+		*ret_address = p->p_vaddr + (offset - p->p_offset);
+	}
+	return best ? 0 : -ERANGE;
+}
+
 long elf_image_read(struct elf_image *image, uint64_t address, void *buf, size_t n_bytes)
 {
 	const Elf64_Phdr *p = segment_of(image, address);

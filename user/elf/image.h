@@ -39,6 +39,11 @@ const char *elf_image_build_id(const struct elf_image *image);
 /* Virtual address to file offset and back through PT_LOAD; -ERANGE when no segment holds it. */
 int elf_image_to_offset(const struct elf_image *image, uint64_t address, uint64_t *ret_offset);
 int elf_image_to_address(const struct elf_image *image, uint64_t offset, uint64_t *ret_address);
+/* The virtual address of the first byte of an executable mapping that shows [offset, offset + n_bytes) of the file. Mappings begin
+ * at a page, which may be before their segment and even in another one's content: the executable segment that fills
+ * most of it counts. -ERANGE when none does. */
+int elf_image_mapped_address(const struct elf_image *image, uint64_t offset, uint64_t n_bytes,
+			     uint64_t *ret_address);
 
 /* Calls visit for every defined symbol with a name of .dynsym, then .symtab, until it returns non-zero, which is
  * returned. A corrupt table: -EBADMSG with a diag, after the symbols before the defect were visited. */

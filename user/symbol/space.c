@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "symbol/space.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/vec.h"
 #include "process/identity.h"
 #include "process/maps.h"
+#include "process/vdso.h"
 #include "symbol/demangle.h"
 
 #define PATH_MAX_BYTES 4096
@@ -73,26 +70,6 @@ const char *space_generated_name(struct address_space *space, uint64_t address)
 		perfmap_update(&space->generated, space->pid, space->start_ticks);
 	}
 	return perfmap_find(&space->generated, address);
-}
-
-/* The kernel maps one image into every process of its own word size, so ours will do for a process
- * that is gone. Its section headers are the last thing in it. */
-static int vdso_open(void)
-{
-	const Elf64_Ehdr *header = (const void *)getauxval(AT_SYSINFO_EHDR);
-	size_t n_bytes;
-	int fd;
-
-	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG))
-		return -ENOENT;
-	n_bytes = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
-	fd = memfd_create("vdso", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, header, n_bytes) == (ssize_t)n_bytes)
-		return fd;
-	close(fd);
-	return -EIO;
 }
 
 static struct file *get_vdso(struct symbolizer *s)
