@@ -2,9 +2,8 @@
 #ifndef SEEP_BPF_SITE_BPF_H
 #define SEEP_BPF_SITE_BPF_H
 /* Stacks to sites, and the counters of a site. */
+#include "evict.bpf.h"
 #include "thread.bpf.h"
-
-static const struct wire_site empty_site;
 
 /* wire.h's slots: linear below four units, then four an octave. */
 static __always_inline u32 birth_slot(u64 time_ns)
@@ -34,8 +33,31 @@ static __always_inline u32 birth_slot(u64 time_ns)
 	return slot < WIRE_BIRTH_SLOTS ? slot : WIRE_BIRTH_SLOTS - 1;
 }
 
+/* A new site, or the one that another CPU made meanwhile. NULL: no room, counted. Overwrites *stack. */
+static __always_inline struct wire_site *site_create(struct wire_site_key *key,
+						     struct wire_stack *stack)
+{
+	struct wire_site *new = (struct wire_site *)stack, *site;
+
+	/* The stack first: whoever reads the site finds its frames. */
+	if (bpf_map_update_elem(&stacks, &key->stack, stack, BPF_ANY)) {
+		lost(key->instance, WIRE_LOST_STACKS_FULL);
+		return NULL;
+	}
+	__builtin_memset(new, 0, sizeof(*new));
+	new->tag = site_tag(key);
+	bpf_map_update_elem(&sites, key, new, BPF_NOEXIST);
+	site = bpf_map_lookup_elem(&sites, key);
+	if (site)
+		return site;
+	bpf_map_delete_elem(&stacks, &key->stack);
+	lost(key->instance, WIRE_LOST_SITES_FULL);
+	return NULL;
+}
+
 /* The site's counters, made when new; falls back to the process's site of unknown stack when site or stack find no room. The
- * chosen stack id is stored in key. NULL: not even that could be had; nothing is counted here then. */
+ * chosen stack id is stored in key. *stack is scratch from then on. NULL: not even that could be had; nothing is counted here
+ * then. */
 static __noinline struct wire_site *site_get(struct wire_site_key *key, struct wire_stack *stack)
 {
 	struct wire_site *site;
@@ -43,17 +65,11 @@ static __noinline struct wire_site *site_get(struct wire_site_key *key, struct w
 	if (!key || !stack)
 		return NULL;
 	site = bpf_map_lookup_elem(&sites, key);
-	if (site)
-		return site;
-	/* The stack first: whoever reads the site finds its frames. */
-	if (bpf_map_update_elem(&stacks, &key->stack, stack, BPF_ANY)) {
-		lost(key->instance, WIRE_LOST_STACKS_FULL);
-	} else {
-		bpf_map_update_elem(&sites, key, &empty_site, BPF_NOEXIST);
-		site = bpf_map_lookup_elem(&sites, key);
-		if (site)
+	if (!site)
+		site = site_create(key, stack);
+	if (site) {
+		if (site_use(site, site_tag(key)))
 			return site;
-		bpf_map_delete_elem(&stacks, &key->stack);
 		lost(key->instance, WIRE_LOST_SITES_FULL);
 	}
 	key->stack = 0;

@@ -54,6 +54,7 @@ static __always_inline void space_inherit(wire_instance parent, wire_instance ch
 		to->first = from->first;
 		to->n = from->n;
 		to->asked = 0;
+		to->pending_n = 0;
 		to->generation = from->generation;
 		return;
 	}

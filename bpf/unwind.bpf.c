@@ -116,23 +116,21 @@ __noinline u64 unwind(struct thread *thread, u64 instance, u64 ret, u64 fp, u64 
 	return hash;
 }
 
-/* Whether a table is published for any part of [start, end). Looks at some mappings only: a library has few executable ones. */
-static __noinline bool has_table(struct wire_space *space, u64 start, u64 end)
+/* Whether a run has a table for any part of [start, end). Looks at some mappings only: a library has few executable ones. */
+static __noinline bool has_table(u32 first, u32 n, u64 start, u64 end)
 {
-	u32 low, n, half, i;
+	u32 low = first + 1, half, i;
 	struct wire_mapping *m;
 
-	if (!space)
+	if (!n)
 		return false;
-	low = space->first + 1;
-	n = space->n;
 	for (i = 0; i < MAPPING_STEPS && n > 1; i++) {
 		half = n / 2;
 		if (mapping_at(low + half)->start < end)
 			low += half;
 		n -= half;
 	}
-	for (i = 0; i < 8 && low > space->first; i++, low--) {
+	for (i = 0; i < 8 && low > first; i++, low--) {
 		m = mapping_at(low);
 		if (m->start < end && m->end > start && m->kind == WIRE_MAPPING_CFI)
 			return true;
@@ -151,14 +149,19 @@ int mapping_gone(u64 *args)
 	struct thread *thread = thread_get(0);
 	wire_instance instance = current_instance(thread);
 	struct wire_space *space;
+	bool gone;
+	u64 end;
 
 	if (!instance || start >= -4095ULL)
 		return 0;
 	space = space_of(instance);
 	if (!space)
 		return 0;
-	__sync_fetch_and_add(&space->changes, 1);
-	if (!space->generation || !has_table(space, start, start + info->length))
+	end = start + info->length;
+	gone = space->generation && has_table(space->first, space->n, start, end);
+	if (gone || has_table(space->pending_first, space->pending_n, start, end))
+		__sync_fetch_and_add(&space->changes, 1);
+	if (!gone)
 		return 0;
 	space->generation = 0;
 	ask(space, instance, start);

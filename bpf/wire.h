@@ -116,14 +116,32 @@ struct wire_site_key {
 	__u32 kind; /* enum wire_kind */
 };
 struct wire_site {
+	__u64 tag; /* whose it is, and since when idle: evict.bpf.h's */
 	__u64 allocated_bytes, allocated_weight;
 	__u64 freed_bytes, freed_weight;
 	__u64 n_allocated, n_freed;   /* without weights; only when sampling */
 	__u32 born[WIRE_BIRTH_SLOTS]; /* outstanding blocks by time of birth, see wire_birth_slot() */
 };
 _Static_assert(sizeof(struct wire_site_key) == 16 &&
-		       sizeof(struct wire_site) == 48 + 4 * WIRE_BIRTH_SLOTS,
+		       sizeof(struct wire_site) == 56 + 4 * WIRE_BIRTH_SLOTS,
 	       "wire_site");
+
+/* Context of evict.bpf.c's program: one step over all sites. */
+enum wire_evict_step {
+	WIRE_EVICT_AGE = 1,   /* sites without outstanding blocks grow older until somebody uses them */
+	WIRE_EVICT_LEAVE = 2, /* marks the old ones; a grace period after AGE */
+	WIRE_EVICT_SWEEP = 3, /* removes what is marked still; a grace period after LEAVE */
+};
+#define WIRE_EVICT_AGES 16
+struct wire_evict {
+	__u32 step;			/* enum wire_evict_step */
+	__u32 n_passes;			/* AGE: how often it ran, this one included */
+	__u32 from_age;			/* LEAVE: sites of at least this age, 1 or more */
+	__u32 most;			/* LEAVE: that many at most */
+	__u32 n_sites;			/* out: seen by AGE, marked by LEAVE, removed by SWEEP */
+	__u32 n_idle[WIRE_EVICT_AGES];	/* out, AGE: sites by age; 0: in use */
+};
+_Static_assert(sizeof(struct wire_evict) == 20 + 4 * WIRE_EVICT_AGES, "wire_evict");
 
 /* Slots of birth times, relative to the session's start: unit 2^27 ns (134 ms), the first four slots one unit wide, then
  * four slots an octave: a slot is at most a quarter of its own start wide; the last one is open. 64 slots reach 4.9 h;
@@ -207,20 +225,25 @@ struct wire_mapping {
 };
 _Static_assert(sizeof(struct wire_mapping) == 48, "wire_mapping");
 
-/* The mappings of one instance: items [first + 1, first + n] of wire_unwind.mappings, sorted, without overlap; item `first` is the
+/* The mappings of one instance, as the run that is published: items [first + 1, first + n] of wire_unwind.mappings, sorted, without overlap; item `first` is the
  * run's header: its start is the generation it belongs to. User space writes a run like this: header 0, items, header; then
  * first, n and last of all generation in the space. A forked child has its parent's run until user space knows it. A reader trusts what it
- * found only if the header is, afterwards, still its generation. */
+ * found only if the header is, afterwards, still its generation.
+ *
+ * A run must not be published when it is no longer true. So user space announces it first (pending), then reads the mappings
+ * again, and publishes it if they are still the same and `changes` stands still. The kernel side raises that whenever room is
+ * found for a new mapping where a published or a pending run has code: what was there was unmapped. */
 struct wire_space {
 	wire_instance instance; /* 0: a free slot */
 	__u32 asked;		/* WIRE_EVENT_UNMAPPED was sent since the last publication */
 	/* Together one word: user space publishes by comparing and swapping both, so that no generation stands that was read
 	 * from /proc before a change. */
 	__u32 generation __attribute__((aligned(8))); /* which content: unique in the session; 0: not published, or no longer true */
-	__u32 changes;	/* rises whenever something is about to be mapped */
+	__u32 changes;	/* rises whenever something is about to be mapped where there was code */
 	__u32 first, n;
+	__u32 pending_first, pending_n;
 };
-_Static_assert(sizeof(struct wire_space) == 24, "wire_space");
+_Static_assert(sizeof(struct wire_space) == 32, "wire_space");
 
 #define WIRE_SPACES 32768 /* slots; an instance's is one of WIRE_SPACE_PROBES from its home on */
 #define WIRE_SPACE_PROBES 4

@@ -399,6 +399,11 @@ int kernel_purge(struct kernel *k)
 	return bpf_prog_test_run_opts(bpf_program__fd(k->object->progs.purge), &options);
 }
 
+int kernel_evict_fd(const struct kernel *k)
+{
+	return bpf_program__fd(k->object->progs.evict);
+}
+
 int kernel_program_fd(const struct kernel *k, enum kernel_program which)
 {
 	const struct seep_bpf *o = k->object;

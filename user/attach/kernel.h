@@ -75,6 +75,8 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);
 /* Removes the blocks of all instances that are no longer in the instances map; one pass over the live map. */
 int kernel_purge(struct kernel *k);
+/* The program that evicts sites, for collector_create; owned by the kernel object. */
+int kernel_evict_fd(const struct kernel *k);
 
 /* Program descriptors for link_place. */
 enum kernel_program {

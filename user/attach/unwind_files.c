@@ -12,7 +12,7 @@
 #define WITHOUT_ROOM "--unwind-memory is used up"
 /* A file must be searched this much more than the one whose room it gets: changing places costs a table each time. */
 #define VICTIM_FACTOR 2
-#define VICTIM_MARGIN 1000
+#define VICTIM_MARGIN 100
 
 int unwind_files_init(struct unwind_files *files, struct wire_rule *shared_rules, int segments_fd,
 		      size_t max_bytes)
@@ -121,8 +121,7 @@ void unwind_files_put(struct unwind_files *files, struct unwind_file *file)
 		forget_file(files, file);
 }
 
-/* Room of the file that nobody has mapped for the longest time. Returns whether there was one. */
-static bool evict_idle(struct unwind_files *files)
+static struct unwind_file *oldest_idle(const struct unwind_files *files)
 {
 	struct unwind_file *file, *oldest = NULL;
 	size_t cursor = 0;
@@ -131,11 +130,22 @@ static bool evict_idle(struct unwind_files *files)
 		for (; file; file = file->next)
 			if (!file->refs && (!oldest || file->idle_since < oldest->idle_since))
 				oldest = file;
-	if (!oldest)
-		return false;
-	unwind_files_evict(files, oldest);
-	forget_file(files, oldest);
-	return true;
+	return oldest;
+}
+
+/* Frees room of the files that nobody has mapped for the longest time; more than one table's, because the kernel has to be waited for
+ * before it is used again. Returns whether there was one. */
+static bool evict_idle(struct unwind_files *files)
+{
+	struct unwind_file *oldest;
+	size_t n_pages = 0;
+
+	while (n_pages <= files->segments.max_pages / 8 && (oldest = oldest_idle(files))) {
+		n_pages += oldest->place.n_pages;
+		unwind_files_evict(files, oldest);
+		forget_file(files, oldest);
+	}
+	return n_pages;
 }
 
 static void write_rows(struct wire_row_page *pages, size_t n_pages,

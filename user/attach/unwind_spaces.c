@@ -223,6 +223,18 @@ static void slot_point(const struct space *space, const struct space_run *run)
 	__atomic_store_n(&space->slot->n, run ? run->n : 0, __ATOMIC_RELEASE);
 }
 
+/* run NULL: nothing is. Takes over the reference. */
+static void announce(struct spaces *s, struct space *space, struct space_run *run)
+{
+	__atomic_store_n(&space->slot->pending_n, 0, __ATOMIC_SEQ_CST);
+	run_put(s, space->announced);
+	space->announced = run;
+	if (!run)
+		return;
+	__atomic_store_n(&space->slot->pending_first, run->first, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&space->slot->pending_n, run->n, __ATOMIC_SEQ_CST);
+}
+
 int space_publish(struct spaces *s, struct space *space, const struct wire_mapping *items, size_t n,
 		  uint64_t seen)
 {
@@ -231,6 +243,10 @@ int space_publish(struct spaces *s, struct space *space, const struct wire_mappi
 
 	if (err)
 		return err;
+	if (run != space->announced) {
+		announce(s, space, run);
+		return -EAGAIN;
+	}
 	slot_point(space, run);
 	if (!__atomic_compare_exchange_n(word_of(space), &seen,
 					 with_generation(seen, run->generation), false,
@@ -241,6 +257,7 @@ int space_publish(struct spaces *s, struct space *space, const struct wire_mappi
 	}
 	run_put(s, space->run);
 	space->run = run;
+	announce(s, space, NULL);
 	return 0;
 }
 
@@ -250,6 +267,7 @@ static void take_back(struct spaces *s, struct space *space)
 	__atomic_store_n(&space->slot->generation, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&space->slot->asked, 0, __ATOMIC_SEQ_CST);
 	slot_point(space, NULL);
+	announce(s, space, NULL);
 	run_put(s, space->run);
 	space->run = NULL;
 }

@@ -26,6 +26,7 @@ struct spaces {
 struct space {
 	struct wire_space *slot; /* NULL: none */
 	struct space_run *run;	 /* NULL: nothing was published */
+	struct space_run *announced; /* NULL: nothing */
 };
 
 /* shared and next_generation are borrowed, and not yet in use. Returns 0 or -ENOMEM. */
@@ -34,13 +35,14 @@ void spaces_done(struct spaces *s);
 
 /* The instance's slot: the one that the kernel made at its fork, else a free one. Returns 0 or -ENOSPC. */
 int space_claim(struct spaces *s, uint32_t instance, struct space *ret);
-/* The kernel may ask again, and notes changes from now on: call it before reading the mappings, and pass what it
- * returns to space_publish. */
+/* The kernel may ask again, and notes changes of what is published or announced from now on: call it before reading the
+ * mappings, and pass what it returns to space_publish. */
 uint64_t space_listen(const struct space *space);
 /* Whether what was published is still true, as far as the kernel knows. */
 bool space_holds(const struct space *space);
-/* Publishes n mappings, sorted, without overlap, n_searches 0. Returns 0; -EAGAIN: something changed since `seen` was
- * returned, what stood before still does; -ENOSPC or -ENOMEM. */
+/* Publishes n mappings, sorted, without overlap, n_searches 0. Returns 0; -EAGAIN: these were only announced, as
+ * they were not before, or something changed since `seen` was returned: listen, read the mappings, and publish them again;
+ * what stood before still does. -ENOSPC or -ENOMEM. */
 int space_publish(struct spaces *s, struct space *space, const struct wire_mapping *items, size_t n,
 		  uint64_t seen);
 /* Replaces what is published by another view of the same mappings; what no longer holds is taken back instead. Returns 0,

@@ -1,54 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A publication must not be older than what it shows. /proc/PID/maps takes a while to read, and a new file's table a while to make,
- * and meanwhile the process may have put another library in the place of the first. So the kernel counts, per instance, whatever
- * is about to be mapped, and a publication made of a read from before such a change fails. Then the mappings are read again,
- * and as all files are known by now, quickly. Where /proc showed nothing new, nothing is published. */
+ * and meanwhile the process may have put another library in the place of the first. So mappings are announced first, and
+ * published when a second read shows the same; from the announcement on the kernel notes when something is about to be mapped
+ * where they have code, and then the publication fails and it all begins again. What the process maps elsewhere, however
+ * often, holds up nothing. Where /proc showed nothing new, nothing is published. */
 #include "attach/unwinder.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "attach/kernel.h"
+#include "attach/unwind_codes.h"
 #include "attach/unwind_files.h"
 #include "attach/unwind_spaces.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/vec.h"
 #include "elf/image.h"
 #include "process/maps.h"
-#include "process/vdso.h"
 #include "unwind/cache.h"
 
 #define MAX_ROUNDS 32			     /* reads of a process that maps all the time */
-#define MAX_MAPPINGS (WIRE_MAPPINGS / 8)     /* of one process; the rest stays unknown */
 #define ANSWER_PAUSE_NS (NS_PER_SECOND / 10) /* after an answer that was nothing new */
-#define MAX_ADDRESS (1ULL << 47)	     /* above is the kernel's: [vsyscall] */
-
-/* A file and its content, all of it 0: none. */
-struct stamp {
-	uint64_t device, inode, changed_ns, n_bytes;
-};
-
-/* One executable mapping. */
-struct code {
-	uint64_t start, end, file_offset, inode;
-	unsigned dev_major, dev_minor;
-	bool generated; /* anonymous memory: no file, no table */
-	struct stamp stamp;
-	uint64_t address;	  /* virtual, in the file's own terms, of start */
-	struct unwind_file *file; /* NULL: generated, or not looked at yet. A reference is held */
-};
-
-struct codes {
-	struct code *items;
-	size_t n, cap;
-};
 
 struct process {
 	uint32_t instance;
@@ -124,70 +99,6 @@ void unwinder_destroy(struct unwinder *u)
 	free(u);
 }
 
-static bool is_code(const struct mapping *m)
-{
-	return m->executable && m->end <= MAX_ADDRESS && strcmp(m->path, "[uprobes]");
-}
-
-static bool same_code(const struct code *a, const struct code *b)
-{
-	return a->start == b->start && a->end == b->end && a->file_offset == b->file_offset &&
-	       a->inode == b->inode && a->dev_major == b->dev_major &&
-	       a->dev_minor == b->dev_minor && a->generated == b->generated;
-}
-
-static bool same_codes(const struct codes *a, const struct codes *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!same_code(&a->items[i], &b->items[i]))
-			return false;
-	return true;
-}
-
-/* The executable mappings, without their files; generated code in one piece where it is. Returns 0 or -ENOMEM. */
-static int codes_list(const struct maps *maps, struct codes *ret)
-{
-	for (size_t i = 0; i < maps->n && ret->n < MAX_MAPPINGS; i++) {
-		const struct mapping *m = &maps->items[i];
-		struct code *last = ret->n ? &ret->items[ret->n - 1] : NULL;
-		bool generated = !m->inode && strcmp(m->path, "[vdso]");
-
-		if (!is_code(m))
-			continue;
-		if (generated && last && last->generated && last->end == m->start)
-			last->end = m->end;
-		else if (vec_push(ret, (struct code){.start = m->start,
-						     .end = m->end,
-						     .file_offset = generated ? 0 : m->file_offset,
-						     .inode = m->inode,
-						     .dev_major = m->dev_major,
-						     .dev_minor = m->dev_minor,
-						     .generated = generated}))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Takes over what is known of the same mappings, but for files that are to be tried again. Caller holds the lock. */
-static void codes_adopt(struct codes *codes, const struct codes *known)
-{
-	size_t k = 0;
-
-	for (size_t i = 0; i < codes->n; i++) {
-		struct code *code = &codes->items[i];
-
-		while (k < known->n && known->items[k].start < code->start)
-			k++;
-		if (k == known->n || code->file || !same_code(code, &known->items[k]) ||
-		    !known->items[k].file || unwind_file_hungry(known->items[k].file))
-			continue;
-		*code = known->items[k];
-		code->file->refs++;
-	}
-}
-
 /* Adds up how often the process's code was searched. Caller holds the lock, as for all from here on that work on the tables. */
 static void count_searches(struct unwinder *u, struct process *p)
 {
@@ -195,32 +106,6 @@ static void count_searches(struct unwinder *u, struct process *p)
 		if (p->codes.items[i].file)
 			p->codes.items[i].file->n_searches +=
 				space_take_searches(&u->spaces, &p->space, i);
-}
-
-static struct wire_mapping mapping_of(const struct code *code)
-{
-	const struct unwind_file *file = code->file;
-
-	if (!file || !file->place.n_pages)
-		return (struct wire_mapping){
-			.start = code->start, .end = code->end, .kind = WIRE_MAPPING_GUESS};
-	return (struct wire_mapping){.start = code->start,
-				     .end = code->end,
-				     .bias = code->start - code->address + file->base,
-				     .kind = WIRE_MAPPING_CFI,
-				     .segment = file->place.segment,
-				     .first_page = file->place.first_page,
-				     .n_pages = file->place.n_pages};
-}
-
-/* What the kernel is to see, for the caller to free. */
-static struct wire_mapping *mappings_of(const struct codes *codes)
-{
-	struct wire_mapping *items = calloc(codes->n + 1, sizeof(*items));
-
-	for (size_t i = 0; items && i < codes->n; i++)
-		items[i] = mapping_of(&codes->items[i]);
-	return items;
 }
 
 /* All that map the file are to see that its rows came or went. Who cannot be told, has nothing published, and asks. */
@@ -238,7 +123,7 @@ static void file_moved(struct unwinder *u, const struct unwind_file *file)
 		if (i == p->codes.n)
 			continue;
 		count_searches(u, p);
-		items = mappings_of(&p->codes);
+		items = codes_mappings(&p->codes);
 		space_replace(&u->spaces, &p->space, items, p->codes.n);
 	}
 }
@@ -316,33 +201,6 @@ static struct unwind_file *file_load(struct unwinder *u, const char *key, const 
 	return file;
 }
 
-static struct stamp stamp_of(const struct stat *st)
-{
-	return (struct stamp){
-		.device = st->st_dev,
-		.inode = st->st_ino,
-		.changed_ns = st->st_ctim.tv_sec * NS_PER_SECOND + st->st_ctim.tv_nsec,
-		.n_bytes = st->st_size,
-	};
-}
-
-/* Whether the path still leads to the file that was opened for the mapping, with the same content. */
-static bool code_unchanged(pid_t pid, const struct mapping *m, const struct code *code)
-{
-	_cleanup_free_ char *path = NULL;
-	struct stamp now;
-	struct stat st;
-
-	if (asprintf(&path, "/proc/%d/root%s", pid, m->path) < 0) {
-		path = NULL;
-		return false;
-	}
-	if (lstat(path, &st))
-		return false;
-	now = stamp_of(&st);
-	return !memcmp(&now, &code->stamp, sizeof(now));
-}
-
 /* Something else may be mapped where a file was, even the same file with other content: forgets those that cannot be told to be
  * the same. */
 static void codes_check(struct unwinder *u, pid_t pid, const struct maps *maps, struct codes *codes)
@@ -360,40 +218,23 @@ static void codes_check(struct unwinder *u, pid_t pid, const struct maps *maps, 
 	}
 }
 
-static int code_open(pid_t pid, const struct mapping *m)
-{
-	return m->inode ? maps_open_file(pid, m, NULL) : vdso_open();
-}
-
-/* What files have in common that share a table: the build-id, else all there is to tell them apart. */
-static void file_key(const struct code *code, const char *build_id, char *key, size_t n_bytes)
-{
-	const struct stamp *s = &code->stamp;
-
-	if (build_id[0])
-		snprintf(key, n_bytes, "%s", build_id);
-	else
-		snprintf(key, n_bytes, "%" PRIx64 ":%" PRIx64 ":%" PRIx64 ":%" PRIx64, s->device,
-			 s->inode, s->changed_ns, s->n_bytes);
-}
-
 /* Fills in the file behind a mapping and where in it the mapping begins. Returns 0 or -errno. */
 static int code_identify(struct unwinder *u, int fd, const struct mapping *m, struct code *code)
 {
-	char key[ELF_BUILD_ID_MAX * 2 + 1];
+	char key[CODE_KEY_SIZE];
 	struct elf_image *image;
 	struct stat st;
 	int err;
 
 	if (fstat(fd, &st))
 		return -errno;
-	code->stamp = stamp_of(&st);
+	code_stamp(code, &st);
 	err = elf_image_open(fd, m->path, &image, NULL);
 	if (err)
 		return err;
 	err = elf_image_mapped_address(image, m->file_offset, m->end - m->start, &code->address);
 	if (!err) {
-		file_key(code, elf_image_build_id(image), key, sizeof(key));
+		code_key(code, elf_image_build_id(image), key);
 		code->file = file_load(u, key, elf_image_build_id(image), fd, m->path);
 		err = code->file ? 0 : -ENOMEM;
 	}
@@ -444,7 +285,7 @@ static int publish(struct unwinder *u, struct process *p, struct codes *codes, u
 	int err;
 
 	pthread_mutex_lock(&u->lock);
-	items = mappings_of(codes);
+	items = codes_mappings(codes);
 	count_searches(u, p);
 	err = items ? space_publish(&u->spaces, &p->space, items, codes->n, seen) : -ENOMEM;
 	if (!err) {
@@ -472,7 +313,7 @@ static int update_once(struct unwinder *u, struct process *p, pid_t pid, struct 
 		goto out;
 	pthread_mutex_lock(&u->lock);
 	holds = space_holds(&p->space);
-	done = holds && !has_hungry(u, p) && same_codes(&codes, &p->codes);
+	done = holds && !has_hungry(u, p) && codes_equal(&codes, &p->codes);
 	if (done)
 		p->idle_ns = clock_monotonic_ns();
 	codes_adopt(&codes, known);
