@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_TESTS_CFI_BUILDER_H
 #define SEEP_TESTS_CFI_BUILDER_H
-/* Call frame information made by hand, and an ELF file around it: its code is there in name only. For tests and fuzzing. */
+/* Call frame information made by hand, and an ELF file around it: its code is there in name only.
+ * For tests and fuzzing. */
 #include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CFI_TEXT 0x10000ULL	 /* executable segment: virtual address */
+#define CFI_TEXT 0x10000ULL /* executable segment: virtual address */
 #define CFI_TEXT_BYTES 0x100000
 #define CFI_SECTION 0x800000ULL /* virtual address of .eh_frame */
 
 struct cfi_bytes {
 	uint8_t *data;
-	size_t n;
+	size_t n, cap;
 	bool debug; /* in .debug_frame's form */
 };
 
 static inline void cfi_put(struct cfi_bytes *b, const void *data, size_t n)
 {
-	b->data = realloc(b->data, b->n + n + 1);
-	if (!b->data)
-		abort();
+	if (b->n + n > b->cap) {
+		b->cap = 2 * (b->n + n);
+		b->data = realloc(b->data, b->cap);
+		if (!b->data)
+			abort();
+	}
 	memcpy(b->data + b->n, data, n);
 	b->n += n;
 }
@@ -93,7 +97,7 @@ static inline uint8_t *cfi_build(const struct cfi_bytes *eh, const struct cfi_by
 		Elf64_Phdr segment;
 		Elf64_Shdr sections[4];
 		char names[40];
-	} *file;
+	} * file;
 	size_t n_eh = eh ? eh->n : 0, n_debug = debug ? debug->n : 0,
 	       n_bytes = sizeof(*file) + n_eh + n_debug;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* CFI to rows: each kind of rule by hand; real files against libdw, address by address; what corrupt and hostile files must
- * come to. */
+/* CFI to rows: each kind of rule by hand; real files against libdw, address by address; what
+ * corrupt and hostile files must come to. */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
@@ -76,12 +76,18 @@ static void kinds_of_rules(void **state)
 		size_t n;
 		struct wire_rule rule;
 	} cases[] = {
-#define CASE(text, ...) {(text), sizeof(text) - 1, {__VA_ARGS__}}
+#define CASE(text, ...)                                                                            \
+	{                                                                                          \
+		(text), sizeof(text) - 1,                                                          \
+		{                                                                                  \
+			__VA_ARGS__                                                                \
+		}                                                                                  \
+	}
 		CASE("", .cfa = WIRE_CFA_SP, .cfa_off = 8),
 		CASE("\x0e\x10\x86\x02", .cfa = WIRE_CFA_SP, .cfa_off = 16, .fp = WIRE_FP_AT_CFA,
 		     .fp_off = -16),
-		CASE("\x0c\x06\x10\x86\x02", .cfa = WIRE_CFA_FP, .cfa_off = 16, .fp = WIRE_FP_AT_CFA,
-		     .fp_off = -16),
+		CASE("\x0c\x06\x10\x86\x02", .cfa = WIRE_CFA_FP, .cfa_off = 16,
+		     .fp = WIRE_FP_AT_CFA, .fp_off = -16),
 		/* the lazy PLT: breg7 8; breg16 0; lit15; and; lit11; ge; lit3; shl; plus */
 		CASE("\x0f\x0b\x77\x08\x80\x00\x3f\x1a\x3b\x2a\x33\x24\x22", .cfa = WIRE_CFA_PLT,
 		     .cfa_off = 8, .cfa_off2 = 11),
@@ -98,7 +104,8 @@ static void kinds_of_rules(void **state)
 		     .fp = WIRE_FP_UNDEFINED),
 		CASE("\x09\x06\x03", .cfa = WIRE_CFA_SP, .cfa_off = 8, .fp = WIRE_FP_UNDEFINED),
 		CASE("\x14\x06\x02", .cfa = WIRE_CFA_SP, .cfa_off = 8, .fp = WIRE_FP_UNDEFINED),
-		/* CFA by r10; return address at cfa-16, in rbx, unchanged; an expression of two registers */
+		/* CFA by r10; return address at cfa-16, in rbx, unchanged; an expression of two
+		 * registers */
 		CASE("\x0c\x0a\x00", .cfa = WIRE_CFA_UNSUPPORTED),
 		CASE("\x90\x02", .cfa = WIRE_CFA_UNSUPPORTED),
 		CASE("\x09\x10\x03", .cfa = WIRE_CFA_UNSUPPORTED),
@@ -137,9 +144,11 @@ static void signal_frames(void **state)
 	/* glibc's __restore_rt: the CFA is rsp in the ucontext, breg7 160; deref */
 	FUNCTION(&eh, common, 0, 16, "\x0f\x04\x77\xa0\x01\x06");
 	FUNCTION(&eh, common, 16, 16, "");
+	FUNCTION(&eh, common, 32, 16, "\x0f\x04\x77\xa8\x01\x06"); /* at another place */
 	assert_int_equal(build(&eh, NULL, &table, &d), 0);
 	EXPECT(table, 0, .cfa = WIRE_CFA_SIGNAL);
 	EXPECT(table, 16, .cfa = WIRE_CFA_UNSUPPORTED);
+	EXPECT(table, 32, .cfa = WIRE_CFA_UNSUPPORTED);
 	unwind_table_destroy(table);
 }
 
@@ -218,15 +227,15 @@ static void corrupt_functions(void **state)
 		size_t n;
 	} programs[] = {
 #define PROGRAM(text) {(text), sizeof(text) - 1}
-		PROGRAM("\x3f"),				     /* no such instruction */
+		PROGRAM("\x3f"), /* no such instruction */
 		PROGRAM("\x3e\x3e\x3e\x3e\x3e"),
-		PROGRAM("\x05\xff\xff\xff\x7f\x01"),		     /* register 2^28: libdw takes 4 GiB */
-		PROGRAM("\x0f\x7f\x77\x08"),			     /* expression past the end */
+		PROGRAM("\x05\xff\xff\xff\x1f\x01"), /* register 2^26: 1 GiB in libdw */
+		PROGRAM("\x0f\x7f\x77\x08"),	     /* expression past the end */
 		PROGRAM("\x0e\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), /* LEB128 without end */
-		PROGRAM("\x0b"),				     /* nothing was remembered */
+		PROGRAM("\x0b"), /* nothing was remembered */
 		PROGRAM("\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a"),
-		PROGRAM("\x0a\x0b\x00\x00\x04\x01\x00"),	     /* an operand cut off */
-		PROGRAM("\x0f\x01\x77\x0d\x06"),		     /* a register's offset after an expression */
+		PROGRAM("\x0a\x0b\x00\x00\x04\x01\x00"), /* an operand cut off */
+		PROGRAM("\x0f\x01\x77\x0d\x06"), /* a register's offset after an expression */
 	};
 	size_t n = ARRAY_SIZE(programs), common, at;
 	struct cfi_bytes eh = {0};
@@ -240,7 +249,8 @@ static void corrupt_functions(void **state)
 		FUNCTION(&eh, common, 32 * i, 16, "");
 		cfi_function(&eh, common, 32 * i + 16, 16, programs[i].program, programs[i].n);
 	}
-	/* one that has no CIE, one at each of a function, the middle of a CIE, and an unusable CIE */
+	/* one that has no CIE, one at each of a function, the middle of a CIE, and an unusable
+	 * CIE */
 	for (size_t i = 0; i < 4; i++) {
 		size_t broken = cfi_common(&eh, i == 3 ? "zRQ" : "zR", ENTRY, 5);
 
@@ -248,10 +258,10 @@ static void corrupt_functions(void **state)
 		id = (const uint32_t[]){at + 400, at + 4 - broken - 8, 4, at + 4 - broken}[i];
 		memcpy(eh.data + at + 4, &id, sizeof(id));
 	}
-	FUNCTION(&eh, common, 32 * n + 64, 0, "");			/* empty */
-	FUNCTION(&eh, common, 32 * n + 64, -16, "");			/* ends before it starts */
-	FUNCTION(&eh, common, 8, 16, "");				/* over another */
-	FUNCTION(&eh, common, -0x8000, 16, "");				/* outside of code: not counted */
+	FUNCTION(&eh, common, 32 * n + 64, 0, "");   /* empty */
+	FUNCTION(&eh, common, 32 * n + 64, -16, ""); /* ends before it starts */
+	FUNCTION(&eh, common, 8, 16, "");	     /* over another */
+	FUNCTION(&eh, common, -0x8000, 16, "");	     /* outside of code: not counted */
 	FUNCTION(&eh, common, 32 * n + 128, CFI_TEXT_BYTES, "\x0e\x40"); /* out of it */
 	assert_int_equal(build(&eh, NULL, &table, &d), 0);
 	for (size_t i = 0; i < n; i++) {
@@ -401,8 +411,8 @@ static void refused_tables(void **state)
 	unwind_table_destroy(NULL);
 }
 
-/* Against libdw, which reads the file itself. Registers and memory are made up; the rule and the CFI must lead to the same
- * CFA, the same place of the return address, and the same rbp. */
+/* Against libdw, which reads the file itself. Registers and memory are made up; the rule and the
+ * CFI must lead to the same CFA, the same place of the return address, and the same rbp. */
 
 #define RSP 0x7fff12345670ULL
 #define RBP 0x7fff12345800ULL
@@ -419,12 +429,15 @@ static bool evaluate(const Dwarf_Op *ops, size_t n, uint64_t pc, uint64_t cfa, u
 
 	for (size_t i = 0; i < n && top < stack + 60; i++) {
 		uint8_t atom = ops[i].atom;
-		unsigned number = atom == DW_OP_bregx ? ops[i].number : (unsigned)atom - DW_OP_breg0;
+		unsigned number = atom == DW_OP_bregx ? ops[i].number
+						      : (unsigned)atom - DW_OP_breg0;
 
 		if (atom == DW_OP_bregx || (atom >= DW_OP_breg0 && atom <= DW_OP_breg31)) {
 			if (number != 6 && number != 7 && number != 16)
 				return false;
-			*++top = (number == 6 ? RBP : number == 7 ? RSP : pc) +
+			*++top = (number == 6	? RBP
+				  : number == 7 ? RSP
+						: pc) +
 				 (atom == DW_OP_bregx ? ops[i].number2 : ops[i].number);
 		} else if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31) {
 			*++top = atom - DW_OP_lit0;
@@ -528,7 +541,8 @@ static void compare_at(const struct unwind_table *table, Dwarf_CFI *cfi, uint64_
 		return;
 	}
 	if (rule->cfa == WIRE_CFA_UNSUPPORTED) {
-		/* Nothing that is simply a register and an offset, and the return address below, is refused. */
+		/* Nothing that is simply a register and an offset, and the return address below, is
+		 * refused. */
 		assert_true(!known || n > 1 || !evaluate(ra_ops, n_ra, pc, cfa, &place) ||
 			    place != cfa - 8);
 		counts->unsupported++;
@@ -634,10 +648,10 @@ static void vdso(void **state)
 	if (!image)
 		skip();
 	/* Its section headers are its end. */
-	assert_int_equal(build_fd(elf_to_fd(image, header->e_shoff +
-							   header->e_shnum * sizeof(Elf64_Shdr)),
-				  &table, &d),
-			 0);
+	assert_int_equal(
+		build_fd(elf_to_fd(image, header->e_shoff + header->e_shnum * sizeof(Elf64_Shdr)),
+			 &table, &d),
+		0);
 	assert_true(table->n_fdes > 1);
 	assert_true(table->covered_bytes > 100);
 	unwind_table_destroy(table);
@@ -653,7 +667,8 @@ static void mutations(void **state)
 	struct diag d;
 
 	(void)state;
-	FUNCTION(&eh, common, 0, 16, "\x41\x0e\x10\x86\x02\x43\x0d\x06\x0a\x45\x0c\x07\x08\x41\x0b");
+	FUNCTION(&eh, common, 0, 16,
+		 "\x41\x0e\x10\x86\x02\x43\x0d\x06\x0a\x45\x0c\x07\x08\x41\x0b");
 	FUNCTION(&eh, common, 16, 16, "\x0f\x0b\x77\x08\x80\x00\x3f\x1a\x3b\x2a\x33\x24\x22");
 	FUNCTION(&eh, common, 32, 16, "\x0f\x03\x76\x78\x06\x10\x06\x02\x76\x00\x2e\x10");
 	cfi_put32(&eh, 0);
@@ -675,13 +690,20 @@ static void mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kinds_of_rules),   cmocka_unit_test(signal_frames),
-		cmocka_unit_test(rows_and_gaps),    cmocka_unit_test(debug_frame),
-		cmocka_unit_test(corrupt_functions), cmocka_unit_test(endless_work),
-		cmocka_unit_test(too_many_rules),   cmocka_unit_test(without_cfi),
-		cmocka_unit_test(refused_tables),   cmocka_unit_test(as_libdw_libc),
-		cmocka_unit_test(as_libdw_self),    cmocka_unit_test(without_section_headers),
-		cmocka_unit_test(vdso),		    cmocka_unit_test(mutations),
+		cmocka_unit_test(kinds_of_rules),
+		cmocka_unit_test(signal_frames),
+		cmocka_unit_test(rows_and_gaps),
+		cmocka_unit_test(debug_frame),
+		cmocka_unit_test(corrupt_functions),
+		cmocka_unit_test(endless_work),
+		cmocka_unit_test(too_many_rules),
+		cmocka_unit_test(without_cfi),
+		cmocka_unit_test(refused_tables),
+		cmocka_unit_test(as_libdw_libc),
+		cmocka_unit_test(as_libdw_self),
+		cmocka_unit_test(without_section_headers),
+		cmocka_unit_test(vdso),
+		cmocka_unit_test(mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A cache file: header, rules, rows, as they lie in memory on the machine that reads them; nothing else ever does. */
+/* A cache file: header, rules, rows, as they lie in memory on the machine that reads them; nothing
+ * else ever does. */
 #include "unwind/cache.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 
 #define BUILD_ID_SIZE 136 /* 64 bytes in hex and a NUL, at least */
 #define FILE_MAX_BYTES (1ULL << 30)
-/* Rises whenever the same CFI gives other rows or rules, or the layout changes: a file with another one is built anew. */
+/* Rises whenever the same CFI gives other rows or rules, or the layout changes: a file with another
+ * one is built anew. */
 #define VERSION 1
 
 static const char magic[8] = "seepcfi";
@@ -97,11 +99,12 @@ static int check_header(const struct header *header, size_t n_bytes, const char 
 			struct diag *d)
 {
 	size_t left = n_bytes - sizeof(*header);
+	char expected[BUILD_ID_SIZE] = "";
 
 	if (memcmp(header->magic, magic, sizeof(magic)) || header->version != VERSION)
 		return diag_set(d, EBADMSG, "unwind cache: not a file of version %d", VERSION);
-	if (strlen(build_id) >= sizeof(header->build_id) ||
-	    strncmp(header->build_id, build_id, sizeof(header->build_id)))
+	strncpy(expected, build_id, sizeof(expected) - 1);
+	if (memcmp(header->build_id, expected, sizeof(expected)))
 		return diag_set(d, EBADMSG, "unwind cache: not the table of build-id %s", build_id);
 	if (header->n_rules > left / sizeof(struct wire_rule) ||
 	    header->n_rows > left / sizeof(struct wire_row) ||
@@ -222,7 +225,8 @@ static int open_directory(const char *path)
 	return result;
 }
 
-/* Returns 0, or -errno when there is no such file or it is not what pack wrote for this build-id. */
+/* Returns 0, or -errno when there is no such file or it is not what pack wrote for this
+ * build-id. */
 static int load(int directory, const char *build_id, struct unwind_table **ret)
 {
 	_cleanup_close_ int fd =
@@ -268,8 +272,8 @@ static bool write_all(int fd, const char *data, size_t n_bytes)
 	return true;
 }
 
-/* Beside it under a name that nobody else has, then renamed, so that a reader sees a whole file and of several writers the last one's.
- * What cannot be saved is built again next time. */
+/* Beside it under a name that nobody else has, then renamed, so that a reader sees a whole file and
+ * of several writers the last one's. What cannot be saved is built again next time. */
 static void save(int directory, const char *build_id, const struct unwind_table *table)
 {
 	_cleanup_close_ int fd = -1;

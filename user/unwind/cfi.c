@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The section is copied, and what libdw must not see is made unreadable for it in place: it skips a CIE of an unknown version. The
- * forms .eh_frame and .debug_frame differ in how a FDE names its CIE (LSB Core, 10.6.1; DWARF 5, 6.4.1):
+/* The section is copied, and what libdw must not see is made unreadable for it in place: it skips a
+ * CIE of an unknown version. The forms .eh_frame and .debug_frame differ in how a FDE names its CIE
+ * (LSB Core, 10.6.1; DWARF 5, 6.4.1):
  *
  *	length (4 bytes, or ffffffff and 8)
- *	id (4 or 8)	CIE: 0 or -1; FDE: from here back to the CIE, or the CIE's offset in the section
+ *	id (4 or 8)	CIE: 0 or -1; FDE: bytes from here back to the CIE, or its offset
  *	body
  *
- * so that .debug_frame, rewritten in the same pass, is an .eh_frame as well. libdw gets no .eh_frame_hdr, whose table could lead it
- * anywhere in the section; it keeps an index of its own. */
+ * so that .debug_frame, rewritten in the same pass, is an .eh_frame as well. libdw gets no
+ * .eh_frame_hdr, whose table could lead it anywhere in the section; it keeps an index of its
+ * own. */
 #include "unwind/cfi.h"
 
 #include <errno.h>
@@ -17,7 +19,8 @@
 #include "base/vec.h"
 
 #define LENGTH_64_BIT 0xffffffff
-/* Behind the section in memory, so that nothing that libdw reads to the end of an entry is another allocation. */
+/* Behind the section in memory, so that nothing that libdw reads to the end of an entry is another
+ * allocation. */
 #define PADDING 64
 
 struct commons {
@@ -140,8 +143,8 @@ static int read_function(struct cfi *cfi, const struct commons *commons, const s
 	const struct cfi_common *common = find_common(commons, common_at);
 	struct cfi_function function;
 
-	if (!common || !cfi_check_function(common, e->body, e->end, address + id_at + e->n_id,
-					   &function)) {
+	if (!common ||
+	    !cfi_check_function(common, e->body, e->end, address + id_at + e->n_id, &function)) {
 		hide(e);
 		cfi->n_bad++;
 		return 0;
@@ -171,8 +174,8 @@ static ssize_t read_entries(struct cfi *cfi, uint8_t *data, size_t n_bytes, uint
 		if (id == (!debug ? 0 : e.n_id == 4 ? UINT32_MAX : UINT64_MAX))
 			err = read_common(&commons, &e);
 		else
-			err = read_function(cfi, &commons, texts, &e, id_at, debug ? id : id_at - id,
-					    address);
+			err = read_function(cfi, &commons, texts, &e, id_at,
+					    debug ? id : id_at - id, address);
 	}
 	free(commons.items);
 	return err ? err : (ssize_t)at;
@@ -187,7 +190,8 @@ static int by_start(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* Linkers write them sorted but for the code that they move to the front. Of overlapping ones the first stays. */
+/* Linkers write them sorted but for the code that they move to the front. Of overlapping ones the
+ * first stays. */
 static void sort_functions(struct cfi *cfi, uint8_t *data, size_t n_bytes)
 {
 	struct cfi_function *items = cfi->functions.items;

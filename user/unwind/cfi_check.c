@@ -12,7 +12,8 @@
 #define REMEMBERED_MAX 16
 /* Of one entry, in bytes; 20 KB is the most that was seen, in cc1. */
 #define INSTRUCTIONS_MAX (1u << 20)
-/* What libdw does for a row besides reading its instructions, and for a remembered state, in bytes of instructions. */
+/* What libdw does for a row besides reading its instructions, and for a remembered state, in bytes
+ * of instructions. */
 #define ROW_STEPS 64
 #define STATE_STEPS 64
 
@@ -81,8 +82,8 @@ static uint64_t take_encoded(struct reader *r, uint8_t encoding)
 	return (encoding & 0x0f) == DW_EH_PE_sdata4 ? (uint64_t)(int32_t)value : value;
 }
 
-/* Operands of call frame instructions (DWARF 5, 6.4.2), a letter each: 1, 2, 4 bytes; register; number (LEB128); block of
- * so many bytes. NULL: not known, or not used on x86-64. */
+/* Operands of call frame instructions (DWARF 5, 6.4.2), a letter each: 1, 2, 4 bytes; register;
+ * number (LEB128); block of so many bytes. NULL: not known, or not used on x86-64. */
 static const char *const operands[DW_CFA_GNU_args_size + 1] = {
 	[DW_CFA_nop] = "",
 	[DW_CFA_advance_loc1] = "1",
@@ -161,7 +162,8 @@ static bool check_instructions(struct reader *r, uint64_t *ret_n_steps)
 			if (!depth--)
 				return false;
 		} else if ((instruction & 0xc0) == DW_CFA_advance_loc ||
-			   (instruction >= DW_CFA_advance_loc1 && instruction <= DW_CFA_advance_loc4)) {
+			   (instruction >= DW_CFA_advance_loc1 &&
+			    instruction <= DW_CFA_advance_loc4)) {
 			n_rows++;
 		}
 	}
@@ -170,14 +172,17 @@ static bool check_instructions(struct reader *r, uint64_t *ret_n_steps)
 }
 
 /* r: the augmentation's data, led by its size. */
-static bool check_augmentation(struct reader *r, const char *augmentation, struct cfi_common *common)
+static bool check_augmentation(struct reader *r, const char *augmentation,
+			       struct cfi_common *common)
 {
-	struct reader data;
 	uint64_t n_bytes = take_leb128(r);
+	const uint8_t *at = take(r, n_bytes);
+	struct reader data;
 	uint8_t encoding;
 
-	data = (struct reader){.at = take(r, n_bytes), .bad = r->bad};
-	data.end = data.at + (r->bad ? 0 : n_bytes);
+	if (!at)
+		return false;
+	data = (struct reader){.at = at, .end = at + n_bytes};
 	for (; *augmentation; augmentation++) {
 		switch (*augmentation) {
 		case 'S': /* the frame of a signal's handler */
@@ -214,8 +219,8 @@ bool cfi_check_common(const uint8_t *body, const uint8_t *end, struct cfi_common
 	take(&r, n_text + 1);
 	if (version == 4 && (take_fixed(&r, 1) != 8 || take_fixed(&r, 1) != 0))
 		return false; /* sizes of addresses and of segment selectors */
-	take_leb128(&r); /* code alignment */
-	take_leb128(&r); /* data alignment */
+	take_leb128(&r);      /* code alignment */
+	take_leb128(&r);      /* data alignment */
 	r.bad |= (version == 1 ? take_fixed(&r, 1) : take_leb128(&r)) >= REGISTERS;
 	if (r.bad)
 		return false;

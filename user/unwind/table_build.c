@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A file's CFI to rows. Where functions of both sections describe the same code, .eh_frame's hold, since that is what the program's own
- * unwinder goes by; .debug_frame's are cut to what is left:
+/* A file's CFI to rows. Where functions of both sections describe the same code, .eh_frame's hold,
+ * since that is what the program's own unwinder goes by; .debug_frame's are cut to what is left:
  *
  *	.eh_frame	   |--- f ---|        |--- g ---|
  *	.debug_frame	|------- f' ------|
@@ -18,7 +18,8 @@
 #include "unwind/table_rows.h"
 #include "unwind/table_rule.h"
 
-/* All libdw may spend on a file, in cfi_function.n_steps; about 2 s. The most that was seen is 490 million, of gnat1. */
+/* All libdw may spend on a file, in cfi_function.n_steps; 2 to 3 s. The most that was seen is 490
+ * million, of gnat1. */
 #define STEPS_MAX (4ULL << 30)
 
 /* A part of a function whose rows count. */
@@ -106,9 +107,8 @@ static bool find_section(struct build *b, const char *name, GElf_Shdr *ret)
 	if (elf_getshdrstrndx(b->elf, &names))
 		return false;
 	while ((section = elf_nextscn(b->elf, section))) {
-		const char *found = gelf_getshdr(section, ret)
-					    ? elf_strptr(b->elf, names, ret->sh_name)
-					    : NULL;
+		const char *found =
+			gelf_getshdr(section, ret) ? elf_strptr(b->elf, names, ret->sh_name) : NULL;
 
 		if (found && !strcmp(found, name) && ret->sh_type != SHT_NOBITS)
 			return true;
@@ -132,7 +132,8 @@ static int open_section(struct build *b, const char *name, bool debug, struct cf
 	return err ? out_of_memory(b) : 0;
 }
 
-/* Where the segment of .eh_frame_hdr says that .eh_frame is (LSB Core, 10.6.2), in the one encoding that linkers use. */
+/* Where the segment of .eh_frame_hdr says that .eh_frame is (LSB Core, 10.6.2), in the one encoding
+ * that linkers use. */
 static bool read_eh_frame_address(struct build *b, const GElf_Phdr *header, uint64_t *ret)
 {
 	static const uint8_t expected[] = {1 /* version */, 0x1b /* DW_EH_PE_pcrel | sdata4 */};
@@ -146,7 +147,8 @@ static bool read_eh_frame_address(struct build *b, const GElf_Phdr *header, uint
 	return true;
 }
 
-/* A file without section headers: .eh_frame from where .eh_frame_hdr points to the end of that segment, or to its own terminator. */
+/* A file without section headers: .eh_frame from where .eh_frame_hdr points to the end of that
+ * segment, or to its own terminator. */
 static int open_eh_frame_segment(struct build *b)
 {
 	GElf_Phdr header = {.p_type = PT_NULL}, p;
@@ -206,7 +208,8 @@ static int by_piece(const void *a, const void *b)
 
 static int cut_pieces(struct build *b)
 {
-	size_t n_eh = b->eh ? b->eh->functions.n : 0, n_debug = b->debug ? b->debug->functions.n : 0;
+	size_t n_eh = b->eh ? b->eh->functions.n : 0,
+	       n_debug = b->debug ? b->debug->functions.n : 0;
 	const struct cfi_function *eh = n_eh ? b->eh->functions.items : NULL;
 	size_t first = 0;
 	int err = 0;
@@ -232,9 +235,10 @@ static int cut_pieces(struct build *b)
 	return err;
 }
 
-/* The rule at pc and the end of its row; where libdw cannot say, a gap, to the function's end if that is not known either. Returns
- * whether it could. */
-static bool read_row(const struct piece *piece, uint64_t pc, struct wire_rule *ret, uint64_t *ret_end)
+/* The rule at pc and the end of its row; where libdw cannot say, a gap, to the function's end if
+ * that is not known either. Returns whether it could. */
+static bool read_row(const struct piece *piece, uint64_t pc, struct wire_rule *ret,
+		     uint64_t *ret_end)
 {
 	Dwarf_Frame *frame;
 	Dwarf_Addr end;

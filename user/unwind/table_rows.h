@@ -19,7 +19,8 @@ struct table_rows {
 
 /* Begins with a gap at address base. Returns 0 or -ENOMEM; table_rows_done is due in any case. */
 int table_rows_begin(struct table_rows *rows, uint64_t base);
-/* From address on, at or above the last one and below base + 2^32, rule holds. Returns 0, -ENOMEM, or -EFBIG. */
+/* From address on, at or above the last one and below base + 2^32, rule holds. Returns 0, -ENOMEM,
+ * or -EFBIG. */
 int table_rows_add(struct table_rows *rows, uint64_t address, const struct wire_rule *rule);
 /* Moves the rows, of which the last must be a gap, into table. */
 void table_rows_move(struct table_rows *rows, struct unwind_table *table);

@@ -12,7 +12,8 @@ enum { RBP = 6, RSP = 7, RETURN_ADDRESS = 16 };
 /* Where rsp is in the ucontext that a signal handler's frame holds. */
 #define UCONTEXT_RSP 160
 
-/* A value's expression. No operations and ops NULL: unchanged; no operations and ops set: undefined. */
+/* A value's expression. No operations and ops NULL: unchanged; no operations and ops set:
+ * undefined. */
 struct expression {
 	Dwarf_Op *ops;
 	size_t n;
@@ -38,7 +39,8 @@ static bool is_based(const Dwarf_Op *op, unsigned *ret_register, int64_t *ret_of
 	return true;
 }
 
-/* The expression that linkers write for the lazy part of a PLT, whose entries push 8 bytes after N of their 16. */
+/* The expression that linkers write for the lazy part of a PLT, whose entries push 8 bytes after N
+ * of their 16. */
 static bool is_plt(const struct expression *e, struct wire_rule *ret)
 {
 	static const uint8_t atoms[] = {
