@@ -55,6 +55,7 @@ static __always_inline void space_inherit(wire_instance parent, wire_instance ch
 		to->n = from->n;
 		to->asked = 0;
 		to->pending_n = 0;
+		to->version = from->version;
 		to->generation = from->generation;
 		return;
 	}

@@ -163,6 +163,8 @@ int mapping_gone(u64 *args)
 		__sync_fetch_and_add(&space->changes, 1);
 	if (!gone)
 		return 0;
+	/* What stood there is another site's code than what comes. */
+	__sync_fetch_and_add(&space->version, 1);
 	space->generation = 0;
 	ask(space, instance, start);
 	return 0;

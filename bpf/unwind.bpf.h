@@ -42,16 +42,9 @@ static __always_inline u64 mix(u64 hash, u64 word)
 	return hash ^ hash >> 32;
 }
 
-/* The word at an address of the process's stack. Returns 0, or -1 when it cannot be read. */
-static __noinline int stack_word(struct walk *walk, u64 address, u64 *ret)
+/* stack_word() where the copy does not reach: takes another one. */
+static __noinline int stack_read(struct walk *walk, u64 address, u64 *ret)
 {
-	u64 offset = address - walk->base;
-	u32 i = offset >> 3;
-
-	if (!(offset & 7) && offset < 8 * (u64)walk->n_words) {
-		*ret = walk->words[i & (WALK_WORDS - 1)];
-		return 0;
-	}
 	/* Registers are saved below the CFA, a few words at most below the first that is asked for. */
 	walk->base = address - 48;
 	walk->n_words = WALK_WORDS;
@@ -61,6 +54,18 @@ static __noinline int stack_word(struct walk *walk, u64 address, u64 *ret)
 	}
 	walk->n_words = 0; /* near the stack's end */
 	return bpf_probe_read_user(ret, sizeof(*ret), (void *)address) ? -1 : 0;
+}
+
+/* The word at an address of the process's stack. Returns 0, or -1 when it cannot be read. Inline: a call costs as much as the rest,
+ * where returns are guarded against speculation. */
+static __always_inline int stack_word(struct walk *walk, u64 address, u64 *ret)
+{
+	u64 offset = address - walk->base;
+
+	if (offset & 7 || offset >= 8 * (u64)walk->n_words)
+		return stack_read(walk, address, ret);
+	*ret = walk->words[offset >> 3 & (WALK_WORDS - 1)];
+	return 0;
 }
 
 static __always_inline struct wire_mapping *mapping_at(u32 i)
@@ -157,6 +162,12 @@ static __always_inline u32 rule_of(struct walk *walk, u64 pc)
 	return rule;
 }
 
+/* The trampoline is the first thing in a page of its own. */
+static __always_inline bool is_trampoline(u64 pc)
+{
+	return !(pc & 4095) && pc == trampoline_address();
+}
+
 static __always_inline bool is_indirect_call(const u8 *code)
 {
 	return code[0] == 0xff && (code[1] >> 3 & 7) == 2;
@@ -174,18 +185,19 @@ static __noinline bool follows_call(u64 pc)
 	       is_indirect_call(code + 1);
 }
 
-/* One frame up by frame pointers. Returns a reason to stop, or -1. */
-static __always_inline int step_guess(struct walk *walk)
+/* One frame up by frame pointers. chained: a frame pointer led here. Returns a reason to stop, or -1. */
+static __always_inline int step_guess(struct walk *walk, bool chained)
 {
 	u64 fp = walk->fp, next_fp, pc;
 
+	/* The ABI's mark of the outermost frame, where the register is known to be a frame pointer. */
 	if (!fp)
-		return WIRE_STACK_COMPLETE; /* the ABI's mark of the outermost frame */
+		return chained ? WIRE_STACK_COMPLETE : WIRE_STACK_NO_TABLE;
 	if (fp & 7 || fp < walk->sp || fp - walk->sp > GUESS_MAX)
 		return WIRE_STACK_NO_TABLE;
 	if (stack_word(walk, fp, &next_fp) || stack_word(walk, fp + 8, &pc))
 		return WIRE_STACK_NO_TABLE;
-	if (pc && pc != trampoline_address() && !follows_call(pc))
+	if (pc && !is_trampoline(pc) && !follows_call(pc))
 		return WIRE_STACK_NO_TABLE;
 	walk->slot = fp + 8;
 	walk->pc = pc;
@@ -212,7 +224,7 @@ static __always_inline int step_signal(struct walk *walk)
 }
 
 /* Code of a file with CFI that has none itself. */
-static __noinline int step_gap(struct walk *walk)
+static __noinline int step_gap(struct walk *walk, bool chained)
 {
 	u64 code = 0;
 	u8 last = 0;
@@ -221,7 +233,11 @@ static __noinline int step_gap(struct walk *walk)
 	    !bpf_probe_read_user(&last, sizeof(last), (void *)(walk->pc + 8)) &&
 	    code == SIGRETURN_LOW && last == SIGRETURN_HIGH)
 		return step_signal(walk);
-	return walk->fp ? WIRE_STACK_NO_TABLE : WIRE_STACK_COMPLETE;
+	/* No call returns to a function's first byte: makecontext put it there, below a coroutine. */
+	if (!walk->exact && rule_of(walk, walk->pc) >= WIRE_RULE_FIRST)
+		return WIRE_STACK_COMPLETE;
+	/* V8's builtins are such code, and keep frame pointers. */
+	return step_guess(walk, chained);
 }
 
 /* Returns 0, or -1 when the word that the CFA comes from cannot be read. */
@@ -265,6 +281,8 @@ static __always_inline int step_cfi(struct walk *walk, const struct wire_rule *r
 
 static __always_inline int step_up(struct walk *walk, const struct wire_rule *rule)
 {
+	bool chained = walk->guessed;
+
 	walk->exact = false;
 	walk->guessed = false;
 	switch (rule->cfa) {
@@ -277,9 +295,9 @@ static __always_inline int step_up(struct walk *walk, const struct wire_rule *ru
 	case WIRE_CFA_SIGNAL:
 		return step_signal(walk);
 	case WIRE_CFA_GUESS:
-		return step_guess(walk);
+		return step_guess(walk, chained);
 	case WIRE_CFA_NONE:
-		return step_gap(walk);
+		return step_gap(walk, chained);
 	case WIRE_CFA_STOP:
 		return WIRE_STACK_COMPLETE;
 	}
@@ -292,7 +310,7 @@ static __noinline int step_unknown(struct walk *walk)
 {
 	u64 pc;
 
-	if (walk->slot && walk->pc == trampoline_address()) {
+	if (walk->slot && is_trampoline(walk->pc)) {
 		pc = original_return(walk->slot, walk->pc);
 		if (pc == walk->pc)
 			return WIRE_STACK_FAULT;
@@ -346,7 +364,7 @@ static __always_inline int fp_step(struct wire_stack *stack, struct walk *walk)
 		return WIRE_STACK_FAULT;
 	if (!pc)
 		return WIRE_STACK_COMPLETE;
-	if (pc == trampoline_address())
+	if (is_trampoline(pc))
 		pc = original_return(fp + 8, pc);
 	stack->frames[n & WIRE_MAX_FRAMES] = pc;
 	stack->n_frames = n + 1;
@@ -374,7 +392,7 @@ static long walk_step(u32 i, struct walk_context *context)
 	return 1;
 }
 
-static __always_inline void walk_begin(struct walk *walk, wire_instance instance, u64 ret, u64 fp, u64 sp)
+static __always_inline void walk_begin(struct walk *walk, struct wire_stack *stack, wire_instance instance, u64 ret, u64 fp, u64 sp)
 {
 	struct wire_space *space = space_of(instance);
 
@@ -385,7 +403,10 @@ static __always_inline void walk_begin(struct walk *walk, wire_instance instance
 	walk->n_words = 0;
 	walk->exact = false;
 	walk->guessed = false;
-	walk->hash = instance;
+	stack->n_frames = 0;
+	stack->truncated = WIRE_STACK_COMPLETE;
+	stack->version = space ? *(volatile u32 *)&space->version : 0;
+	walk->hash = mix(instance, stack->version);
 	/* Generation first and checked last, against the run's header: what lies between belongs together. */
 	walk->generation = space ? *(volatile u32 *)&space->generation : 0;
 	walk->first = space ? *(volatile u32 *)&space->first : 0;
@@ -398,9 +419,7 @@ static __always_inline u64 walk_stack(struct walk *walk, struct wire_stack *stac
 {
 	struct walk_context context = {.stack = stack, .walk = walk};
 
-	walk_begin(walk, instance, ret, fp, sp);
-	stack->n_frames = 0;
-	stack->truncated = WIRE_STACK_COMPLETE;
+	walk_begin(walk, stack, instance, ret, fp, sp);
 	if (settings.stack_mode != WIRE_STACK_MODE_CFI) {
 		stack->n_frames = 1;
 		stack->frames[0] = ret;

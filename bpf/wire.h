@@ -150,8 +150,9 @@ _Static_assert(sizeof(struct wire_evict) == 20 + 4 * WIRE_EVICT_AGES, "wire_evic
 
 /* stacks: return addresses, leaf first, stored once. */
 struct wire_stack {
-	__u32 n_frames;
-	__u32 truncated; /* enum wire_truncated */
+	__u16 n_frames;
+	__u16 truncated; /* enum wire_truncated */
+	__u32 version;	 /* wire_space's: which code its addresses are of */
 	__u64 frames[WIRE_MAX_FRAMES +
 		     1]; /* one spare: a mask of 127 bounds the index for the verifier */
 };
@@ -242,8 +243,10 @@ struct wire_space {
 	__u32 changes;	/* rises whenever something is about to be mapped where there was code */
 	__u32 first, n;
 	__u32 pending_first, pending_n;
+	__u32 version; /* rises whenever published code was unmapped and others may get its addresses */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct wire_space) == 32, "wire_space");
+_Static_assert(sizeof(struct wire_space) == 40, "wire_space");
 
 #define WIRE_SPACES 32768 /* slots; an instance's is one of WIRE_SPACE_PROBES from its home on */
 #define WIRE_SPACE_PROBES 4

@@ -19,6 +19,7 @@ struct fixture {
 	struct process_report processes[FIXTURE_REPORTS][3];
 	struct site sites[FIXTURE_REPORTS][5];
 	struct loss process_losses[2], report_losses[1], end_losses[1];
+	struct loss truncated[3];
 	struct block blocks[FIXTURE_BLOCKS];
 	struct session_end end;
 };
@@ -135,6 +136,9 @@ static void fixture_fill_report(struct fixture *x, size_t i)
 	p[0].n_notes = 1;
 	p[0].losses = x->process_losses;
 	p[0].n_losses = ARRAY_SIZE(x->process_losses);
+	p[0].n_stacks = p[0].allocations;
+	p[0].truncated = x->truncated;
+	p[0].n_truncated = ARRAY_SIZE(x->truncated);
 	p[1] = fixture_process(1235,
 			       "w\xff"
 			       "rker",
@@ -175,6 +179,7 @@ static inline void fixture_init(struct fixture *x)
 		.process_losses = {{"live_map_full", 1234567}, {"some\nnew_cause", 1}},
 		.report_losses = {{"process_ring_full", 2}},
 		.end_losses = {{"live_map_full", 1234567}},
+		.truncated = {{"too_deep", 31}, {"read_fault", 2}, {"some\nnew_reason", 1}},
 		.blocks = {{0, 0x7f0000001000, 4096, 1.5, 2, -1},
 			   {0, 0x55aa00000010, 1, 0, 0x9f8e7d6c5b4a3921, 1},
 			   {1, 0xffffffffffffff00, 7, -1, 0, 0}},

@@ -304,6 +304,13 @@ static void bad_input_has_its_own_message(void **state)
 	} cases[] = {
 		{HEAD SESSION END, 0, ""},
 		{BODY(PROCESS("\"pid\":1")), 0, ""},
+		{BODY(PROCESS("\"pid\":1,\"stacks\":null,\"truncated_stacks\":{}")), 0, ""},
+		{BODY(PROCESS("\"pid\":1,\"stacks\":-1")), EBADMSG,
+		 "process: 'stacks' is negative"},
+		{BODY(PROCESS("\"pid\":1,\"truncated_stacks\":[]")), EBADMSG,
+		 "process: 'truncated_stacks' is not an object"},
+		{BODY(PROCESS("\"pid\":1,\"truncated_stacks\":{\"x\":0.5}")), EBADMSG,
+		 "process: 'truncated_stacks' is not a whole number"},
 		{BODY("{\"type\":\"of a later schema\",\"x\":[1]}\n"), 0, ""},
 		{"hello\n", EBADMSG, ": not a capture (neither gzip nor JSON)"},
 		{"{\"type\":\"session\"}\n", EBADMSG, ": not a capture"},

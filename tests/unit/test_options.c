@@ -68,6 +68,8 @@ static void test_defaults(void **state)
 	assert_int_equal(o.max_stack_depth, 127);
 	assert_int_equal(o.format, OPTIONS_FORMAT_TEXT);
 	assert_int_equal(o.link, OPTIONS_LINK_BEST);
+	assert_int_equal(o.stack, OPTIONS_STACK_CFI);
+	assert_int_equal(o.unwind_memory_bytes, 64 << 20);
 	assert_false(o.trace || o.show_allocs || o.combined_only || o.no_follow || o.mmap ||
 		     o.verbose || o.quiet);
 	trace_options_done(&o);
@@ -86,7 +88,7 @@ static void test_every_trace_option_reaches_its_field(void **state)
 			"trace 0.25 -p 12,4194304 -p 7 -t -a -o 60000 -C -F -s 100 -T 3 -z 64 -Z 1M -O libc.so "
 			"-S je_ -v --no-follow --stack-storage-size 10k --perf-max-stack-depth=64 --sort count "
 			"--format ndjson --output out -w cap --max-outstanding 2M --max-sites 500 --mmap "
-			"--link multi --for 1.5h --color never 42",
+			"--link multi --stack fp --unwind-memory 128M --for 1.5h --color never 42",
 			&o, &d),
 		0);
 	assert_int_equal(o.pids.n, 3);
@@ -111,6 +113,8 @@ static void test_every_trace_option_reaches_its_field(void **state)
 	assert_int_equal(o.max_outstanding, 2000000);
 	assert_int_equal(o.max_sites, 500);
 	assert_int_equal(o.link, OPTIONS_LINK_MULTI);
+	assert_int_equal(o.stack, OPTIONS_STACK_FP);
+	assert_int_equal(o.unwind_memory_bytes, 128 << 20);
 	assert_int_equal(o.duration_ns, 5400 * SECOND);
 	assert_int_equal(o.color, OPTIONS_COLOR_NEVER);
 	assert_int_equal(o.interval_ns, 250 * MS);
@@ -198,6 +202,9 @@ static void test_trace_messages(void **state)
 		 "-z: '99999999999G' is out of range; give one of at least 0"},
 		{"-p 1 --perf-max-stack-depth 128",
 		 "--perf-max-stack-depth: '128' is out of range; give one between 1 and 127"},
+		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
+		{"-p 1 --unwind-memory 4095",
+		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
 		{"", "system-wide tracing comes later: give -p PID or -- COMMAND"},
 		{"5 --", "system-wide tracing comes later: give -p PID or -- COMMAND"},
 		{"-p 1 -c ls",

@@ -189,6 +189,10 @@ static void text_has_the_figures(void **state)
 	assert_has(text, "not seen: files without symbols: /opt/x\\ty.so\n");
 	assert_has(text, "lost 1,234,567 live_map_full: allocations were not recorded");
 	assert_has(text, "lost 1 some\\nnew_cause\n");
+	assert_has(text, "  cut stacks   1.0%, too deep: the innermost frames are kept; raise "
+			 "--perf-max-stack-depth");
+	assert_has(text, "  cut stacks   under 0.1%, read fault: ");
+	assert_has(text, "  cut stacks   under 0.1%, some\\nnew_reason\n");
 	assert_has(text, "  Top 2 of 2 stacks with outstanding allocations, by size:\n"
 			 "    5.0 MiB in 1,024 allocations, 99.9%, growing 1.2 MiB/s\n"
 			 "        stack 9f8e7d6c5b4a3921, oldest 9.8 s, median 250 ms\n");
@@ -237,8 +241,49 @@ static void text_follows_its_options(void **state)
 	o.combined_only = true;
 	text = print(&x, "text", &o);
 	assert_has_not(text, "        stack ");
+	assert_has_not(text, "cut stacks");
 	assert_has(text, "outstanding  \033[1m~5.0 MiB");
 	free(text);
+}
+
+/* What was counted without a stack says so; a capture of before stacks were counted has no share. */
+static void stacks_that_are_not_whole_say_why(void **state)
+{
+	static const struct {
+		const char *capability, *sentence;
+	} kinds[] = {
+		{"stack:frame-pointers", "Stacks come by frame pointers: "},
+		{"stack:none", "Stacks are the caller of the allocation function, and no more.\n"},
+	};
+	struct output_options o = {.top = 10};
+	struct fixture x;
+	char *text;
+
+	(void)state;
+	fixture_init(&x);
+	x.sites[1][3].truncated = "stack not kept";
+	x.reports[1].processes[0].n_stacks = 0;
+	text = print(&x, "text", &o);
+	assert_has(text, "        [the stack is not known: stack not kept]\n");
+	assert_has(text, "  cut stacks   31, too deep: ");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		assert_has_not(text, kinds[i].sentence);
+	free(text);
+	x.reports[1].processes[0].n_stacks = 10;
+	text = print(&x, "text", &o);
+	assert_has(text, "  cut stacks   100.0%, too deep: ");
+	free(text);
+	text = print(&x, "folded", &o);
+	assert_has(text, ";[unknown] 7\n");
+	assert_has_not(text, ";[truncated];[unknown]");
+	free(text);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		x.session.capabilities = &kinds[i].capability;
+		x.session.n_capabilities = 1;
+		text = print(&x, "text", &o);
+		assert_has(text, kinds[i].sentence);
+		free(text);
+	}
 }
 
 /* Each line parses strictly, and has the members that DESIGN.md promises. */
@@ -268,6 +313,8 @@ static void ndjson_keeps_its_contract(void **state)
 		"verdict",
 		"overhead_ratio",
 		"lost",
+		"stacks",
+		"truncated_stacks",
 		NULL,
 	};
 	static const char *const site[] = {
@@ -412,6 +459,7 @@ int main(void)
 		cmocka_unit_test(numbers_survive_json),
 		cmocka_unit_test(text_has_the_figures),
 		cmocka_unit_test(text_follows_its_options),
+		cmocka_unit_test(stacks_that_are_not_whole_say_why),
 		cmocka_unit_test(ndjson_keeps_its_contract),
 		cmocka_unit_test(ndjson_values),
 		cmocka_unit_test(folded_shows_last_reports),

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,6 +150,40 @@ static void looks_return_addresses_up_in_the_call(void **state)
 	assert_true(!f->frames[f->n - 1].function ||
 		    strcmp(f->frames[f->n - 1].function, "outer_function"));
 	assert_int_equal(f->frames[0].offset, offset);
+}
+
+/* What the C library has handlers return to, as the kernel knows it (struct kernel_sigaction). */
+static uint64_t address_of_restorer(void)
+{
+	struct {
+		uint64_t handler, flags, restorer, mask;
+	} kernel = {0};
+
+	signal(SIGUSR2, SIG_IGN);
+	assert_int_equal(syscall(SYS_rt_sigaction, SIGUSR2, NULL, &kernel, 8), 0);
+	assert_true(kernel.restorer != 0);
+	return kernel.restorer;
+}
+
+/* A signal interrupts a function at its first instruction: no call is before that, nor before the code that the
+ * handler returns to. The caller of the interrupted one is a caller again. */
+static void looks_up_what_a_signal_interrupted_where_it_is(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t stack[] = {outer_function(), address_of_restorer(), (uintptr_t)address_of_call,
+			    (uintptr_t)address_of_call};
+
+	fixture_open(f, NULL);
+	assert_int_equal(symbolize_stack(f->s, f->space, stack, 4, 0, &f->frames, &f->n), 0);
+	assert_true(f->n >= 5); /* the first is two frames */
+	assert_string_equal(f->frames[1].function, "outer_function");
+	assert_non_null(strstr(f->frames[2].module, "libc"));
+	if (f->frames[2].function) /* local: only debug files have it */
+		assert_non_null(strstr(f->frames[2].function, "restore_rt"));
+	assert_string_equal(f->frames[3].function, "address_of_call");
+	assert_int_equal(f->frames[3].offset, f->frames[f->n - 1].offset);
+	assert_true(!f->frames[f->n - 1].function ||
+		    strcmp(f->frames[f->n - 1].function, "address_of_call"));
 }
 
 static void names_libc_and_vdso(void **state)
@@ -507,12 +542,45 @@ static void keeps_what_a_later_mapping_leaves(void **state)
 	assert_int_equal(f->space->n, 1);
 }
 
+/* One file after another at the same addresses: each version sees its own. */
+static void views_what_was_mapped_before(void **state)
+{
+	struct mapping one = {.start = 0x10000, .end = 0x20000, .executable = true, .inode = 1, .path = "/one"};
+	struct mapping two = one;
+	struct fixture *f = *state;
+	struct diag d;
+
+	two.inode = 2;
+	two.path = "/two";
+	assert_int_equal(symbolizer_create(NULL, &f->s, &d), 0);
+	assert_int_equal(address_space_create(f->s, getpid(), &f->space), 0);
+	assert_int_equal(address_space_add(f->space, &one), 0);
+	address_space_set_version(f->space, 3);
+	assert_int_equal(address_space_add(f->space, &two), 0);
+	address_space_view(f->space, 2);
+	lookup(f, 0x13000, 1);
+	assert_string_equal(f->frames[0].module, "/one");
+	address_space_view(f->space, 3);
+	lookup(f, 0x13000, 1);
+	assert_string_equal(f->frames[0].module, "/two");
+	/* It was there in version 1 already. */
+	address_space_set_version(f->space, 1);
+	assert_int_equal(address_space_add(f->space, &two), 0);
+	address_space_view(f->space, 2);
+	lookup(f, 0x13000, 1);
+	assert_string_equal(f->frames[0].module, "/two");
+	address_space_view(f->space, 0);
+	lookup(f, 0x13000, 1);
+	assert_string_equal(f->frames[0].module, "/one");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(shows_lines_and_inlined_functions),
 		TEST(looks_return_addresses_up_in_the_call),
+		TEST(looks_up_what_a_signal_interrupted_where_it_is),
 		TEST(names_libc_and_vdso),
 		TEST(shows_the_address_only_where_nothing_is_mapped),
 		TEST(names_generated_code),
@@ -522,6 +590,7 @@ int main(void)
 		TEST(reopens_what_it_could_not_keep_open),
 		TEST(reads_again_what_was_trimmed),
 		TEST(keeps_what_a_later_mapping_leaves),
+		TEST(views_what_was_mapped_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,11 @@ uint64_t space_listen(const struct space *space)
 	return __atomic_load_n(word_of(space), __ATOMIC_SEQ_CST);
 }
 
+uint32_t space_version(const struct space *space)
+{
+	return __atomic_load_n(&space->slot->version, __ATOMIC_SEQ_CST);
+}
+
 bool space_holds(const struct space *space)
 {
 	return space->run && (uint32_t)__atomic_load_n(word_of(space), __ATOMIC_SEQ_CST) ==
@@ -235,10 +240,29 @@ static void announce(struct spaces *s, struct space *space, struct space_run *ru
 	__atomic_store_n(&space->slot->pending_n, run->n, __ATOMIC_SEQ_CST);
 }
 
+/* Whether a mapping with a table of one run is not in another. */
+static bool loses_code(const struct spaces *s, const struct space_run *from,
+		       const struct space_run *to)
+{
+	const struct wire_mapping *old = mappings_of(s, from), *new = mappings_of(s, to);
+	size_t k = 0;
+
+	for (size_t i = 0; i < from->n; i++) {
+		if (old[i].kind != WIRE_MAPPING_CFI)
+			continue;
+		while (k < to->n && new[k].start < old[i].start)
+			k++;
+		if (k == to->n || new[k].start != old[i].start || new[k].end != old[i].end)
+			return true;
+	}
+	return false;
+}
+
 int space_publish(struct spaces *s, struct space *space, const struct wire_mapping *items, size_t n,
 		  uint64_t seen)
 {
 	struct space_run *run;
+	uint32_t version;
 	int err = run_get(s, items, n, &run);
 
 	if (err)
@@ -247,6 +271,10 @@ int space_publish(struct spaces *s, struct space *space, const struct wire_mappi
 		announce(s, space, run);
 		return -EAGAIN;
 	}
+	/* What is no longer there will not be found gone by the kernel: others may get its addresses unnoticed. */
+	if (space->run && loses_code(s, space->run, run))
+		__atomic_fetch_add(&space->slot->version, 1, __ATOMIC_SEQ_CST);
+	version = space_version(space);
 	slot_point(space, run);
 	if (!__atomic_compare_exchange_n(word_of(space), &seen,
 					 with_generation(seen, run->generation), false,
@@ -257,6 +285,7 @@ int space_publish(struct spaces *s, struct space *space, const struct wire_mappi
 	}
 	run_put(s, space->run);
 	space->run = run;
+	space->version = version;
 	announce(s, space, NULL);
 	return 0;
 }
@@ -292,6 +321,7 @@ void space_release(struct spaces *s, struct space *space)
 	if (!space->slot)
 		return;
 	take_back(s, space);
+	__atomic_store_n(&space->slot->version, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&space->slot->instance, 0, __ATOMIC_RELEASE);
 	*space = (struct space){0};
 }

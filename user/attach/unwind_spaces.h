@@ -27,6 +27,7 @@ struct space {
 	struct wire_space *slot; /* NULL: none */
 	struct space_run *run;	 /* NULL: nothing was published */
 	struct space_run *announced; /* NULL: nothing */
+	uint32_t version;	     /* the slot's when run was published: run is true since then */
 };
 
 /* shared and next_generation are borrowed, and not yet in use. Returns 0 or -ENOMEM. */
@@ -38,6 +39,8 @@ int space_claim(struct spaces *s, uint32_t instance, struct space *ret);
 /* The kernel may ask again, and notes changes of what is published or announced from now on: call it before reading the
  * mappings, and pass what it returns to space_publish. */
 uint64_t space_listen(const struct space *space);
+/* How often published code was found to be gone, as of now. */
+uint32_t space_version(const struct space *space);
 /* Whether what was published is still true, as far as the kernel knows. */
 bool space_holds(const struct space *space);
 /* Publishes n mappings, sorted, without overlap, n_searches 0. Returns 0; -EAGAIN: these were only announced, as

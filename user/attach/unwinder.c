@@ -40,6 +40,7 @@ struct unwinder {
 	struct spaces spaces;
 	struct hashmap processes; /* by instance */
 	char *directory;	  /* of the cache, or NULL */
+	struct unwinder_options options;
 };
 
 int unwinder_create(struct kernel *k, const struct unwinder_options *options, struct unwinder **ret,
@@ -52,6 +53,7 @@ int unwinder_create(struct kernel *k, const struct unwinder_options *options, st
 	if (!u)
 		return diag_set(d, ENOMEM, "out of memory");
 	pthread_mutex_init(&u->lock, NULL);
+	u->options = *options;
 	kernel_get_unwind(k, &kernel);
 	u->directory = options->no_cache ? NULL : unwind_cache_directory();
 	err = unwind_files_init(&u->files, kernel.shared->rules, kernel.segments_fd,
@@ -278,9 +280,11 @@ static bool has_hungry(struct unwinder *u, struct process *p)
 	return false;
 }
 
-/* Publishes codes, which then belong to p. */
-static int publish(struct unwinder *u, struct process *p, struct codes *codes, uint64_t seen)
+/* Publishes codes, which then belong to p. maps: what they are made of. */
+static int publish(struct unwinder *u, struct process *p, const struct maps *maps,
+		   struct codes *codes, uint64_t seen)
 {
+	uint32_t version;
 	_cleanup_free_ struct wire_mapping *items = NULL;
 	int err;
 
@@ -293,7 +297,10 @@ static int publish(struct unwinder *u, struct process *p, struct codes *codes, u
 		p->codes = *codes;
 		*codes = (struct codes){0};
 	}
+	version = p->space.version;
 	pthread_mutex_unlock(&u->lock);
+	if (!err && u->options.on_published)
+		u->options.on_published(u->options.arg, p->instance, maps, version);
 	return err;
 }
 
@@ -325,7 +332,7 @@ static int update_once(struct unwinder *u, struct process *p, pid_t pid, struct 
 		codes_check(u, pid, &maps, &codes);
 	err = codes_open(u, pid, &maps, &codes);
 	if (!err)
-		err = publish(u, p, &codes, seen);
+		err = publish(u, p, &maps, &codes, seen);
 out:
 	maps_done(&maps);
 	pthread_mutex_lock(&u->lock);
@@ -409,6 +416,18 @@ int unwinder_answer(struct unwinder *u, pid_t pid, uint32_t instance, struct dia
 	pause = p && space_holds(&p->space) && clock_monotonic_ns() - p->idle_ns < ANSWER_PAUSE_NS;
 	pthread_mutex_unlock(&u->lock);
 	return pause ? 0 : unwinder_update(u, pid, instance, d);
+}
+
+uint32_t unwinder_version(struct unwinder *u, uint32_t instance)
+{
+	const struct process *p;
+	uint32_t version;
+
+	pthread_mutex_lock(&u->lock);
+	p = hashmap_get(&u->processes, instance);
+	version = p ? space_version(&p->space) : 0;
+	pthread_mutex_unlock(&u->lock);
+	return version;
 }
 
 void unwinder_forget(struct unwinder *u, uint32_t instance)

@@ -11,11 +11,16 @@
 #include "base/diag.h"
 
 struct kernel;
+struct maps;
 struct unwinder;
 
 struct unwinder_options {
 	size_t memory_bytes; /* bound of all rows in the kernel (--unwind-memory) */
 	bool no_cache;	     /* tables are neither read from disk nor saved there */
+	/* Called when the kernel has got the mappings of an instance, with what wire.h calls the version: stacks of that version
+	 * were walked by them. From within unwinder_update, in its thread. NULL: not wanted. */
+	void (*on_published)(void *arg, uint32_t instance, const struct maps *maps, uint32_t version);
+	void *arg;
 };
 
 /* How one file is unwound. */
@@ -37,6 +42,8 @@ int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct dia
 /* The same when the kernel has asked. It asks again at once while a process runs code that is in no mapping, so not each time
  * is answered: what is mapped meanwhile is for unwinder_update to find. */
 int unwinder_answer(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d);
+/* How often code of the instance gave way to other code at its addresses, so far; 0 when nothing is known of it. */
+uint32_t unwinder_version(struct unwinder *u, uint32_t instance);
 /* The instance has ended. Its tables stay for the next process until the room is needed. */
 void unwinder_forget(struct unwinder *u, uint32_t instance);
 

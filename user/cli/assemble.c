@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@
 #include "analyze/rank.h"
 #include "attach/cover.h"
 #include "attach/kernel.h"
+#include "attach/unwinder.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/vec.h"
 #include "model/losses.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
@@ -21,6 +24,7 @@
 #include "symbol/symbolize.h"
 
 struct named_stack {
+	uint64_t sequence; /* of the last report that used it */
 	struct frame *frames;
 	size_t n;
 	uint64_t fingerprint, family;
@@ -65,8 +69,8 @@ void assembly_done(struct assembly *a)
 	free(a->ended_losses);
 }
 
-/* A stack ends where it leaves the code that is mapped: frame pointers led into something else there, and what lies behind is no
- * caller but bytes of the target's memory. The leaf stays, whatever it is. */
+/* By frame pointers alone, a stack ends where it leaves the code that is mapped: they led into something else there, and what lies
+ * behind is no caller but bytes of the target's memory. The leaf stays, whatever it is. */
 static void end_at_unknown(struct named_stack *n)
 {
 	for (size_t i = 1; i < n->n; i++) {
@@ -91,17 +95,21 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 	const uint64_t *addresses = NULL;
 	struct named_stack *n = calloc(1, sizeof(*n));
 	size_t n_addresses;
+	uint32_t version;
 
 	if (!n)
 		return NULL;
-	n_addresses = collector_stack(t->collector, stack, &addresses, &n->truncated);
+	n_addresses = collector_stack(t->collector, stack, &addresses, &version, &n->truncated);
 	pthread_mutex_lock(&t->lock);
-	if (n_addresses && p && p->space)
+	if (n_addresses && p && p->space) {
+		address_space_view(p->space, version);
 		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames,
 				&n->n);
+	}
 	pthread_mutex_unlock(&t->lock);
 	n->complete = all_known(n);
-	end_at_unknown(n);
+	if (a->frame_pointers)
+		end_at_unknown(n);
 	symbolize_fingerprints(n->frames, n->n, &n->fingerprint, &n->family);
 	return n;
 }
@@ -112,10 +120,14 @@ static const struct named_stack *named_get(struct assembly *a, const struct trac
 {
 	struct named_stack *n = hashmap_get(&a->named, stack);
 
-	if (n && n->complete)
+	if (n && n->complete) {
+		n->sequence = a->sequence;
 		return n;
+	}
 	named_free(hashmap_take(&a->named, stack));
 	n = name_stack(a, p, stack);
+	if (n)
+		n->sequence = a->sequence;
 	if (n && hashmap_put(&a->named, stack, n)) {
 		named_free(n);
 		return NULL;
@@ -183,6 +195,8 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 		.seen_from_seconds = p ? p->seen_from_seconds : 0,
 		.losses = from->losses,
 		.n_losses = from->n_losses,
+		.truncated = from->truncated,
+		.n_truncated = from->n_truncated,
 	};
 }
 
@@ -192,30 +206,76 @@ static bool unseen_borrowers(const struct tracing *t)
 	return !t->launched && kernel_link(t->kernel) != LINK_PERF;
 }
 
-/* Notes of processes that live; what ended cannot be looked at any more. */
+struct notes {
+	char *items[ARRAY_SIZE(((struct process_report *)0)->notes)];
+	size_t n;
+	size_t n_untabled; /* files without a table that are not among the items */
+};
+
+static void add_note(struct notes *notes, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add_note(struct notes *notes, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (notes->n == ARRAY_SIZE(notes->items))
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&notes->items[notes->n], fmt, ap) >= 0)
+		notes->n++;
+	va_end(ap);
+}
+
+/* unwinder_each's visitor. The last item is for those that find no room. */
+static void note_untabled(void *arg, const struct unwinder_file *file)
+{
+	struct notes *notes = arg;
+
+	if (!file->without)
+		return;
+	if (notes->n + 1 < ARRAY_SIZE(notes->items))
+		add_note(notes, "%s: %s, its stacks go by frame pointers", file->path,
+			 file->without);
+	else
+		notes->n_untabled++;
+}
+
+/* The files of processes that live; what ended cannot be looked at any more. */
+static void note_files(struct assembly *a, const struct snapshot_process *from, struct notes *notes)
+{
+	struct tracing *t = a->tracing;
+
+	notes->n += cover_notes(t->cover, from->pid, notes->items + notes->n,
+				ARRAY_SIZE(notes->items) / 2);
+	if (t->unwinder)
+		unwinder_each(t->unwinder, from->instance, note_untabled, notes);
+	if (notes->n_untabled)
+		add_note(notes, "%zu more files without a table, their stacks go by frame pointers",
+			 notes->n_untabled);
+}
+
 static void fill_notes(struct assembly *a, struct assembled *r, const struct snapshot_process *from,
 		       struct process_report *to)
 {
-	char *notes[8];
+	struct notes notes = {0};
 	char **grown;
-	size_t n;
 
-	n = from->ended ? 0
-			: cover_notes(a->tracing->cover, from->pid, notes, ARRAY_SIZE(notes) - 1);
-	if (from->n_borrowers && unseen_borrowers(a->tracing) &&
-	    asprintf(&notes[n], "%u vfork children: what they did in its memory before their exec",
-		     from->n_borrowers) >= 0)
-		n++;
-	grown = n ? realloc(r->notes, (r->n_notes + n) * sizeof(*grown)) : NULL;
+	if (from->n_borrowers && unseen_borrowers(a->tracing))
+		add_note(&notes, "%u vfork children: what they did in its memory before their exec",
+			 from->n_borrowers);
+	if (!from->ended)
+		note_files(a, from, &notes);
+	grown = notes.n ? realloc(r->notes, (r->n_notes + notes.n) * sizeof(*grown)) : NULL;
 	if (!grown) {
-		for (size_t i = 0; i < n; i++)
-			free(notes[i]);
+		for (size_t i = 0; i < notes.n; i++)
+			free(notes.items[i]);
 		return;
 	}
 	r->notes = grown;
-	for (size_t i = 0; i < n; i++) {
-		r->notes[r->n_notes++] = notes[i];
-		to->notes[to->n_notes++] = notes[i];
+	for (size_t i = 0; i < notes.n; i++) {
+		r->notes[r->n_notes++] = notes.items[i];
+		to->notes[to->n_notes++] = notes.items[i];
 	}
 }
 
@@ -263,7 +323,7 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 		return -ENOMEM;
 	for (size_t i = 0; i < r->snapshot.sites.n; i++) {
 		const struct snapshot_site *from = &r->snapshot.sites.items[i];
-		const struct process_report *process = hashmap_get(indices, from->instance);
+		struct process_report *process = hashmap_get(indices, from->instance);
 		const struct traced *p = tracing_find(a->tracing, from->instance);
 		struct site *to = &report->sites[report->n_sites];
 		struct site_ref *ref = &r->refs[report->n_sites];
@@ -272,6 +332,7 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 			continue;
 		fill_site(from, named_get(a, p, from->stack), process - report->processes, to);
 		limit_ages(to, &r->snapshot, process - report->processes);
+		process->n_stacks += from->n_stacks;
 		*ref = (struct site_ref){to->process, to->fingerprint};
 		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
 				ref))
@@ -485,14 +546,32 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	return 0;
 }
 
-/* The stacks' names go with their process; its losses stay in the session's sums. */
-static void forget(struct assembly *a, struct assembled *r, const struct snapshot_process *process)
+/* Names of stacks go with their sites, which end with their process or are evicted. */
+static void drop_names(struct assembly *a)
+{
+	struct {
+		uint64_t *items;
+		size_t n, cap;
+	} old = {0};
+	const struct named_stack *n;
+	size_t cursor = 0;
+	uint64_t stack;
+	int err = 0;
+
+	while (!err && (n = hashmap_next(&a->named, &cursor, &stack)))
+		if (n->sequence != a->sequence)
+			err = vec_push(&old, stack);
+	for (size_t i = 0; i < old.n; i++)
+		named_free(hashmap_take(&a->named, old.items[i]));
+	free(old.items);
+}
+
+/* Its losses stay in the session's sums. */
+static void forget(struct assembly *a, const struct assembled *r,
+		   const struct snapshot_process *process)
 {
 	struct traced *p = tracing_find(a->tracing, process->instance);
 
-	for (size_t i = 0; i < r->snapshot.sites.n; i++)
-		if (r->snapshot.sites.items[i].instance == process->instance)
-			named_free(hashmap_take(&a->named, r->snapshot.sites.items[i].stack));
 	for (size_t i = 0; i < process->n_losses; i++)
 		losses_add(&a->ended_losses, &a->n_ended_losses, process->losses[i].cause,
 			   process->losses[i].count);
@@ -513,6 +592,7 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 		}
 	if (purge)
 		kernel_purge(a->tracing->kernel);
+	drop_names(a);
 	for (size_t i = 0; i < r->n_notes; i++)
 		free(r->notes[i]);
 	free(r->notes);

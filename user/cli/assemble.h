@@ -19,7 +19,8 @@ struct assembly {
 	bool sampled;	   /* intervals are wanted: they take a pass over the (sampled) blocks */
 	uint64_t older_ns; /* count only blocks at least so old; 0: all */
 	bool by_count;
-	uint64_t start_ns; /* CLOCK_MONOTONIC of the session */
+	bool frame_pointers; /* stacks come by them alone, so nothing else says where they end */
+	uint64_t start_ns;   /* CLOCK_MONOTONIC of the session */
 	uint64_t sequence;
 	struct hashmap named;	   /* stack -> struct named_stack */
 	struct loss *ended_losses; /* sums over processes already reported for the last time */

@@ -12,6 +12,7 @@
 #include "process/identity.h"
 
 struct cover;
+struct maps;
 
 enum check_state {
 	CHECK_GOOD,
@@ -45,6 +46,30 @@ void host_examine(enum link_kind link, struct host *ret);
 /* The word for a check's state: "ok", "", "less", "missing". */
 const char *check_state_name(enum check_state state);
 
+/* How one file's code is unwound. */
+struct stack_file {
+	char *path;		/* "[vdso]" */
+	char *without;		/* why there is no table, NULL when there is; then the rest is 0 */
+	size_t n_rows, n_bytes; /* of the table, in the kernel */
+	uint64_t text_bytes, covered_bytes, unsupported_bytes; /* as in struct unwind_table */
+	uint32_t n_functions, n_corrupt; /* described by CFI; left out, as theirs is corrupt */
+	bool cached;			 /* else it was built now */
+	double seconds;			 /* that this took */
+};
+
+struct stacks {
+	struct stack_file *items;
+	size_t n, cap;
+	uint64_t generated_bytes; /* of code that is in no file */
+};
+
+/* Makes or loads the tables of all files that a process, which is only read, has mapped as code. ret, zeroed by the caller, is
+ * filled as far as that went, and needs stacks_done. Returns 0 or -errno with a diag. */
+int stacks_examine(pid_t pid, struct stacks *ret, struct diag *d);
+void stacks_done(struct stacks *s);
+/* Whether an executable mapping before the i-th shows the same file. */
+bool target_seen_before(const struct maps *maps, size_t i);
+
 #define TARGET_MAX_NOTES 24
 
 struct target {
@@ -53,6 +78,7 @@ struct target {
 	size_t n_probes;
 	char *notes[TARGET_MAX_NOTES]; /* what will not be seen, sentences */
 	size_t n_notes;
+	struct stacks stacks;
 };
 
 /* Plans for a process, which is only read. cover is borrowed until target_done. Returns 0, or

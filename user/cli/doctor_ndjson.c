@@ -150,6 +150,26 @@ static void put_file(void *arg, const char *path, const struct plan *plan)
 		put_probe(w, path, &plan->items[i]);
 }
 
+static void put_stack_file(const struct file_writing *w, const struct stack_file *f)
+{
+	struct json_line j;
+
+	record_begin(&j, w->v, w->host, "unwind");
+	json_put_u64(&j, "pid", w->pid);
+	json_put_string(&j, "path", f->path);
+	json_put_string(&j, "without", f->without);
+	json_put_u64(&j, "rows", f->n_rows);
+	json_put_u64(&j, "table_bytes", f->n_bytes);
+	json_put_u64(&j, "text_bytes", f->text_bytes);
+	json_put_u64(&j, "covered_bytes", f->covered_bytes);
+	json_put_u64(&j, "unsupported_bytes", f->unsupported_bytes);
+	json_put_u64(&j, "functions", f->n_functions);
+	json_put_u64(&j, "corrupt_functions", f->n_corrupt);
+	json_put_bool(&j, "cached", f->cached);
+	json_put_double(&j, "load_seconds", f->seconds);
+	json_line_end(&j);
+}
+
 static void ndjson_target(const struct doctor_view *v, const struct host *h, const struct target *t)
 {
 	struct file_writing w = {v, h, t->id.pid};
@@ -168,8 +188,11 @@ static void ndjson_target(const struct doctor_view *v, const struct host *h, con
 	for (size_t i = 0; i < t->n_notes; i++)
 		json_put_string(&j, NULL, t->notes[i]);
 	json_close(&j, ']');
+	json_put_u64(&j, "generated_code_bytes", t->stacks.generated_bytes);
 	json_line_end(&j);
 	cover_each(t->cover, t->id.pid, put_file, &w);
+	for (size_t i = 0; i < t->stacks.n; i++)
+		put_stack_file(&w, &t->stacks.items[i]);
 }
 
 const struct doctor_format doctor_ndjson = {

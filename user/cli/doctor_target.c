@@ -46,15 +46,6 @@ static bool is_go(const struct identity *id)
 	return !err;
 }
 
-static bool seen_before(const struct maps *maps, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (maps->items[j].executable && maps->items[j].inode == maps->items[i].inode &&
-		    !strcmp(maps->items[j].path, maps->items[i].path))
-			return true;
-	return false;
-}
-
 /* Which files were looked through in vain. */
 static void note_files(struct target *t)
 {
@@ -64,7 +55,8 @@ static void note_files(struct target *t)
 	if (maps_read(t->id.pid, &maps, &d))
 		return;
 	for (size_t i = 0; i < maps.n; i++)
-		if (maps.items[i].executable && maps.items[i].inode && !seen_before(&maps, i))
+		if (maps.items[i].executable && maps.items[i].inode &&
+		    !target_seen_before(&maps, i))
 			add_note(t, "%s defines no allocation function that seep knows",
 				 maps.items[i].path);
 	maps_done(&maps);
@@ -102,7 +94,7 @@ int target_examine(struct cover *cover, pid_t pid, struct target *ret, struct di
 	ret->n_notes = cover_notes(cover, pid, ret->notes, TARGET_MAX_NOTES);
 	note_surroundings(ret);
 	if (ret->n_probes)
-		return 0;
+		return stacks_examine(pid, &ret->stacks, d);
 	note_files(ret);
 	return diag_set_hint(d, ENOENT, EXIT_RUNTIME,
 			     "an allocator under other names: seep trace -O FILE -S PREFIX",
@@ -115,4 +107,5 @@ void target_done(struct target *t)
 	for (size_t i = 0; i < t->n_notes; i++)
 		free(t->notes[i]);
 	t->n_notes = 0;
+	stacks_done(&t->stacks);
 }

@@ -292,6 +292,84 @@ static void put_file(void *arg, const char *path, const struct plan *plan)
 	strings_done(&t.strings);
 }
 
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * part / whole : 0;
+}
+
+static void put_line(const struct doctor_view *v, unsigned indent, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void put_line(const struct doctor_view *v, unsigned indent, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	fprintf(v->f, "%*s", indent, "");
+	put_hanging(v, text, indent, NOTE_INDENT + 2);
+	free(text);
+}
+
+/* What a file's table is, and which stacks it does not help. */
+static void put_stack_file(const struct doctor_view *v, const struct stack_file *f)
+{
+	const uint64_t gaps = f->text_bytes - f->covered_bytes - f->unsupported_bytes;
+	char rows[FORMAT_SIZE], bytes[FORMAT_SIZE], time[FORMAT_SIZE];
+
+	format_count(f->n_rows, rows);
+	format_bytes(f->n_bytes, bytes);
+	format_seconds(f->seconds, time);
+	put_line(v, NOTE_INDENT, "%s: %s rows, %s, for %.1f%% of its code, %s in %s", f->path, rows,
+		 bytes, percent(f->covered_bytes, f->text_bytes),
+		 f->cached ? "cached and read" : "built", time);
+	/* There are some bytes between functions everywhere, and around a few functions many. */
+	if (gaps > f->text_bytes / 10 && gaps > 4096)
+		put_line(v, NOTE_INDENT + 2, "%.1f%% has no CFI: stacks that pass it end there",
+			 percent(gaps, f->text_bytes));
+	if (f->unsupported_bytes > f->text_bytes / 1000)
+		put_line(v, NOTE_INDENT + 2,
+			 "%.1f%% has CFI that seep does not follow, mostly hand-written assembly: "
+			 "stacks that pass it end there",
+			 percent(f->unsupported_bytes, f->text_bytes));
+	if (f->n_corrupt)
+		put_line(v, NOTE_INDENT + 2,
+			 "the CFI of %u functions is corrupt: stacks that pass them end there",
+			 f->n_corrupt);
+}
+
+#define BY_FRAME_POINTERS                                                                          \
+	"its stacks go by frame pointers, and where it keeps none they end or lack callers"
+
+static void put_stacks(const struct doctor_view *v, const struct stacks *s)
+{
+	char bytes[FORMAT_SIZE];
+	size_t n_bytes = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n_bytes += s->items[i].n_bytes;
+	format_bytes(n_bytes, bytes);
+	fputc('\n', v->f);
+	put_line(v, 2,
+		 "stacks by CFI: %s of tables in the kernel (--unwind-memory), shared by all "
+		 "processes with these files",
+		 bytes);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->items[i].without)
+			put_line(v, NOTE_INDENT, "%s: %s: " BY_FRAME_POINTERS, s->items[i].path,
+				 s->items[i].without);
+		else
+			put_stack_file(v, &s->items[i]);
+	format_bytes(s->generated_bytes, bytes);
+	if (s->generated_bytes)
+		put_line(v, NOTE_INDENT, "%s of generated code: " BY_FRAME_POINTERS, bytes);
+}
+
 static void text_target(const struct doctor_view *v, const struct host *h, const struct target *t)
 {
 	struct table table = {.v = v, .host = h};
@@ -312,6 +390,8 @@ static void text_target(const struct doctor_view *v, const struct host *h, const
 		put_wrapped(v, t->notes[i], NOTE_INDENT);
 	}
 	cover_each(t->cover, t->id.pid, put_file, &table);
+	if (t->stacks.n)
+		put_stacks(v, &t->stacks);
 }
 
 const struct doctor_format doctor_text = {

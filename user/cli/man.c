@@ -8,7 +8,7 @@
 #include "cli/option_spec.h"
 
 #define MAN_DATE                                                                                   \
-	"2026-11-22" /* of the last change to the pages; a build date would make builds differ */
+	"2026-11-23" /* of the last change to the pages; a build date would make builds differ */
 
 /* Plain text as roff shows it: nothing in it is taken for a macro or an escape. */
 static void print_escaped_n(FILE *f, const char *text, size_t n)

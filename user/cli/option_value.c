@@ -30,10 +30,11 @@ static int scan_digits(const char **text, uint64_t *ret)
 	return 0;
 }
 
+static const char suffixes[] = "kMG";
+
 /* "10", "64k". thousand: what k stands for. Returns as scan_digits. */
 static int scan_number(const char *text, uint64_t thousand, uint64_t *ret)
 {
-	static const char suffixes[] = "kMG";
 	uint64_t value;
 	const char *suffix;
 	int r = scan_digits(&text, &value);
@@ -106,7 +107,13 @@ static void format_value(enum option_type type, uint64_t value, char out[OPTION_
 		snprintf(out, OPTION_TEXT_SIZE, "%llu%s", (unsigned long long)(value / units[i].ns),
 			 units[i].name);
 	} else {
-		snprintf(out, OPTION_TEXT_SIZE, "%llu", (unsigned long long)value);
+		/* Counts stand in the manual digit by digit; powers of 1024 nobody knows that way. */
+		while (type == OPTION_SIZE && value && value % 1024 == 0 && i < strlen(suffixes)) {
+			value /= 1024;
+			i++;
+		}
+		snprintf(out, OPTION_TEXT_SIZE, "%llu%.1s", (unsigned long long)value,
+			 i ? &suffixes[i - 1] : "");
 	}
 }
 

@@ -12,7 +12,8 @@ static const struct option_choice formats[] = {{"text"}, {"ndjson"}, {0}};
 static const struct option_spec options[] = {
 	{"pid", 'p', "PID,...", OPTION_INTO_PIDS(struct doctor_options, pids),
 	 .group = "What to look at",
-	 .help = "also the plan for these processes: which functions would be probed, and where",
+	 .help = "also the plan for these processes: which functions would be probed, and where, "
+		 "and how their stacks would be unwound",
 	 .man = "They are only read: nothing is attached to them."},
 	{"link", 0, NULL, OPTION_INTO_CHOICE(struct doctor_options, link), .choices = options_links,
 	 .group = "What to look at", .help = "the way of attaching to measure",
@@ -28,7 +29,8 @@ static const char *const synopsis[] = {"[OPTIONS] [-p PID,...]", NULL};
 static const struct example examples[] = {
 	{"seep doctor", "can seep trace on this host, and what is missing if not"},
 	{"seep doctor -p 1234",
-	 "where the probes would go in process 1234, and what a hit of each would cost"},
+	 "where the probes would go in process 1234, what a hit of each would cost, and which stacks "
+	 "would not be whole"},
 };
 
 static const struct manual_section sections[] = {
@@ -64,6 +66,15 @@ static const struct manual_section sections[] = {
 	 "a function has none.\n"
 	 "\n"
 	 "What will not be seen in the process is listed before that.\n"},
+	{"STACKS",
+	 "Below the plan stands how stacks would be unwound, by file: rows of its table, which is "
+	 "made from its CFI; their size in the kernel, rounded up to pages, which counts "
+	 "against --unwind-memory once however many processes map the file; the share of its code "
+	 "that the table describes, where the rest is mostly bytes between functions; and the time "
+	 "to build the table, or to read it from the cache (SEEP_CACHE_DIR in seep(1)), where it is "
+	 "from then on. What will end stacks early is said below that, and explained in "
+	 "seep-trace(1) under STACKS. Files without CFI and code that the program generates go by "
+	 "frame pointers.\n"},
 	{"RECORDS",
 	 "With --format ndjson each line is one JSON object with type and time. Durations are "
 	 "seconds, sizes and offsets bytes, and null is unknown or does not apply.\n"
@@ -80,7 +91,7 @@ static const struct manual_section sections[] = {
 	 "= target\n"
 	 "One per process: pid, start_time, comm, exe, container, own_mount_namespace, "
 	 "own_pid_namespace (whether it is in seep's), probes (how many), notes (what will not "
-	 "be seen).\n"
+	 "be seen), generated_code_bytes (mapped as code, of no file).\n"
 	 "\n"
 	 "= file\n"
 	 "One per file with allocation functions: pid, path, allocator, probes.\n"
@@ -89,7 +100,13 @@ static const struct manual_section sections[] = {
 	 "One per function: pid, path, function (the symbol), aliases, kind (what its arguments "
 	 "mean), address, size_bytes, offset (of the probe, in the file), site_bytes (from the "
 	 "function's start to the probe), instruction, execution (emulated or stepped), end "
-	 "(return, exits or null), exits (how many), link, reason, cost_seconds.\n"},
+	 "(return, exits or null), exits (how many), link, reason, cost_seconds.\n"
+	 "\n"
+	 "= unwind\n"
+	 "One per file mapped as code: pid, path, without (why it has no table and goes by frame "
+	 "pointers, or null), rows, table_bytes, text_bytes, covered_bytes (of the text, by rows "
+	 "that lead to a caller), unsupported_bytes (by CFI that seep does not follow), functions "
+	 "(that CFI describes), corrupt_functions (left out), cached, load_seconds.\n"},
 	{"EXIT STATUS",
 	 "0 when tracing will work; 3 when the kernel or the privileges do not allow it. With -p, "
 	 "what 'seep trace' would exit with for the first process that cannot be traced.\n"},

@@ -40,6 +40,9 @@ static const struct option_spec operands[] = {
 	 .help = "a command to start and trace from its first allocation"},
 };
 
+/* In enum options_stack's order. */
+static const struct option_choice stacks[] = {{"cfi"}, {"fp"}, {"none"}, {0}};
+
 #define TARGET .group = "What to trace"
 #define SHOW .group = "What to show"
 #define FILTER .group = "Which allocations count"
@@ -139,6 +142,17 @@ static const struct option_spec options[] = {
 	 .man = "More than memleak's 10240, which long traces of large programs fill."},
 	{"perf-max-stack-depth", 0, "N", OPTION_INTO_COUNT(struct trace_options, max_stack_depth),
 	 LIMIT, .min = 1, .max = 127, .help = "frames of a stack; deeper ones are cut and marked"},
+	{"stack", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, stack), .choices = stacks,
+	 LIMIT, .help = "how to find the callers of an allocation function",
+	 .man = "cfi follows the unwind tables that compilers write for exceptions, so code needs "
+		"no frame pointers. fp follows frame pointers only: cheaper, and wrong or short in "
+		"code built without them. none keeps the caller alone, which is cheapest."},
+	{"unwind-memory", 0, "SIZE", OPTION_INTO_SIZE(struct trace_options, unwind_memory_bytes),
+	 LIMIT, .min = 4096, .max = 1ULL << 36,
+	 .help = "kernel memory for unwind tables, of all targets together",
+	 .man = "Taken as files come; 'seep doctor -p PID' says how much a process needs. When it "
+		"is used up, the file whose code is seen least goes by frame pointers, and the "
+		"report names it."},
 	{"link", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, link), .choices = options_links,
 	 LIMIT, .help = "how to attach the probes",
 	 .man = "best takes the cheapest kind that this kernel lets attach; the others force "

@@ -237,13 +237,18 @@ static int describe_targets(struct trace *t)
 
 static void describe_session(struct trace *t)
 {
+	static const char *const stack_capabilities[] = {
+		[OPTIONS_STACK_CFI] = "stack:cfi",
+		[OPTIONS_STACK_FP] = "stack:frame-pointers",
+		[OPTIONS_STACK_NONE] = "stack:none",
+	};
 	const struct trace_options *o = &t->options;
 	char link[32];
 
 	uname(&t->host);
 	snprintf(link, sizeof(link), "link:%s", link_kind_name(kernel_link(t->tracing.kernel)));
 	t->capabilities[0] = strings_intern(&t->tracing.strings, link);
-	t->capabilities[1] = "stack:frame-pointers";
+	t->capabilities[1] = stack_capabilities[o->stack];
 	t->session = (struct session){
 		.schema = 1,
 		.version = SEEP_VERSION,
@@ -445,6 +450,7 @@ static int start(struct trace *t, struct diag *d)
 	t->tracing.on_call_arg = &t->calls;
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;
 	t->assembly.older_ns = t->options.older_ns;
+	t->assembly.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
 	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;
 	err = assembly_init(&t->assembly, &t->tracing, d);
 	if (err)

@@ -57,6 +57,54 @@ static void probe(struct tracing *t, pid_t pid)
 		log_info("%s", d.text);
 }
 
+/* The kernel walks the process by these from now on. The unwinder's callback. */
+static void on_published(void *arg, instance_id instance, const struct maps *maps, uint32_t version)
+{
+	struct tracing *t = arg;
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, instance);
+	if (p && p->space && !p->lender) {
+		address_space_set_version(p->space, version);
+		for (size_t i = 0; i < maps->n; i++)
+			address_space_add(p->space, &maps->items[i]);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* What replaces code from now on does so in this version, at the latest. Caller holds the lock, and has read the mappings, or a record of
+ * one, before. */
+static void date_mappings(struct tracing *t, struct traced *p)
+{
+	if (t->unwinder)
+		address_space_set_version(p->space, unwinder_version(t->unwinder, p->instance));
+}
+
+/* Reads the process's mappings, for names. Caller holds the lock. */
+static int refresh_space(struct tracing *t, struct traced *p)
+{
+	struct maps maps = {0};
+	struct diag d = {0};
+	int err = maps_read(p->pid, &maps, &d);
+
+	date_mappings(t, p);
+	for (size_t i = 0; !err && i < maps.n; i++)
+		err = address_space_add(p->space, &maps.items[i]);
+	maps_done(&maps);
+	return err;
+}
+
+/* A record may be old: what it shows may have given way to another file since, or to the one before it. So /proc decides, as long as
+ * the process is there. Caller holds the lock. */
+static void add_mapping(struct tracing *t, struct traced *p, const struct mapping *m)
+{
+	if (t->unwinder && address_space_conflicts(p->space, m) && !refresh_space(t, p))
+		return;
+	date_mappings(t, p);
+	address_space_add(p->space, m);
+}
+
 /* A new executable mapping somewhere on the host. */
 static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 {
@@ -66,7 +114,7 @@ static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, pid);
 	if (p && p->pid == pid && p->space && !p->lender)
-		address_space_add(p->space, m);
+		add_mapping(t, p, m);
 	pthread_mutex_unlock(&t->lock);
 	/* Looked at once after the drain, however many mappings come. */
 	if (p)
@@ -103,7 +151,11 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 {
 	const struct cover_options cover = {.object = options->object,
 					    .prefix = options->symbols_prefix};
-	const struct unwinder_options unwind = {.memory_bytes = options->unwind_memory_bytes};
+	const struct unwinder_options unwind = {
+		.memory_bytes = options->unwind_memory_bytes,
+		.on_published = on_published,
+		.arg = t,
+	};
 	const struct symbolizer_options symbols = {0};
 	struct kernel_options kernel;
 	struct kernel_maps maps;
@@ -125,7 +177,8 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.instances = maps.instances,
 							.process_ring = maps.process_ring,
 							.event_ring = maps.event_ring,
-							.losses = maps.losses},
+							.losses = maps.losses,
+							.evict = kernel_evict_fd(t->kernel)},
 			       kernel_start_ns(t->kernel),
 			       options->mmap ? options->max_outstanding : 0, on_event, t,
 			       &t->collector, d);
@@ -208,7 +261,7 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	}
 	hashmap_put(&t->by_pid, pid, p);
 	/* A child that is gone already had the same files in the same places as its parent when it was forked. */
-	if (address_space_refresh(p->space, &d) && lender && lender->space) {
+	if (refresh_space(t, p) && lender && lender->space) {
 		address_space_destroy(p->space);
 		p->space = lender->space;
 		p->lender = lender;
@@ -304,7 +357,7 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 	pthread_mutex_lock(&t->lock);
 	p = traced_now(t, pid);
 	if (p && p->space && !p->lender)
-		address_space_refresh(p->space, &d);
+		refresh_space(t, p);
 	/* A vfork child is its parent's instance, but not by name and age. */
 	if (p && described && p->pid == pid)
 		describe(t, p, &id);
@@ -467,13 +520,12 @@ void tracing_drain(struct tracing *t)
 void tracing_refresh(struct tracing *t)
 {
 	struct traced *p;
-	struct diag d = {0};
 	size_t cursor = 0;
 
 	pthread_mutex_lock(&t->lock);
 	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
 		if (p->space && !p->lender)
-			address_space_refresh(p->space, &d);
+			refresh_space(t, p);
 		identity_rss(p->pid, &p->rss_bytes);
 		hashmap_put(&t->generating, p->pid, p);
 	}

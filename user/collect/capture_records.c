@@ -119,6 +119,8 @@ int records_process(struct fields *f, struct capture_report *r)
 	for (size_t i = 0; i < p.n_notes; i++)
 		p.notes[i] = notes[i];
 	p.losses = fields_losses(f, "lost", &p.n_losses);
+	p.n_stacks = fields_u64_or_0(f, "stacks");
+	p.truncated = fields_losses(f, "truncated_stacks", &p.n_truncated);
 	if (!f->err && vec_push(&r->processes, p))
 		f->err = diag_set(f->d, ENOMEM, "no memory for its processes");
 	return f->err;

@@ -12,11 +12,14 @@
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "collect/birth.h"
+#include "collect/evict.h"
 #include "collect/ranges.h"
 #include "wire.h"
 
 struct kept_stack {
+	uint64_t read; /* number of the last collector_read that found its site, or after which it was taken */
 	const char *truncated;
+	uint32_t version;
 	size_t n;
 	uint64_t addresses[];
 };
@@ -29,6 +32,8 @@ struct collector {
 	void *arg;
 	struct hashmap stacks; /* id -> struct kept_stack */
 	struct ranges *ranges; /* NULL: not followed */
+	struct evictor evictor;
+	uint64_t n_reads;
 };
 
 _Static_assert((int)WIRE_KIND_MALLOC == (int)SITE_MALLOC && (int)WIRE_KIND_MMAP == (int)SITE_MMAP &&
@@ -51,6 +56,22 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 	[WIRE_LOST_PROCESS_RING] = "process_ring_full",
 	[WIRE_LOST_PROCESSES] = "process_table_full",
 	[WIRE_LOST_SIGNAL_STACK] = "signal_stack",
+};
+
+/* Why a stack ends early: on a site, and in the counts of its process. Both are contracts of the output. */
+static const char *const truncated_texts[WIRE_STACK_REASONS] = {
+	[WIRE_STACK_TOO_DEEP] = "too deep",
+	[WIRE_STACK_FAULT] = "read fault",
+	[WIRE_STACK_NO_TABLE] = "no table",
+	[WIRE_STACK_UNSUPPORTED] = "unsupported rule",
+	[WIRE_STACK_UNMAPPED] = "mapping not yet known",
+};
+static const char *const truncated_names[WIRE_STACK_REASONS] = {
+	[WIRE_STACK_TOO_DEEP] = "too_deep",
+	[WIRE_STACK_FAULT] = "read_fault",
+	[WIRE_STACK_NO_TABLE] = "no_table",
+	[WIRE_STACK_UNSUPPORTED] = "unsupported_rule",
+	[WIRE_STACK_UNMAPPED] = "mapping_not_yet_known",
 };
 
 static const enum collector_event_type event_types[] = {
@@ -117,6 +138,14 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 	return 0;
 }
 
+static uint32_t max_entries(int map_fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(map_fd, &info, &size) ? UINT32_MAX : info.max_entries;
+}
+
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
 		     size_t max_ranges, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d)
@@ -127,6 +156,7 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 		return diag_set(d, ENOMEM, "out of memory");
 	c->maps = *maps;
 	c->session_start_ns = session_start_ns;
+	c->evictor = (struct evictor){maps->evict, max_entries(maps->sites)};
 	c->on_event = on_event;
 	c->arg = arg;
 	if (max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) {
@@ -178,21 +208,27 @@ uint64_t collector_lost_events(const struct collector *c)
 	return n;
 }
 
-/* Copies the non-zero counters. */
-static int read_losses(const uint64_t *counts, struct loss **ret, size_t *ret_n)
+/* Copies those of the counters that are not zero and have a name. */
+static int read_counts(const uint64_t *counts, const char *const *names, size_t n_counts,
+		       struct loss **ret, size_t *ret_n)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < WIRE_LOST_MAX; i++)
-		n += counts[i] != 0;
+	for (size_t i = 0; i < n_counts; i++)
+		n += counts[i] && names[i];
 	*ret_n = 0;
 	*ret = n ? calloc(n, sizeof(**ret)) : NULL;
 	if (n && !*ret)
 		return -ENOMEM;
-	for (size_t i = 0; i < WIRE_LOST_MAX; i++)
-		if (counts[i])
-			(*ret)[(*ret_n)++] = (struct loss){loss_names[i], counts[i]};
+	for (size_t i = 0; i < n_counts; i++)
+		if (counts[i] && names[i])
+			(*ret)[(*ret_n)++] = (struct loss){names[i], counts[i]};
 	return 0;
+}
+
+static int read_losses(const uint64_t *counts, struct loss **ret, size_t *ret_n)
+{
+	return read_counts(counts, loss_names, WIRE_LOST_MAX, ret, ret_n);
 }
 
 static int add_process(struct collector *c, struct snapshot *s, instance_id instance,
@@ -220,9 +256,14 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 		p->lost[WIRE_LOST_LIVE_FULL] += ranges_lost(c->ranges, instance);
 	err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
 	if (!err)
+		err = read_counts((const uint64_t *)p->truncated, truncated_names,
+				  WIRE_STACK_REASONS, &process.truncated, &process.n_truncated);
+	if (!err)
 		err = vec_push(&s->processes, process);
-	if (err)
+	if (err) {
 		free(process.losses);
+		free(process.truncated);
+	}
 	return err;
 }
 
@@ -302,6 +343,7 @@ static int add_site(void *arg, const void *key, const void *value)
 		site.freed_bytes = site.allocated_bytes;
 	if (site.frees > site.allocations)
 		site.frees = site.allocations;
+	site.n_stacks = v->n_allocated ? v->n_allocated : (uint64_t)site.allocations;
 	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed
 					: (uint64_t)(site.allocations - site.frees);
 	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns,
@@ -315,13 +357,55 @@ static int each_site(int map_fd, struct site_reading *reading)
 			  reading);
 }
 
+/* After a reading: stacks go with the sites that are no longer there. What was taken while it went on may belong to a site that
+ * it missed. */
+static int drop_stacks(struct collector *c, const struct snapshot *s)
+{
+	struct {
+		uint64_t *items;
+		size_t n, cap;
+	} old = {0};
+	struct kept_stack *kept;
+	size_t cursor = 0;
+	uint64_t id;
+	int err = 0;
+
+	for (size_t i = 0; i < s->sites.n; i++) {
+		kept = hashmap_get(&c->stacks, s->sites.items[i].stack);
+		if (kept)
+			kept->read = c->n_reads;
+	}
+	while (!err && (kept = hashmap_next(&c->stacks, &cursor, &id)))
+		if (kept->read < c->n_reads)
+			err = vec_push(&old, id);
+	for (size_t i = 0; i < old.n; i++)
+		free(hashmap_take(&c->stacks, old.items[i]));
+	free(old.items);
+	return err;
+}
+
+/* A call that maps memory stores its stack again once we have taken it. */
+static void delete_taken(struct collector *c, const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->sites.n; i++) {
+		uint64_t stack = s->sites.items[i].stack;
+
+		if (s->sites.items[i].kind != SITE_MALLOC && hashmap_get(&c->stacks, stack))
+			bpf_map_delete_elem(c->maps.stacks, &stack);
+	}
+}
+
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 {
-	struct snapshot s = {.time_ns = clock_monotonic_ns()};
+	struct snapshot s = {0};
 	struct site_reading reading = {c, &s};
 	uint64_t losses[WIRE_LOST_MAX] = {0};
-	int err;
+	int err, n_evicted;
 
+	c->n_reads++;
+	/* Where it cannot be done, the kernel side counts what finds no room. */
+	n_evicted = evict_run(&c->evictor);
+	s.time_ns = clock_monotonic_ns();
 	err = read_processes(c, &s);
 	/* What the processes found ended there have done until then: no later report will name it. */
 	if (!err && c->ranges)
@@ -332,6 +416,10 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 		err = each_site(c->maps.sites, &reading);
 	if (!err)
 		err = each_site(c->maps.unknown_sites, &reading);
+	if (!err && n_evicted > 0)
+		err = drop_stacks(c, &s);
+	if (!err)
+		delete_taken(c, &s);
 	for (__u32 i = 0; i < WIRE_LOST_MAX && !err; i++)
 		bpf_map_lookup_elem(c->maps.losses, &i, &losses[i]);
 	if (!err)
@@ -347,11 +435,6 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 
 static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
 {
-	static const char *const reasons[] = {
-		[WIRE_STACK_COMPLETE] = NULL,
-		[WIRE_STACK_TOO_DEEP] = "too deep",
-		[WIRE_STACK_FAULT] = "read fault",
-	};
 	struct wire_stack stack;
 	struct kept_stack *kept;
 
@@ -360,19 +443,22 @@ static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
 	kept = malloc(sizeof(*kept) + stack.n_frames * sizeof(kept->addresses[0]));
 	if (!kept)
 		return NULL;
+	kept->read = c->n_reads;
 	kept->n = stack.n_frames;
-	kept->truncated = stack.truncated < ARRAY_SIZE(reasons) ? reasons[stack.truncated]
-								: "unknown";
+	kept->truncated = truncated_texts[stack.truncated % WIRE_STACK_REASONS];
+	kept->version = stack.version;
 	memcpy(kept->addresses, stack.frames, kept->n * sizeof(kept->addresses[0]));
 	if (hashmap_put(&c->stacks, id, kept)) {
 		free(kept);
 		return NULL;
 	}
+	/* The kernel's map only has what is new since the last report. */
+	bpf_map_delete_elem(c->maps.stacks, &id);
 	return kept;
 }
 
 size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses,
-		       const char **ret_truncated)
+		       uint32_t *ret_version, const char **ret_truncated)
 {
 	struct kept_stack *kept = hashmap_get(&c->stacks, stack);
 
@@ -383,6 +469,7 @@ size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret
 		return 0;
 	}
 	*ret_addresses = kept->addresses;
+	*ret_version = kept->version;
 	*ret_truncated = kept->truncated;
 	return kept->n;
 }

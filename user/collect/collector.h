@@ -13,6 +13,7 @@ struct collector;
 /* Map descriptors, borrowed for the collector's life. */
 struct collector_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
+	int evict; /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
 };
 
 enum collector_event_type {
@@ -49,13 +50,15 @@ int collector_drain(struct collector *c);
 /* Process events that the kernel side could not pass on so far. */
 uint64_t collector_lost_events(const struct collector *c);
 
-/* All instances and sites. Cost follows the number of sites. Returns 0 or -errno with a diag. */
+/* All instances and sites. Cost follows the number of sites. Where the map of sites fills up, idle ones are evicted first: they
+ * count under their process's site of unknown stack from then on. Returns 0 or -errno with a diag. */
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d);
 
-/* The return addresses of a stack, leaf first; read from the kernel once, then kept. truncated: why it ends early, or
- * NULL. Returns their number, 0 when it is unknown (stack 0, or not kept). Borrowed until collector_forget. */
+/* The return addresses of a stack, leaf first; taken from the kernel once, then kept as long as its site is. version: which of
+ * the code that followed one another at the same addresses they are in (address_space_view). truncated: why it ends early, or NULL. Returns their number, 0 when it is unknown (stack 0, or not kept). Borrowed until the next
+ * collector_read or collector_forget. */
 size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses,
-		       const char **ret_truncated);
+		       uint32_t *ret_version, const char **ret_truncated);
 
 /* Passes every outstanding block to visit, in batches, until it returns non-zero, which is returned. */
 int collector_each_block(struct collector *c,

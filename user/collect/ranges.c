@@ -379,6 +379,7 @@ static int read_sites(const struct ranges *r, const struct table *t, enum site_k
 			.freed_bytes = from->freed_bytes,
 			.allocations = from->allocations,
 			.frees = from->frees,
+			.n_stacks = from->allocations,
 			.n_sampled = from->allocations - from->frees,
 		};
 

@@ -41,7 +41,7 @@ struct site {
 	double growth_bytes_per_second; /* NAN: not known yet */
 	double confidence;		/* of the verdict, 0 to 1 */
 	const char *verdict;		/* DESIGN.md's list */
-	const char *truncated;		/* why the stack ends early, or NULL */
+	const char *truncated;		/* why the stack ends early or is not there, or NULL */
 	const struct frame *frames;	/* leaf first */
 	size_t n_frames;
 };
@@ -73,6 +73,11 @@ struct process_report {
 	size_t n_notes;
 	struct loss *losses; /* non-zero ones only */
 	size_t n_losses;
+	/* Stacks taken so far: one an allocation, when sampling one a sample; 0: not known. Of those ended early, by reason
+	 * ("too_deep"), which loses nothing: */
+	uint64_t n_stacks;
+	struct loss *truncated; /* non-zero ones only */
+	size_t n_truncated;
 };
 
 struct block {

@@ -5,8 +5,10 @@
 
 void snapshot_done(struct snapshot *s)
 {
-	for (size_t i = 0; i < s->processes.n; i++)
+	for (size_t i = 0; i < s->processes.n; i++) {
 		free(s->processes.items[i].losses);
+		free(s->processes.items[i].truncated);
+	}
 	free(s->processes.items);
 	free(s->sites.items);
 	free(s->losses);

@@ -23,6 +23,8 @@ struct snapshot_process {
 	uint32_t n_borrowers; /* children that worked in its memory (vfork, CLONE_VM) */
 	struct loss *losses;  /* non-zero ones */
 	size_t n_losses;
+	struct loss *truncated; /* stacks that ended early, by reason; non-zero ones */
+	size_t n_truncated;
 };
 
 /* Numbers are weighted estimates when sampling. */
@@ -32,6 +34,7 @@ struct snapshot_site {
 	enum site_kind kind;
 	uint64_t allocated_bytes, freed_bytes;
 	double allocations, frees;
+	uint64_t n_stacks; /* taken: the allocations, when sampling the sampled ones */
 	uint64_t n_sampled; /* outstanding blocks that the estimate rests on; when exact: the count */
 	double oldest_ns,
 		median_ns; /* ages: upper bounds, a quarter of the time since the trace began at most; < 0 none */

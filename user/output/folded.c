@@ -46,7 +46,7 @@ static void put_root(FILE *f, const struct process_report *p)
 static void put_site(FILE *f, const struct process_report *p, const struct site *s, uint64_t value)
 {
 	put_root(f, p);
-	if (s->truncated)
+	if (s->truncated && s->n_frames)
 		fputs(";[truncated]", f);
 	for (size_t i = s->n_frames; i > 0; i--)
 		put_frame(f, &s->frames[i - 1]);

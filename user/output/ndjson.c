@@ -93,6 +93,8 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_put_double(&j, "seen_from_seconds", p->seen_from_seconds);
 	put_strings(&j, "notes", p->notes, p->n_notes);
 	losses_put_json(&j, "lost", p->losses, p->n_losses);
+	json_put_u64_or_null(&j, "stacks", p->n_stacks);
+	losses_put_json(&j, "truncated_stacks", p->truncated, p->n_truncated);
 	json_put_u64(&j, "sequence", r->sequence);
 	json_put_double(&j, "elapsed_seconds", r->elapsed_seconds);
 	json_put_u64(&j, "map_bytes", r->map_bytes);

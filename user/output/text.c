@@ -12,6 +12,7 @@
 #include "output/output.h"
 #include "output/stream.h"
 #include "output/text_site.h"
+#include "output/truncated.h"
 
 #define EXE_MIN_COLUMNS 20
 
@@ -62,6 +63,19 @@ static void put_filter(FILE *f, const struct session *s)
 		fprintf(f, "Only allocations of %s to %s.\n", min, max);
 }
 
+/* What stacks lack from the start. */
+static void put_stack_kind(FILE *f, const struct session *s)
+{
+	for (size_t i = 0; i < s->n_capabilities; i++)
+		if (!strcmp(s->capabilities[i], "stack:frame-pointers"))
+			fputs("Stacks come by frame pointers: in code built without them, callers above "
+			      "the first may be\nmissing or wrong.\n",
+			      f);
+		else if (!strcmp(s->capabilities[i], "stack:none"))
+			fputs("Stacks are the caller of the allocation function, and no more.\n",
+			      f);
+}
+
 static int text_session(FILE *f, const struct output_options *o, const struct session *s)
 {
 	char amount[FORMAT_SIZE];
@@ -88,11 +102,7 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 			put_named(f, i ? ", " : "Found: ", s->capabilities[i]);
 	if (o->verbose && s->n_capabilities)
 		fputs("\n", f);
-	for (size_t i = 0; i < s->n_capabilities; i++)
-		if (!strcmp(s->capabilities[i], "stack:frame-pointers"))
-			fputs("Stacks come by frame pointers: in code built without them, callers above "
-			      "the first may be\nmissing or wrong.\n",
-			      f);
+	put_stack_kind(f, s);
 	fputs("\n", f);
 	return stream_flush(f);
 }
@@ -228,6 +238,27 @@ static void put_not_seen(FILE *f, const struct process_report *p)
 	}
 }
 
+/* Which share of the stacks ends early, and why: a line per reason. */
+static void put_truncated(FILE *f, const struct process_report *p)
+{
+	for (size_t i = 0; i < p->n_truncated; i++) {
+		const struct loss *t = &p->truncated[i];
+		const char *sentence = truncated_sentence(t->cause);
+		double share = p->n_stacks ? fmin((double)t->count / p->n_stacks, 1) : NAN;
+		char count[FORMAT_SIZE];
+
+		format_count(t->count, count);
+		if (isnan(share))
+			fprintf(f, "  cut stacks   %s, ", count);
+		else if (share < 0.001)
+			fputs("  cut stacks   under 0.1%, ", f);
+		else
+			fprintf(f, "  cut stacks   %.1f%%, ", share * 100);
+		escape_put(f, sentence ? sentence : t->cause, 0);
+		fputs("\n", f);
+	}
+}
+
 static void put_process(FILE *f, const struct output_options *o, const struct session *s,
 			const struct report *r, size_t index, const struct text_sites *sites)
 {
@@ -238,8 +269,10 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 	put_resident(f, p);
 	put_not_seen(f, p);
 	put_losses(f, o, "  ", p->losses, p->n_losses);
-	if (!o->combined_only)
+	if (!o->combined_only) {
+		put_truncated(f, p);
 		text_put_sites(f, o, s->mode != REPORT_EXACT, sites);
+	}
 	fputs("\n", f);
 }
 

@@ -86,7 +86,9 @@ static void put_frames(FILE *f, const struct output_options *o, const struct sit
 	if (!s->n_frames && !s->truncated)
 		fprintf(f, "%s[the stack is not known]\n", indent);
 	if (s->truncated) {
-		fprintf(f, "%s[the stack ends early: ", indent);
+		fprintf(f,
+			s->n_frames ? "%s[the stack ends early: " : "%s[the stack is not known: ",
+			indent);
 		escape_put(f, s->truncated, 0);
 		fputs("]\n", f);
 	}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/strings.h"
@@ -191,6 +192,18 @@ static const char *function_name(struct strings *pool, const struct source_frame
 	return printable_intern(pool, source->name, NAME_MAX_BYTES);
 }
 
+/* x86-64's mov $__NR_rt_sigreturn, %rax; syscall, which C libraries have handlers return to. Its symbol is
+ * local, and gone when the library is stripped. */
+static bool is_sigreturn(const struct module *module, uint64_t offset)
+{
+	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	_cleanup_close_ int fd = file_open(module->file);
+	uint8_t found[sizeof(code)];
+
+	return fd >= 0 && pread(fd, found, sizeof(found), offset) == sizeof(found) &&
+	       !memcmp(found, code, sizeof(code));
+}
+
 static struct module_frames *make_frames(struct modules *set, struct module *module,
 					 uint64_t address)
 {
@@ -220,7 +233,7 @@ static struct module_frames *make_frames(struct modules *set, struct module *mod
 }
 
 const struct module_frames *module_lookup(struct modules *set, struct module *module,
-					  uint64_t address)
+					  uint64_t address, uint64_t offset)
 {
 	struct module_frames *frames = hashmap_get(&module->frames, address);
 
@@ -230,6 +243,8 @@ const struct module_frames *module_lookup(struct modules *set, struct module *mo
 	if (!module->loaded)
 		module_load(set, module);
 	frames = make_frames(set, module, address);
+	if (frames)
+		frames->sigreturn = is_sigreturn(module, offset + 1);
 	if (frames && hashmap_put(&module->frames, address, frames)) {
 		free(frames);
 		return NULL;

@@ -4,6 +4,7 @@
 /* One ELF file's code: names and lines by virtual address, each address looked up once. Every file
  * with the same build-id is the same module, whoever maps it under whatever path; a program that
  * forges another's build-id can therefore lend its own names to it. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ struct module {
  * fill. */
 struct module_frames {
 	size_t n;
+	bool sigreturn; /* the byte after address begins what a signal handler returns to */
 	struct frame items[];
 };
 
@@ -53,11 +55,11 @@ struct module_frames {
  * more, or without memory. */
 struct module *modules_get(struct modules *set, struct file *file);
 
-/* Names address (a virtual address in the file's own terms); the first call reads symbols and
- * DWARF. What belongs to no known function gives one frame without a name. The result lives as long
- * as the set. Returns NULL without memory. */
+/* Names address (a virtual address in the file's own terms; offset: where it lies in the file); the
+ * first call reads symbols and DWARF. What belongs to no known function gives one frame without a
+ * name. The result lives as long as the set. Returns NULL without memory. */
 const struct module_frames *module_lookup(struct modules *set, struct module *module,
-					  uint64_t address);
+					  uint64_t address, uint64_t offset);
 
 /* Gives back symbols and DWARF of the modules longest unused until at most max_bytes are held.
  * Frames already looked up stay; the next new address of a module reads its file again. */

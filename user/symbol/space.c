@@ -13,6 +13,7 @@
 #include "symbol/demangle.h"
 
 #define PATH_MAX_BYTES 4096
+#define PAST_MAX 256 /* places; the oldest go first, whose stacks were mostly named long ago */
 #define GENERATED_WAIT_NS (NS_PER_SECOND / 10)
 
 int address_space_create(struct symbolizer *s, pid_t pid, struct address_space **ret)
@@ -33,7 +34,10 @@ void address_space_destroy(struct address_space *space)
 		return;
 	for (size_t i = 0; i < space->n; i++)
 		files_put(&space->symbolizer->files, space->items[i].file);
+	for (size_t i = 0; i < space->past.n; i++)
+		files_put(&space->symbolizer->files, space->past.items[i].place.file);
 	free(space->items);
+	free(space->past.items);
 	perfmap_done(&space->generated);
 	free(space);
 }
@@ -54,10 +58,27 @@ static size_t lower_bound(const struct address_space *space, uint64_t address)
 	return low;
 }
 
+void address_space_set_version(struct address_space *space, uint32_t version)
+{
+	space->version = version;
+}
+
+void address_space_view(struct address_space *space, uint32_t version)
+{
+	space->viewed = version;
+}
+
 struct place *space_find(const struct address_space *space, uint64_t address)
 {
 	size_t i = lower_bound(space, address);
 
+	for (size_t k = 0; k < space->past.n; k++) {
+		struct past_place *past = &space->past.items[k];
+
+		if (space->viewed < past->until && address >= past->place.start &&
+		    address < past->place.end)
+			return &past->place;
+	}
 	return i < space->n && space->items[i].start <= address ? &space->items[i] : NULL;
 }
 
@@ -159,6 +180,49 @@ static size_t clear(struct address_space *space, uint64_t start, uint64_t end)
 	return first;
 }
 
+/* Remembers a place that another one replaces. Without memory it is forgotten. */
+static void keep_past(struct address_space *space, const struct place *place)
+{
+	struct past_place past = {.place = *place, .until = space->version};
+
+	if (space->past.n == PAST_MAX) {
+		files_put(&space->symbolizer->files, space->past.items[0].place.file);
+		memmove(space->past.items, space->past.items + 1,
+			--space->past.n * sizeof(*space->past.items));
+	}
+	if (!vec_push(&space->past, past) && place->file)
+		file_hold(place->file);
+}
+
+bool address_space_conflicts(const struct address_space *space, const struct mapping *m)
+{
+	for (size_t i = lower_bound(space, m->start); i < space->n && space->items[i].start < m->end;
+	     i++)
+		if (space->items[i].inode && !same_file(&space->items[i], m))
+			return true;
+	return false;
+}
+
+/* m was there in this version already: what it replaced ended no later. */
+static void date_past(struct address_space *space, const struct mapping *m)
+{
+	for (size_t k = 0; k < space->past.n; k++) {
+		struct past_place *past = &space->past.items[k];
+
+		if (past->until > space->version && past->place.start < m->end &&
+		    past->place.end > m->start && !same_file(&past->place, m))
+			past->until = space->version;
+	}
+}
+
+/* What lies in the way of a new place, and is of a version that stacks may still be of. */
+static void keep_replaced(struct address_space *space, uint64_t start, uint64_t end)
+{
+	for (size_t i = lower_bound(space, start); i < space->n && space->items[i].start < end; i++)
+		if (space->version && space->items[i].inode)
+			keep_past(space, &space->items[i]);
+}
+
 int address_space_add(struct address_space *space, const struct mapping *m)
 {
 	size_t i = lower_bound(space, m->start);
@@ -167,6 +231,7 @@ int address_space_add(struct address_space *space, const struct mapping *m)
 
 	if (!m->executable || m->start >= m->end)
 		return 0;
+	date_past(space, m);
 	if (i < space->n && space->items[i].start == m->start && space->items[i].end == m->end &&
 	    space->items[i].file_offset == m->file_offset && same_file(&space->items[i], m))
 		return 0;
@@ -178,6 +243,7 @@ int address_space_add(struct address_space *space, const struct mapping *m)
 		files_put(&space->symbolizer->files, place.file);
 		return -ENOMEM;
 	}
+	keep_replaced(space, m->start, m->end);
 	i = clear(space, m->start, m->end);
 	insert(space, i, &place);
 	return 0;

@@ -30,6 +30,12 @@ struct place {
 	uint64_t bias;	   /* virtual address in the file's own terms less file offset */
 };
 
+/* What was mapped before another file came in its place. */
+struct past_place {
+	struct place place;
+	uint32_t until; /* the version that it did not see any more */
+};
+
 struct address_space {
 	struct symbolizer *symbolizer;
 	pid_t pid;
@@ -38,9 +44,15 @@ struct address_space {
 	uint64_t generated_read_ns; /* CLOCK_MONOTONIC of the last look for more, 0 never */
 	struct place *items;	    /* sorted, without overlap */
 	size_t n, cap;
+	struct {
+		struct past_place *items; /* oldest first */
+		size_t n, cap;
+	} past;
+	uint32_t version; /* as of now */
+	uint32_t viewed;  /* the version that lookups are for */
 };
 
-/* The place that holds address, or NULL. */
+/* The place that holds address in the viewed version, or NULL. */
 struct place *space_find(const struct address_space *space, uint64_t address);
 
 /* The name that the process itself published for generated code at address, or NULL; valid until

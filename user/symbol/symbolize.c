@@ -99,33 +99,43 @@ static int add_unmapped(struct address_space *space, const struct place *place, 
 	return vec_push(frames, frame);
 }
 
-static int add_address(struct address_space *space, uint64_t address, bool exact,
+/* exact: whether address is that of an instruction, not of a call's end; becomes that of the address
+ * that comes next. */
+static int add_address(struct address_space *space, uint64_t address, bool *exact,
 		       struct frames *frames)
 {
 	struct symbolizer *s = space->symbolizer;
 	/* A call that never returns may be the last instruction of its function: what follows is
 	 * another one. */
-	uint64_t lookup = address - !exact, virtual;
+	const bool after_call = !*exact;
+	uint64_t lookup = address - after_call, offset, virtual;
 	struct place *place = space_find(space, lookup);
 	const struct module_frames *found;
 	struct module *module;
 
+	*exact = false;
 	if (!place) {
 		struct frame raw = {.offset = address};
 
 		return vec_push(frames, raw);
 	}
 	module = place->file ? modules_get(&s->modules, place->file) : NULL;
-	if (!module || translate(place, lookup - place->start + place->file_offset, &virtual))
+	offset = lookup - place->start + place->file_offset;
+	if (!module || translate(place, offset, &virtual))
 		return add_unmapped(space, place, lookup, address, frames);
-	found = module_lookup(&s->modules, module, virtual);
+	found = module_lookup(&s->modules, module, virtual, offset);
+	if (found && found->sigreturn && after_call) {
+		/* No call led here, nor to what the signal interrupted. */
+		*exact = true;
+		found = module_lookup(&s->modules, module, virtual + 1, offset + 1);
+	}
 	if (!found)
 		return -ENOMEM;
 	for (size_t i = 0; i < found->n; i++) {
 		struct frame frame = found->items[i];
 
 		frame.module = place->name;
-		frame.offset = virtual + !exact;
+		frame.offset = virtual + after_call;
 		if (vec_push(frames, frame))
 			return -ENOMEM;
 	}
@@ -136,10 +146,11 @@ int symbolize_stack(struct symbolizer *s, struct address_space *space, const uin
 		    size_t n, int leaf_is_exact, struct frame **ret_frames, size_t *ret_n)
 {
 	struct frames frames = {0};
+	bool exact = leaf_is_exact;
 
 	(void)s;
 	for (size_t i = 0; i < n; i++) {
-		int err = add_address(space, addresses[i], leaf_is_exact && !i, &frames);
+		int err = add_address(space, addresses[i], &exact, &frames);
 
 		if (err) {
 			free(frames.items);

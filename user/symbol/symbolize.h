@@ -4,6 +4,7 @@
 /* Addresses of a process to frames with function, file, line and inlining. One symbolizer serves
  * all processes: files are loaded once per build-id (or device, inode and mtime without one) and
  * kept. Not thread-safe. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -41,13 +42,22 @@ void address_space_destroy(struct address_space *space);
  * cheap and changes nothing. Returns 0 or -ENOMEM; a file that cannot be opened is remembered by
  * name: its frames show module+offset. */
 int address_space_add(struct address_space *space, const struct mapping *m);
+/* Whether adding m would replace another file's mapping. */
+bool address_space_conflicts(const struct address_space *space, const struct mapping *m);
 /* Reads /proc/PID/maps and adds every executable mapping. Returns 0 or -errno (-ESRCH: it is
  * gone). */
 int address_space_refresh(struct address_space *space, struct diag *d);
 
+/* Code may give way to other code at the same addresses (dlclose, then dlopen). The caller numbers such changes: what
+ * address_space_add replaces is still found by viewing a version before the one set then. A mapping that is added once more
+ * with an earlier version was there since that one at the latest. Both begin at 0. */
+void address_space_set_version(struct address_space *space, uint32_t version);
+void address_space_view(struct address_space *space, uint32_t version);
+
 /* Frames of one stack of n addresses, leaf first: addresses[0] is a return address like all others
- * unless leaf_is_exact. A return address is looked up one byte before, in the call, but the frame's
- * offset is the return address itself, in the module's virtual addresses (in anonymous or
+ * unless leaf_is_exact. A return address is looked up one byte before, in the call, but what a signal
+ * interrupted (the frame behind the code that handlers return to) at the address itself; the frame's
+ * offset is the address itself either way, in the module's virtual addresses (in anonymous or
  * unreadable mappings: from the mapping's start, or the offset in the file). Each address becomes
  * one or more frames (inlined ones before the function they are inlined into). Names are printable
  * UTF-8 and bounded, whatever the file says. With DEBUGINFOD_URLS set, debug files may be fetched:
