@@ -3,7 +3,7 @@
 # make deps       install the Debian packages this needs (tools/deps --dry-run lists them)
 # make demo       find a leak in a bundled server while it runs
 # make check      all tests; lint check-unit check-golden check-fuzz check-live check-vm: one suite
-# make bench      what tracing costs
+# make bench      what tracing costs; make stacks: which share of real programs' stacks is whole
 # make fmt install uninstall clean
 # V=1 shows commands. ASAN=1 and UBSAN=1 build with sanitizers, into build-asan/, build-ubsan/ or
 # build-asan-ubsan/.
@@ -72,7 +72,7 @@ DOCS := $(if $(wildcard user/cli/help.c),$(MAN_PAGES) $(COMPLETIONS))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench fmt lint \
+.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench stacks fmt lint \
 	install uninstall clean targets unit fuzz
 
 all: $(BINARY) $(LIBSEEP) $(DOCS)
@@ -178,7 +178,7 @@ $(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OUT)/libseep.a Makefile
 
 # Programs to trace. targets.mk adds what needs flags of its own.
 TARGETS := $(patsubst tests/targets/%.c,$(TARGETS_OUT)/%,$(wildcard tests/targets/*.c))
-TARGETS_CFLAGS := -O2 -g -fno-omit-frame-pointer -Itests/targets -MMD -MP
+TARGETS_CFLAGS := -O2 -g -Itests/targets -MMD -MP
 
 -include tests/targets/targets.mk
 
@@ -191,7 +191,7 @@ $(TARGETS_OUT)/%: tests/targets/%.c Makefile
 
 # Programs that the benchmark measures, and the floor that it measures against.
 BENCH_OUT := $(OUT)/bench
-BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big)
+BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big walks walks_fp tables)
 
 $(BENCH_OUT)/%: tools/bench/%.c $(LIBSEEP)
 	$(call say,BENCH,$@)
@@ -204,6 +204,13 @@ $(BENCH_OUT)/small $(BENCH_OUT)/big: tools/bench/make_big tools/bench/big_unit.c
 	$(call say,BENCH,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)CC=$(CC) CXX=$(CXX) $< $(BENCH_UNITS) $@
+
+# 262,144 call sites: four times the unwinder's cache.
+$(BENCH_OUT)/walks_fp: BENCH_FLAGS := -fno-omit-frame-pointer
+$(BENCH_OUT)/walks $(BENCH_OUT)/walks_fp: tools/bench/make_walks $(wildcard tools/bench/walk*.[ch])
+	$(call say,BENCH,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)CC=$(CC) $< 16 $@ $(BENCH_FLAGS)
 
 deps:
 	$(Q)$(DEPS)
@@ -240,6 +247,9 @@ bench:
 	$(Q)$(DEPS) build check bench
 	$(Q)$(MAKE) all $(BENCH_PROGRAMS)
 	$(Q)tools/bench/run
+
+stacks: all
+	$(Q)tools/bench/stacks
 
 C_FILES = $(wildcard user/*/*.[ch] bpf/*.[ch] tests/*/*.[ch] tests/targets/*.cc)
 

@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 from lib import SEEP, Failure, Program, Skip, Target, run_seep, start_tap, target_path, wait_until
@@ -172,6 +173,119 @@ def plan(name, allocator, functions, preload=None):
             if probe["path"] == path:
                 complaints += check_probe(probe, defined)
     return complaints
+
+
+def described_bytes(path):
+    """By readelf: bytes of executable segments, FDEs, and bytes that they describe."""
+    headers = subprocess.run(
+        ["readelf", "-lW", path], capture_output=True, text=True, check=True
+    ).stdout
+    text = [line.split() for line in headers.splitlines() if re.match(r"\s+LOAD.* R E ", line)]
+    frames = subprocess.run(
+        ["readelf", "--debug-dump=frames", path], capture_output=True, text=True
+    ).stdout
+    ranges = {
+        (int(start, 16), int(end, 16))
+        for start, end in re.findall(r"FDE .*pc=([0-9a-f]+)\.\.([0-9a-f]+)", frames)
+    }
+    return sum(int(f[4], 16) for f in text), len(ranges), sum(end - at for at, end in ranges)
+
+
+def has_build_id(path):
+    """The vdso has one."""
+    return path == "[vdso]" or "Build ID:" in subprocess.run(
+        ["readelf", "-n", path], capture_output=True, text=True
+    ).stdout
+
+
+def check_unwind(record, path):
+    """One file's record against the file."""
+    text_bytes, n_fdes, fde_bytes = described_bytes(path)
+    walkable, refused = record["covered_bytes"], record["unsupported_bytes"]
+    complaints = []
+    if record["text_bytes"] != text_bytes:
+        complaints.append(f"{path}: {record['text_bytes']} bytes of code, readelf: {text_bytes}")
+    if abs(record["functions"] + record["corrupt_functions"] - n_fdes) > n_fdes / 100:
+        complaints.append(f"{path}: {record['functions']} functions, readelf: {n_fdes}")
+    if abs(walkable + refused - fde_bytes) > fde_bytes / 50:
+        complaints.append(f"{path}: {walkable} + {refused} bytes, readelf: {fde_bytes}")
+    if not 0 < 8 * record["rows"] <= record["table_bytes"] or record["table_bytes"] % 4096:
+        complaints.append(f"{path}: {record['rows']} rows in {record['table_bytes']} bytes")
+    return complaints
+
+
+def unwinding(target, executable):
+    """Coverage of each file, and the cache: the second look takes tables from it."""
+    with tempfile.TemporaryDirectory() as cache:
+        env = {**os.environ, "SEEP_CACHE_DIR": cache}
+        looks = [of_type(doctor("-p", str(target.pid), env=env)[0], "unwind") for _ in range(2)]
+        env["SEEP_CACHE_DIR"] = ""
+        looks.append(of_type(doctor("-p", str(target.pid), env=env)[0], "unwind"))
+        _, text, _ = run_seep("doctor", "-p", str(target.pid), env=env)
+    complaints = []
+    for look, cached in zip(looks, (False, True, False)):
+        for record in look:
+            want = cached and has_build_id(record["path"])
+            if record["without"] or record["cached"] != want:
+                complaints.append(f"cached must be {want}: {record}")
+    files = {r["path"]: r for r in looks[0]}
+    for path, record in files.items():
+        if path.startswith("/"):
+            complaints += check_unwind(record, path)
+        if path not in text:
+            complaints.append(f"{path} is not in the text")
+    if "[vdso]" not in files or str(executable) not in files:
+        complaints.append(f"{list(files)}")
+    changing = dict.fromkeys(("time", "cached", "load_seconds"))
+    same = [{**record, **changing} for look in looks for record in look]
+    if same[: len(files)] * 3 != same:
+        complaints.append("the cache has other tables than the files")
+    return complaints
+
+
+def unwinding_of_target(name):
+    with Target(name) as target:
+        return unwinding(target, target_path(name))
+
+
+def unwinding_of_python():
+    argv = [sys.executable, "-c", "import ssl, sqlite3, sys; print(1, flush=True); sys.stdin.read()"]
+    with Program(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target:
+        target.process.stdout.readline()
+        try:
+            return unwinding(target, os.path.realpath(sys.executable))
+        finally:
+            target.process.kill()
+
+
+def without_cfi():
+    """Said by file; and so is what part of a file has none, as musl's own functions."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder, "program")
+        sections = ["-R", ".eh_frame", "-R", ".eh_frame_hdr", "-R", ".debug_frame"]
+        subprocess.run(["objcopy", *sections, target_path("zoo_heap"), program], check=True)
+        # It still has its build-id, and with it would get the table of zoo_heap.
+        env = {**os.environ, "SEEP_CACHE_DIR": ""}
+        with Target(program) as target:
+            records, _ = doctor("-p", str(target.pid), env=env)
+            _, text, _ = run_seep("doctor", "-p", str(target.pid), env=env)
+    own = [r for r in of_type(records, "unwind") if r["path"] == str(program)]
+    if len(own) != 1 or own[0]["without"] != "no CFI" or own[0]["rows"]:
+        return [f"{own}"]
+    with Target("zoo_heap_musl") as target:
+        _, of_musl, _ = run_seep("doctor", "-p", str(target.pid))
+    return ([] if f"{program}: no CFI: its stacks go by frame pointers" in text else [text]) + (
+        [] if "% has no CFI: stacks that pass it end there" in of_musl else [of_musl]
+    )
+
+
+def generated_code():
+    with Target("stack_jit") as target:
+        record = of_type(doctor("-p", str(target.pid))[0], "target")[0]
+        _, text, _ = run_seep("doctor", "-p", str(target.pid))
+    if not record["generated_code_bytes"] or "of generated code: its stacks go by" not in text:
+        return [f"{record}", text]
+    return []
 
 
 def preloaded(library, allocator):
@@ -410,6 +524,11 @@ def main():
         ("libmimalloc", "mimalloc"),
     ):
         tap.run(f"plan: {allocator} preloaded", preloaded, library, allocator)
+    for name in ("zoo_heap", "zoo_heap_musl", "zoo_heap_static", "zoo_cxx"):
+        tap.run(f"unwinding: {name}", unwinding_of_target, name)
+    tap.run("unwinding: python3", unwinding_of_python)
+    tap.run("unwinding: files without CFI", without_cfi)
+    tap.run("unwinding: generated code", generated_code)
     tap.run("no such process", no_such_pid)
     tap.run("zombie", zombie)
     tap.run("kernel thread", kernel_thread)

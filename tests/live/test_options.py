@@ -43,7 +43,9 @@ def table_full(option, cause):
     """What finds no room for its site or stack is still counted, under an unknown stack."""
     with Target("zoo_heap") as target:
         ledger, final = trace(target, option, "5", code=4)
-    unknown = [s for s in final.sites.values() if s["truncated"] == "stack not kept"]
+    unknown = [
+        s for s in final.sites.values() if s["truncated"] == "stack not kept" and not s["frames"]
+    ]
     return (
         final.sums()
         + different("outstanding", outstanding(final), totals(ledger))
@@ -58,11 +60,54 @@ def depth():
     long = [
         s["site"] for s in final.sites.values() if sum(not f["inlined"] for f in s["frames"]) > 2
     ]
-    deep = [s for s in final.sites.values() if s["truncated"] == "too deep"]
+    deep = [s["allocations"] for s in final.sites.values() if s["truncated"] == "too deep"]
+    cut = final.process["truncated_stacks"]
     return (
         different("outstanding", outstanding(final), totals(ledger))
         + ([] if deep else ["no stack is marked as too deep"])
+        + different("stacks that are too deep", cut.get("too_deep"), sum(deep))
+        + different("stacks", final.process["stacks"], final.process["allocations"])
         + [f"site {site} has more than 2 frames" for site in long]
+    )
+
+
+def stack_mode(mode, capability):
+    """The figures are the same whatever stacks are made of; none is the caller alone."""
+    with Target("zoo_heap") as target:
+        with Seep(
+            "trace", "-p", str(target.pid), *ALL_BLOCKS, "--stack", mode, NO_INTERVAL
+        ) as seep:
+            seep.wait_attached()
+            ledger = target.run()[-1]
+            ended = seep.interrupt()
+            records = seep.records()
+    final = Final(records, ledger["pid"])
+    lengths = {sum(not f["inlined"] for f in s["frames"]) for s in final.sites.values()}
+    whole = [
+        s for s in final.sites.values() if any(f["function"] == "main" for f in s["frames"])
+    ]
+    complaints = (
+        different("exit code", ended, 0)
+        + different("outstanding", outstanding(final), totals(ledger))
+        + ([] if capability in records[0]["capabilities"] else [f"{records[0]}"])
+    )
+    if mode == "none":
+        complaints += different("lengths of stacks", lengths, {1})
+    if mode == "cfi":
+        complaints += different("cut stacks", final.process["truncated_stacks"], {})
+        complaints += [] if whole else ["no stack reaches main"]
+    return complaints
+
+
+def no_room_for_tables():
+    """Files beyond --unwind-memory are named, and their stacks still begin right."""
+    with Target("zoo_heap") as target:
+        ledger, final = trace(target, "--unwind-memory", "4k")
+    notes = [n for n in final.process["notes"] if "--unwind-memory is used up" in n]
+    return (
+        different("outstanding", outstanding(final), totals(ledger))
+        + ([] if any("libc.so" in n for n in notes) else [f"notes: {final.process['notes']}"])
+        + [f"{s}" for s in final.sites.values() if not s["frames"]]
     )
 
 
@@ -127,6 +172,10 @@ def main():
     tap.run("5 sites", lambda: table_full("--max-sites", "sites_full"))
     tap.run("5 stacks", lambda: table_full("--stack-storage-size", "stacks_full"))
     tap.run("stacks of 2 frames", depth)
+    tap.run("stacks by CFI", lambda: stack_mode("cfi", "stack:cfi"))
+    tap.run("stacks by frame pointers", lambda: stack_mode("fp", "stack:frame-pointers"))
+    tap.run("no stacks", lambda: stack_mode("none", "stack:none"))
+    tap.run("no room for unwind tables", no_room_for_tables)
     for link in ("best", "multi", "perf"):
         tap.run(f"sizes from 50 to 600, {link} links", lambda: sizes(link))
     tap.run("only blocks an hour old", too_young)

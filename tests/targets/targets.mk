@@ -89,3 +89,100 @@ $(TARGETS_OUT)/bad_32: tests/targets/bad_pause.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -m32 -O2 -static -nostdlib -ffreestanding -fno-pic -no-pie $< -o $@
 endif
+
+# Programs that know their own stacks, for test_stacks.py: optimized as distributions do, whatever
+# TARGETS_CFLAGS say. stack_c is built for each compiler, level and use of the frame pointer, and for
+# each way of linking: stack_c_VARIANT, with flags in STACK_FLAGS_VARIANT.
+STACK_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Itests/targets -MMD -MP
+STACK_O2 := -O2 -fomit-frame-pointer
+STACK_CC_gcc := $(CC)
+STACK_CC_clang := $(CLANG) -Wno-unknown-attributes
+STACK_LEVELS := $(foreach cc,gcc clang,$(foreach o,O0 O1 O2 O3 Os,$(cc)_$(o) $(cc)_$(o)_fp))
+STACK_FLAGS_stripped := -s
+STACK_FLAGS_static := -static
+STACK_FLAGS_static_pie := -static-pie -fPIE
+STACK_FLAGS_static_no_hdr := -static -Wl,--no-eh-frame-hdr
+STACK_FLAGS_no_pie := -no-pie -fno-pie
+STACK_FLAGS_lto := -flto
+STACK_FLAGS_lazy := -Wl,-z,lazy
+STACK_FLAGS_now := -Wl,-z,now
+STACK_FLAGS_no_plt := -fno-plt
+STACK_FLAGS_gold := -fuse-ld=gold
+STACK_FLAGS_one_segment := -Wl,-z,noseparate-code
+STACK_FLAGS_huge_pages := -Wl,-z,max-page-size=0x200000
+STACK_LINKS := stripped static static_pie static_no_hdr no_pie lto lazy now no_plt \
+	$(if $(shell command -v ld.gold),gold) one_segment huge_pages
+STACK_PROGRAMS := $(patsubst %,$(TARGETS_OUT)/stack_%,deep calls signals threads fork shadow dlopen \
+	$(if $(filter x86_64,$(shell uname -m)),jit) $(if $(shell command -v ld.gold),split))
+STACK_CHAINS := $(patsubst %,$(TARGETS_OUT)/libstack_chain_%.so,\
+	eh debug_frame_gcc debug_frame_clang none none_fp \
+	$(if $(filter x86_64,$(shell uname -m)),none_zero))
+STACK_PLUGINS := $(patsubst %,$(TARGETS_OUT)/libstack_plugin_%.so,1 2)
+STACK_CXX := $(patsubst %,$(TARGETS_OUT)/stack_cxx_%,O0 O2 static clang)
+TARGETS := $(filter-out $(TARGETS_OUT)/stack_% $(TARGETS_OUT)/libstack_%,$(TARGETS)) \
+	$(STACK_LEVELS:%=$(TARGETS_OUT)/stack_c_%) $(STACK_LINKS:%=$(TARGETS_OUT)/stack_c_%) \
+	$(STACK_PROGRAMS) $(STACK_CHAINS) $(STACK_PLUGINS) $(STACK_CXX)
+
+# gcc_O2_fp: compiler, level, frame pointers.
+stack_part = $(word $(1),$(subst _, ,$(2)))
+stack_fp = $(if $(call stack_part,3,$(1)),-fno-omit-frame-pointer,-fomit-frame-pointer)
+$(STACK_LEVELS:%=$(TARGETS_OUT)/stack_c_%): $(TARGETS_OUT)/stack_c_%: \
+		tests/targets/stack_c.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(STACK_CC_$(call stack_part,1,$*)) $(STACK_CFLAGS) -$(call stack_part,2,$*) $(call stack_fp,$*) $< -o $@
+
+$(STACK_LINKS:%=$(TARGETS_OUT)/stack_c_%): $(TARGETS_OUT)/stack_c_%: \
+		tests/targets/stack_c.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STACK_CFLAGS) $(STACK_O2) $< -o $@ $(STACK_FLAGS_$*)
+
+STACK_FLAGS_dlopen := -rdynamic
+STACK_FLAGS_split := -fsplit-stack -fuse-ld=gold
+$(TARGETS_OUT)/stack_dlopen: $(STACK_PLUGINS)
+$(TARGETS_OUT)/stack_shadow: $(STACK_CHAINS)
+$(STACK_PROGRAMS): $(TARGETS_OUT)/stack_%: tests/targets/stack_%.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STACK_CFLAGS) $(STACK_O2) $< -o $@ $(STACK_FLAGS_$*)
+
+$(STACK_PLUGINS): $(TARGETS_OUT)/libstack_plugin_%.so: \
+		tests/targets/libstack_plugin.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STACK_CFLAGS) $(STACK_O2) -DPLUGIN=$* -shared -fPIC $< -o $@
+
+# What the C library's start files bring of .eh_frame is cut out of a library that shall have none.
+STACK_NO_EH := -fno-asynchronous-unwind-tables -fno-unwind-tables
+STACK_FLAGS_debug_frame_gcc := -g $(STACK_NO_EH)
+STACK_FLAGS_debug_frame_clang := -g $(STACK_NO_EH)
+STACK_FLAGS_none := $(STACK_NO_EH)
+STACK_FLAGS_none_fp := $(STACK_NO_EH) -fno-omit-frame-pointer
+STACK_FLAGS_none_zero := $(STACK_NO_EH) -DZERO_FP
+$(STACK_CHAINS): $(TARGETS_OUT)/libstack_chain_%.so: \
+		tests/targets/libstack_chain.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(if $(findstring clang,$*),$(STACK_CC_clang),$(CC)) $(STACK_CFLAGS) $(STACK_O2) $(STACK_FLAGS_$*) \
+		-shared -fPIC $< -o $@
+	$(Q)$(if $(findstring none,$*),objcopy -R .eh_frame -R .eh_frame_hdr $@)
+
+STACK_FLAGS_O0 := -O0
+STACK_CXX_clang := $(CLANG)++ -Wno-unknown-attributes
+$(STACK_CXX): $(TARGETS_OUT)/stack_cxx_%: tests/targets/stack_cxx.cc tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(or $(STACK_CXX_$*),$(CXX)) -std=gnu++17 $(filter-out -std=%,$(STACK_CFLAGS)) $(STACK_O2) \
+		$< -o $@ $(STACK_FLAGS_$*)
+
+ifneq ($(shell command -v rustc),)
+TARGETS += $(TARGETS_OUT)/stack_rust
+$(TARGETS_OUT)/stack_rust: tests/targets/stack_rust.rs tests/targets/stack_rust_glue.c \
+		tests/targets/stack.h tests/targets/ledger.h tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -M%,$(STACK_CFLAGS)) $(STACK_O2) -c tests/targets/stack_rust_glue.c -o $@.glue.o
+	$(Q)MAKEFLAGS= rustc --edition 2021 -O -C link-arg=$@.glue.o $< -o $@
+	$(Q)rm $@.glue.o
+endif

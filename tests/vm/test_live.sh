@@ -18,9 +18,13 @@ for library in ld-linux-x86-64 libjemalloc libtcmalloc libmimalloc; do
 	done
 done
 
+# Under emulation the stacks of a few programs of each kind must do.
+stacks=stack_c_clang_O2,stack_cxx_O2,stack_deep,stack_signals,stack_threads,stack_dlopen,stack_shadow
+
 n=0
-for test in test_ledger test_zoo; do
-	tools/vm/run --timeout 800 "$@" -- env STORM_OPS=8000 "$python" "tests/live/$test.py" >"$out" 2>&1
+for test in test_ledger test_zoo test_stacks; do
+	tools/vm/run --timeout 800 "$@" -- env STORM_OPS=8000 STACKS=$stacks "$python" "tests/live/$test.py" \
+		>"$out" 2>&1
 	code=$?
 	# Numbered anew: several programs, one plan.
 	awk -v test=$test -v n=$n '
