@@ -137,12 +137,12 @@ class Traced:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
+        self.process.stdin.close()  # floor's end where SIGINT is ignored, as in a background job
         try:
             self.code = self.process.wait(SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.code = self.process.wait()
-        self.process.stdin.close()
         self.stderr.close()
 
     def __exit__(self, *_):
