@@ -19,7 +19,7 @@ struct {
 	__type(value, struct wire_block);
 } live SEC(".maps") __weak;
 
-/* --max-sites (64k) x 320 B, not preallocated. Full: WIRE_LOST_SITES_FULL, counted in `unknown_sites`. */
+/* --max-sites (64k) x 328 B, idle ones evicted in time, not preallocated. Full: WIRE_LOST_SITES_FULL, counted in `unknown_sites`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -28,7 +28,7 @@ struct {
 	__type(value, struct wire_site);
 } sites SEC(".maps") __weak;
 
-/* One site of unknown stack (0) per instance and kind, for what finds no room in `sites`: 64k x 320 B, not preallocated. Full:
+/* One site of unknown stack (0) per instance and kind, for what finds no room in `sites` or has left it: 64k x 328 B, not preallocated. Full:
  * the block is not recorded, WIRE_LOST_LIVE_MEMORY. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -38,7 +38,8 @@ struct {
 	__type(value, struct wire_site);
 } unknown_sites SEC(".maps") __weak;
 
-/* --stack-storage-size (64k) x 1 KiB, not preallocated. Full: WIRE_LOST_STACKS_FULL, counted in `unknown_sites`. */
+/* Stacks that are new since the last report, when user space takes them over: --stack-storage-size (64k) x 1 KiB, not
+ * preallocated. Full: WIRE_LOST_STACKS_FULL, counted in `unknown_sites`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

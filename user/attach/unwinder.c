@@ -430,6 +430,16 @@ uint32_t unwinder_version(struct unwinder *u, uint32_t instance)
 	return version;
 }
 
+uint64_t unwinder_map_bytes(struct unwinder *u)
+{
+	uint64_t n_bytes;
+
+	pthread_mutex_lock(&u->lock);
+	n_bytes = u->files.segments.n_pages * sizeof(struct wire_row_page);
+	pthread_mutex_unlock(&u->lock);
+	return n_bytes;
+}
+
 void unwinder_forget(struct unwinder *u, uint32_t instance)
 {
 	struct space space;

@@ -44,6 +44,8 @@ int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct dia
 int unwinder_answer(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d);
 /* How often code of the instance gave way to other code at its addresses, so far; 0 when nothing is known of it. */
 uint32_t unwinder_version(struct unwinder *u, uint32_t instance);
+/* Bytes that tables take in the kernel, beside the maps of kernel_map_bytes(). */
+uint64_t unwinder_map_bytes(struct unwinder *u);
 /* The instance has ended. Its tables stay for the next process until the room is needed. */
 void unwinder_forget(struct unwinder *u, uint32_t instance);
 

@@ -522,6 +522,8 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	r.report.elapsed_seconds = (double)(r.snapshot.time_ns - a->start_ns) / NS_PER_SECOND;
 	r.report.sequence = ++a->sequence;
 	r.report.map_bytes = kernel_map_bytes(a->tracing->kernel, &r.report.map_bytes_bound);
+	if (a->tracing->unwinder)
+		r.report.map_bytes += unwinder_map_bytes(a->tracing->unwinder);
 	err = fill_processes(a, last, &r, &indices);
 	if (!err)
 		err = fill_sites(a, &r, &indices);
