@@ -24,8 +24,8 @@
  * Method: the tables of parca-agent and of the OpenTelemetry profiler are alike; the cache, the bulk reads and the shared
  * pages are ours. */
 
-#define MAPPING_STEPS 17   /* 2^16 mappings */
-#define PAGE_STEPS 20	   /* 2^19 pages of 512 rows */
+#define MAPPING_STEPS 17    /* 2^16 mappings */
+#define PAGE_STEPS 20	    /* 2^19 pages of 512 rows */
 #define GUESS_MAX (1 << 20) /* a frame by frame pointers is at most this big */
 #define CACHE_TAG_BITS 48
 /* struct ucontext of x86-64 from its start: uc_mcontext.gregs at 40 (uapi/asm/ucontext.h, sigcontext.h). */
@@ -392,7 +392,8 @@ static long walk_step(u32 i, struct walk_context *context)
 	return 1;
 }
 
-static __always_inline void walk_begin(struct walk *walk, struct wire_stack *stack, wire_instance instance, u64 ret, u64 fp, u64 sp)
+static __always_inline void walk_begin(struct walk *walk, struct wire_stack *stack,
+				       wire_instance instance, u64 ret, u64 fp, u64 sp)
 {
 	struct wire_space *space = space_of(instance);
 

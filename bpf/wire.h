@@ -68,7 +68,7 @@ struct wire_settings {
 	__u8 trace_calls;	/* an event for each allocation and free (-t) */
 	__u8 count_unknown; /* every allocation is recorded, so that a free without record means something */
 	__u8 vm;	    /* mmap and brk are followed (--mmap) */
-	__u8 stack_mode;    /* enum wire_stack_mode */
+	__u8 stack_mode; /* enum wire_stack_mode */
 	__u8 pad[7];
 };
 _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
@@ -128,18 +128,19 @@ _Static_assert(sizeof(struct wire_site_key) == 16 &&
 
 /* Context of evict.bpf.c's program: one step over all sites. */
 enum wire_evict_step {
-	WIRE_EVICT_AGE = 1,   /* sites without outstanding blocks grow older until somebody uses them */
+	WIRE_EVICT_AGE =
+		1, /* sites without outstanding blocks grow older until somebody uses them */
 	WIRE_EVICT_LEAVE = 2, /* marks the old ones; a grace period after AGE */
 	WIRE_EVICT_SWEEP = 3, /* removes what is marked still; a grace period after LEAVE */
 };
 #define WIRE_EVICT_AGES 16
 struct wire_evict {
-	__u32 step;			/* enum wire_evict_step */
-	__u32 n_passes;			/* AGE: how often it ran, this one included */
-	__u32 from_age;			/* LEAVE: sites of at least this age, 1 or more */
-	__u32 most;			/* LEAVE: that many at most */
-	__u32 n_sites;			/* out: seen by AGE, marked by LEAVE, removed by SWEEP */
-	__u32 n_idle[WIRE_EVICT_AGES];	/* out, AGE: sites by age; 0: in use */
+	__u32 step;		       /* enum wire_evict_step */
+	__u32 n_passes;		       /* AGE: how often it ran, this one included */
+	__u32 from_age;		       /* LEAVE: sites of at least this age, 1 or more */
+	__u32 most;		       /* LEAVE: that many at most */
+	__u32 n_sites;		       /* out: seen by AGE, marked by LEAVE, removed by SWEEP */
+	__u32 n_idle[WIRE_EVICT_AGES]; /* out, AGE: sites by age; 0: in use */
 };
 _Static_assert(sizeof(struct wire_evict) == 20 + 4 * WIRE_EVICT_AGES, "wire_evict");
 
@@ -157,10 +158,11 @@ struct wire_stack {
 		     1]; /* one spare: a mask of 127 bounds the index for the verifier */
 };
 enum wire_truncated {
-	WIRE_STACK_COMPLETE = 0,    /* reached the outermost frame; by frame pointers: where those end */
-	WIRE_STACK_TOO_DEEP = 1,    /* longer than max_frames: the leaf part is kept */
-	WIRE_STACK_FAULT = 2,	    /* a frame's memory could not be read */
-	WIRE_STACK_NO_TABLE = 3,    /* code that no CFI describes, and frame pointers do not lead on */
+	WIRE_STACK_COMPLETE =
+		0, /* reached the outermost frame; by frame pointers: where those end */
+	WIRE_STACK_TOO_DEEP = 1, /* longer than max_frames: the leaf part is kept */
+	WIRE_STACK_FAULT = 2,	 /* a frame's memory could not be read */
+	WIRE_STACK_NO_TABLE = 3, /* code that no CFI describes, and frame pointers do not lead on */
 	WIRE_STACK_UNSUPPORTED = 4, /* a rule of the CFI that wire_rule cannot express */
 	WIRE_STACK_UNMAPPED = 5,    /* code in a mapping that user space has not published yet */
 	WIRE_STACK_REASONS = 8,	    /* room in wire_process */
@@ -176,15 +178,17 @@ enum wire_cfa_rule {
 	WIRE_CFA_SP_DEREF = 4,	  /* *(sp + cfa_off) + cfa_off2 */
 	WIRE_CFA_FP_DEREF = 5,	  /* *(fp + cfa_off) + cfa_off2 */
 	WIRE_CFA_PLT = 6,	  /* sp + cfa_off + ((pc & 15) >= cfa_off2 ? 8 : 0) */
-	WIRE_CFA_SIGNAL = 7,	  /* sp is at the ucontext of an rt_sigframe: all registers come from there */
-	WIRE_CFA_STOP = 8,	  /* undefined return address: the outermost frame */
-	WIRE_CFA_GUESS = 9,	  /* code without CFI: frame pointers, with guards */
+	WIRE_CFA_SIGNAL =
+		7, /* sp is at the ucontext of an rt_sigframe: all registers come from there */
+	WIRE_CFA_STOP = 8,  /* undefined return address: the outermost frame */
+	WIRE_CFA_GUESS = 9, /* code without CFI: frame pointers, with guards */
 };
 enum wire_fp_rule {
 	WIRE_FP_SAME = 0,
-	WIRE_FP_AT_CFA = 1,    /* *(cfa + fp_off) */
-	WIRE_FP_AT_FP = 2,     /* *(fp + fp_off) */
-	WIRE_FP_UNDEFINED = 3, /* not restored, or in a way that cannot be expressed: unusable from here on */
+	WIRE_FP_AT_CFA = 1, /* *(cfa + fp_off) */
+	WIRE_FP_AT_FP = 2,  /* *(fp + fp_off) */
+	WIRE_FP_UNDEFINED =
+		3, /* not restored, or in a way that cannot be expressed: unusable from here on */
 };
 
 /* The return address is always at cfa - 8 (x86-64 ABI); CFI that says otherwise is WIRE_CFA_UNSUPPORTED. */
@@ -212,8 +216,9 @@ _Static_assert(sizeof(struct wire_rule) == 16 && sizeof(struct wire_row_page) ==
 
 /* One executable mapping of a process. */
 enum wire_mapping_kind {
-	WIRE_MAPPING_CFI = 1,	/* pages of rows */
-	WIRE_MAPPING_GUESS = 2, /* no table: generated code, a file without CFI or beyond --unwind-memory */
+	WIRE_MAPPING_CFI = 1, /* pages of rows */
+	WIRE_MAPPING_GUESS =
+		2, /* no table: generated code, a file without CFI or beyond --unwind-memory */
 };
 struct wire_mapping {
 	__u64 start, end; /* [start, end) */
@@ -239,8 +244,9 @@ struct wire_space {
 	__u32 asked;		/* WIRE_EVENT_UNMAPPED was sent since the last publication */
 	/* Together one word: user space publishes by comparing and swapping both, so that no generation stands that was read
 	 * from /proc before a change. */
-	__u32 generation __attribute__((aligned(8))); /* which content: unique in the session; 0: not published, or no longer true */
-	__u32 changes;	/* rises whenever something is about to be mapped where there was code */
+	__u32 generation __attribute__((aligned(
+		8))); /* which content: unique in the session; 0: not published, or no longer true */
+	__u32 changes; /* rises whenever something is about to be mapped where there was code */
 	__u32 first, n;
 	__u32 pending_first, pending_n;
 	__u32 version; /* rises whenever published code was unmapped and others may get its addresses */
@@ -318,7 +324,8 @@ enum wire_event_type {
 	WIRE_EVENT_FORK = 1, /* instance: the child's */
 	WIRE_EVENT_EXEC = 2, /* instance: the new one, other: the ended one (or the same) */
 	WIRE_EVENT_EXIT = 3,
-	WIRE_EVENT_UNMAPPED = 4, /* address: code that no published mapping holds, or a mapping that is no longer true */
+	WIRE_EVENT_UNMAPPED =
+		4, /* address: code that no published mapping holds, or a mapping that is no longer true */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
 	/* --mmap; user/collect/ranges.h says what they mean. */

@@ -545,7 +545,8 @@ static void keeps_what_a_later_mapping_leaves(void **state)
 /* One file after another at the same addresses: each version sees its own. */
 static void views_what_was_mapped_before(void **state)
 {
-	struct mapping one = {.start = 0x10000, .end = 0x20000, .executable = true, .inode = 1, .path = "/one"};
+	struct mapping one = {
+		.start = 0x10000, .end = 0x20000, .executable = true, .inode = 1, .path = "/one"};
 	struct mapping two = one;
 	struct fixture *f = *state;
 	struct diag d;

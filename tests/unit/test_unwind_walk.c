@@ -556,12 +556,12 @@ static void noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_stack_pointer), cmocka_unit_test(by_frame_pointer),
-		cmocka_unit_test(by_word_in_memory), cmocka_unit_test(in_procedure_linkage),
-		cmocka_unit_test(early_ends), cmocka_unit_test(noreturn_call),
+		cmocka_unit_test(by_stack_pointer),    cmocka_unit_test(by_frame_pointer),
+		cmocka_unit_test(by_word_in_memory),   cmocka_unit_test(in_procedure_linkage),
+		cmocka_unit_test(early_ends),	       cmocka_unit_test(noreturn_call),
 		cmocka_unit_test(over_a_return_probe), cmocka_unit_test(generations),
-		cmocka_unit_test(generated_code), cmocka_unit_test(other_modes),
-		cmocka_unit_test(own_stack), cmocka_unit_test(noise),
+		cmocka_unit_test(generated_code),      cmocka_unit_test(other_modes),
+		cmocka_unit_test(own_stack),	       cmocka_unit_test(noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,8 @@ static uint64_t seen_by_kernel(const struct fixture *f, const struct space *spac
 }
 
 /* Announced, then published, as after two reads that showed the same. */
-static int publish(struct fixture *f, struct space *space, const struct wire_mapping *items, size_t n)
+static int publish(struct fixture *f, struct space *space, const struct wire_mapping *items,
+		   size_t n)
 {
 	int err = space_publish(&f->spaces, space, items, n, space_listen(space));
 

@@ -24,8 +24,8 @@ struct spaces {
 
 /* An instance's slot, and what stands in it. */
 struct space {
-	struct wire_space *slot; /* NULL: none */
-	struct space_run *run;	 /* NULL: nothing was published */
+	struct wire_space *slot;     /* NULL: none */
+	struct space_run *run;	     /* NULL: nothing was published */
 	struct space_run *announced; /* NULL: nothing */
 	uint32_t version;	     /* the slot's when run was published: run is true since then */
 };

@@ -19,15 +19,17 @@ struct unwinder_options {
 	bool no_cache;	     /* tables are neither read from disk nor saved there */
 	/* Called when the kernel has got the mappings of an instance, with what wire.h calls the version: stacks of that version
 	 * were walked by them. From within unwinder_update, in its thread. NULL: not wanted. */
-	void (*on_published)(void *arg, uint32_t instance, const struct maps *maps, uint32_t version);
+	void (*on_published)(void *arg, uint32_t instance, const struct maps *maps,
+			     uint32_t version);
 	void *arg;
 };
 
 /* How one file is unwound. */
 struct unwinder_file {
-	const char *path;   /* as in the first mapping of it that was seen; "[vdso]" */
+	const char *path;	/* as in the first mapping of it that was seen; "[vdso]" */
 	size_t n_rows, n_bytes; /* of its table in the kernel; 0: none */
-	const char *without;	/* why there is no table, NULL when there is: "no CFI", "--unwind-memory is used up", ... */
+	const char *
+		without; /* why there is no table, NULL when there is: "no CFI", "--unwind-memory is used up", ... */
 };
 
 /* k is borrowed for the unwinder's life. Returns 0 or -errno with a diag. */

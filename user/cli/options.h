@@ -77,10 +77,10 @@ struct trace_options {
 
 	uint64_t max_outstanding; /* blocks the kernel map may hold */
 	uint64_t max_sites;
-	uint64_t stack_storage_size; /* distinct stacks kept */
-	uint64_t max_stack_depth;    /* frames, 1 to 127 */
-	int link;		     /* enum options_link */
-	int stack;		     /* enum options_stack */
+	uint64_t stack_storage_size;  /* distinct stacks kept */
+	uint64_t max_stack_depth;     /* frames, 1 to 127 */
+	int link;		      /* enum options_link */
+	int stack;		      /* enum options_stack */
 	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
 
 	uint64_t interval_ns; /* between reports */

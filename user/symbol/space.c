@@ -196,8 +196,8 @@ static void keep_past(struct address_space *space, const struct place *place)
 
 bool address_space_conflicts(const struct address_space *space, const struct mapping *m)
 {
-	for (size_t i = lower_bound(space, m->start); i < space->n && space->items[i].start < m->end;
-	     i++)
+	for (size_t i = lower_bound(space, m->start);
+	     i < space->n && space->items[i].start < m->end; i++)
 		if (space->items[i].inode && !same_file(&space->items[i], m))
 			return true;
 	return false;

@@ -10,15 +10,17 @@
 #include "wire.h"
 
 struct unwind_table {
-	uint64_t base;		/* virtual address in the file's own terms that row pcs count from */
-	struct wire_row *rows;	/* strictly ascending pcs; rule: index of rules; the last row's rule is WIRE_CFA_NONE: the end */
+	uint64_t base; /* virtual address in the file's own terms that row pcs count from */
+	struct wire_row *
+		rows; /* strictly ascending pcs; rule: index of rules; the last row's rule is WIRE_CFA_NONE: the end */
 	size_t n_rows;
 	struct wire_rule *rules; /* distinct; at most WIRE_RULES - WIRE_RULE_FIRST */
 	size_t n_rules;
 	uint64_t text_bytes;	    /* of executable segments */
 	uint64_t covered_bytes;	    /* of those: described by a rule that can be walked (or STOP) */
 	uint64_t unsupported_bytes; /* of those: WIRE_CFA_UNSUPPORTED */
-	uint32_t n_fdes, n_bad_fdes; /* functions described; those left out because their CFI is corrupt */
+	uint32_t n_fdes,
+		n_bad_fdes; /* functions described; those left out because their CFI is corrupt */
 };
 
 /* Builds the table of an ELF file from .eh_frame, then .debug_frame for what that leaves out, by libdw. fd stays the caller's; the file is
