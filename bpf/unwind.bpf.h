@@ -270,6 +270,9 @@ static __always_inline int step_cfi(struct walk *walk, const struct wire_rule *r
 		return WIRE_STACK_FAULT;
 	if (rule->fp == WIRE_FP_AT_FP && stack_word(walk, walk->fp + (s64)rule->fp_off, &fp))
 		return WIRE_STACK_FAULT;
+	/* What is found by it from here on cannot be read: no memory is at 0. */
+	if (rule->fp == WIRE_FP_UNDEFINED)
+		fp = 0;
 	if (stack_word(walk, cfa - 8, &pc))
 		return WIRE_STACK_FAULT;
 	walk->slot = cfa - 8;
@@ -324,7 +327,7 @@ static __noinline int step_unknown(struct walk *walk)
 static __always_inline int cfi_step(struct wire_stack *stack, struct walk *walk)
 {
 	u32 n = stack->n_frames, rule;
-	int reason;
+	int reason = WIRE_STACK_UNMAPPED;
 
 	if (!walk->pc)
 		return WIRE_STACK_COMPLETE;

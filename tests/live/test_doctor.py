@@ -193,9 +193,11 @@ def described_bytes(path):
 
 def has_build_id(path):
     """The vdso has one."""
-    return path == "[vdso]" or "Build ID:" in subprocess.run(
-        ["readelf", "-n", path], capture_output=True, text=True
-    ).stdout
+    return (
+        path == "[vdso]"
+        or "Build ID:"
+        in subprocess.run(["readelf", "-n", path], capture_output=True, text=True).stdout
+    )
 
 
 def check_unwind(record, path):
@@ -249,7 +251,11 @@ def unwinding_of_target(name):
 
 
 def unwinding_of_python():
-    argv = [sys.executable, "-c", "import ssl, sqlite3, sys; print(1, flush=True); sys.stdin.read()"]
+    argv = [
+        sys.executable,
+        "-c",
+        "import ssl, sqlite3, sys; print(1, flush=True); sys.stdin.read()",
+    ]
     with Program(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target:
         target.process.stdout.readline()
         try:

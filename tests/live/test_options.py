@@ -83,9 +83,7 @@ def stack_mode(mode, capability):
             records = seep.records()
     final = Final(records, ledger["pid"])
     lengths = {sum(not f["inlined"] for f in s["frames"]) for s in final.sites.values()}
-    whole = [
-        s for s in final.sites.values() if any(f["function"] == "main" for f in s["frames"])
-    ]
+    whole = [s for s in final.sites.values() if any(f["function"] == "main" for f in s["frames"])]
     complaints = (
         different("exit code", ended, 0)
         + different("outstanding", outstanding(final), totals(ledger))

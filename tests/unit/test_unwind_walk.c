@@ -175,6 +175,23 @@ static void by_frame_pointer(void **state)
 	assert_int_equal(walk.fp, 0x1234);
 }
 
+/* A frame that loses rbp: callers that need none are found, the first that does ends the walk. */
+static void frame_pointer_lost(void **state)
+{
+	static const struct wire_rule rules[] = {
+		{.cfa = WIRE_CFA_SP, .cfa_off = 8, .fp = WIRE_FP_UNDEFINED},
+		{.cfa = WIRE_CFA_SP, .cfa_off = 8},
+		{.cfa = WIRE_CFA_FP, .cfa_off = 16},
+	};
+	u64 words[] = {AT(1), AT(2), AT(2), AT(2)};
+
+	(void)state;
+	reset();
+	map_code(rules, 3);
+	walk_from(0, (u64)words, words);
+	EXPECT(WIRE_STACK_FAULT, AT(0), AT(1), AT(2));
+}
+
 static void by_word_in_memory(void **state)
 {
 	static const struct wire_rule rules[] = {
@@ -445,16 +462,19 @@ static unsigned n_compared;
 static __noinline void compare_here(void)
 {
 	void *truth[WIRE_MAX_FRAMES];
-	int n = backtrace(truth, WIRE_MAX_FRAMES), i;
+	int n = backtrace(truth, WIRE_MAX_FRAMES), own = 0, i;
 	u64 pc, sp, fp;
 
 	__asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
 			 : "=r"(pc), "=r"(sp), "=r"(fp));
 	walk_stack(&walk, &stack, INSTANCE, pc, fp, sp);
 	assert_int_equal(stack.truncated, WIRE_STACK_COMPLETE);
-	assert_int_equal(stack.n_frames, n);
-	for (i = 1; i < n; i++)
-		assert_int_equal(stack.frames[i], truth[i]);
+	/* Under AddressSanitizer backtrace() begins in a wrapper of its own. */
+	while (own < n && (u64)truth[own] - (u64)compare_here > 4096)
+		own++;
+	assert_int_equal(stack.n_frames, n - own);
+	for (i = 1; i < n - own; i++)
+		assert_int_equal(stack.frames[i], truth[own + i]);
 	n_compared++;
 }
 
@@ -556,12 +576,19 @@ static void noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_stack_pointer),    cmocka_unit_test(by_frame_pointer),
-		cmocka_unit_test(by_word_in_memory),   cmocka_unit_test(in_procedure_linkage),
-		cmocka_unit_test(early_ends),	       cmocka_unit_test(noreturn_call),
-		cmocka_unit_test(over_a_return_probe), cmocka_unit_test(generations),
-		cmocka_unit_test(generated_code),      cmocka_unit_test(other_modes),
-		cmocka_unit_test(own_stack),	       cmocka_unit_test(noise),
+		cmocka_unit_test(by_stack_pointer),
+		cmocka_unit_test(by_frame_pointer),
+		cmocka_unit_test(frame_pointer_lost),
+		cmocka_unit_test(by_word_in_memory),
+		cmocka_unit_test(in_procedure_linkage),
+		cmocka_unit_test(early_ends),
+		cmocka_unit_test(noreturn_call),
+		cmocka_unit_test(over_a_return_probe),
+		cmocka_unit_test(generations),
+		cmocka_unit_test(generated_code),
+		cmocka_unit_test(other_modes),
+		cmocka_unit_test(own_stack),
+		cmocka_unit_test(noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

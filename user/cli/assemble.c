@@ -241,13 +241,14 @@ static void note_untabled(void *arg, const struct unwinder_file *file)
 		notes->n_untabled++;
 }
 
-/* The files of processes that live; what ended cannot be looked at any more. */
+/* What has ended cannot be looked at any more, but how it was unwound is known. */
 static void note_files(struct assembly *a, const struct snapshot_process *from, struct notes *notes)
 {
 	struct tracing *t = a->tracing;
 
-	notes->n += cover_notes(t->cover, from->pid, notes->items + notes->n,
-				ARRAY_SIZE(notes->items) / 2);
+	if (!from->ended)
+		notes->n += cover_notes(t->cover, from->pid, notes->items + notes->n,
+					ARRAY_SIZE(notes->items) / 2);
 	if (t->unwinder)
 		unwinder_each(t->unwinder, from->instance, note_untabled, notes);
 	if (notes->n_untabled)
@@ -264,8 +265,7 @@ static void fill_notes(struct assembly *a, struct assembled *r, const struct sna
 	if (from->n_borrowers && unseen_borrowers(a->tracing))
 		add_note(&notes, "%u vfork children: what they did in its memory before their exec",
 			 from->n_borrowers);
-	if (!from->ended)
-		note_files(a, from, &notes);
+	note_files(a, from, &notes);
 	grown = notes.n ? realloc(r->notes, (r->n_notes + notes.n) * sizeof(*grown)) : NULL;
 	if (!grown) {
 		for (size_t i = 0; i < notes.n; i++)

@@ -15,7 +15,7 @@ static const struct {
 		       "out"},
 	{"no_table", "no table: code without CFI where frame pointers do not lead on; build it "
 		     "with -fasynchronous-unwind-tables, let runtimes that generate code keep "
-		     "frame pointers"},
+		     "frame pointers, raise --unwind-memory where a note says that it is used up"},
 	{"unsupported_rule", "unsupported rule: CFI that seep does not follow, mostly of "
 			     "hand-written assembly; 'seep doctor -p PID' names its file"},
 	{"mapping_not_yet_known", "mapping not yet known: code loaded or generated a moment "
