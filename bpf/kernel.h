@@ -62,6 +62,7 @@ struct task_struct {
 	struct uprobe_task *utask;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
 	unsigned long sas_ss_sp;
 	unsigned long sas_ss_size;
 };

@@ -138,6 +138,17 @@ static __noinline bool has_table(u32 first, u32 n, u64 start, u64 end)
 	return false;
 }
 
+/* A vfork child that executes a program lays out memory of its own while it still counts as its parent's instance. */
+static __always_inline bool borrower_left(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct wire_member *member = bpf_map_lookup_elem(&procs, &pid);
+
+	return member && member->flags & WIRE_MEMBER_BORROWED &&
+	       BPF_CORE_READ(task, mm) != BPF_CORE_READ(task, real_parent, mm);
+}
+
 /* The kernel has found room for a new mapping: whatever we hold of that range was unmapped before (dlclose). No stack may be
  * read by it any more, from before the new mapping exists. Mappings put over others by MAP_FIXED do not come here: the
  * MMAP2 record tells of those, a moment later. */
@@ -158,6 +169,8 @@ int mapping_gone(u64 *args)
 	if (!space)
 		return 0;
 	end = start + info->length;
+	if (borrower_left())
+		return 0;
 	gone = space->generation && has_table(space->first, space->n, start, end);
 	if (gone || has_table(space->pending_first, space->pending_n, start, end))
 		__sync_fetch_and_add(&space->changes, 1);

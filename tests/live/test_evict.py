@@ -176,8 +176,12 @@ def contended(n_reports):
         f"#   {process['allocations']} allocations, of evicted sites {sum(s['allocations'] for s in unknown)}, "
         f"{len(ledger['ledger'])} blocks live, lost {process['lost']}"
     )
-    complaints += sums(report) + judge(ledger, report)
-    if code or not unknown:
+    # On a busy machine eviction may come too late: that is counted, and such blocks have no stack.
+    late = process["lost"].get("sites_full", 0)
+    judged = judge(ledger, report, may_lose=("sites_full",))
+    nameless = [c for c in judged if c.endswith("its stack is empty")]
+    complaints += sums(report) + [c for c in judged if c not in nameless] + nameless[late:]
+    if code not in (0, 4) or set(process["lost"]) - {"sites_full"} or not unknown:
         complaints.append(f"exit code {code}, {len(unknown)} sites of unknown stack")
     return complaints
 

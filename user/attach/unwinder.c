@@ -22,7 +22,7 @@
 #include "process/maps.h"
 #include "unwind/cache.h"
 
-#define MAX_ROUNDS 32			     /* reads of a process that maps all the time */
+#define MAX_ROUNDS 8			     /* reads of a process that maps all the time */
 #define ANSWER_PAUSE_NS (NS_PER_SECOND / 10) /* after an answer that was nothing new */
 
 struct process {

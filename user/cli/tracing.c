@@ -19,11 +19,10 @@
 
 static void on_event(void *arg, const struct collector_event *e);
 
-/* Tells the kernel what the process has mapped by now; asked: because it wants to know. A vfork child is asked about by its parent's pid: once it
- * executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
-static void follow_mappings(struct tracing *t, pid_t pid, bool asked)
+/* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
+ * pid: once it executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
+static void follow_instance(struct tracing *t, instance_id instance, pid_t pid, bool asked)
 {
-	instance_id instance = kernel_instance(t->kernel, pid, NULL);
 	const struct traced *p;
 	struct diag d = {0};
 	int err;
@@ -41,6 +40,11 @@ static void follow_mappings(struct tracing *t, pid_t pid, bool asked)
 		log_info("%s", d.text);
 }
 
+static void follow_mappings(struct tracing *t, pid_t pid)
+{
+	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, false);
+}
+
 /* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread, without the lock. */
 static void probe(struct tracing *t, pid_t pid)
 {
@@ -48,7 +52,7 @@ static void probe(struct tracing *t, pid_t pid)
 	int err;
 
 	/* First, so that no stack is taken by what is not known yet. */
-	follow_mappings(t, pid, false);
+	follow_mappings(t, pid);
 	err = cover_update(t->cover, pid, &d);
 	if (err >= 0 || err == -ESRCH)
 		return;
@@ -88,6 +92,9 @@ static int refresh_space(struct tracing *t, struct traced *p)
 	struct diag d = {0};
 	int err = maps_read(p->pid, &maps, &d);
 
+	/* It may run another program by now, whose exec was not told yet. */
+	if (!err && t->unwinder && kernel_instance(t->kernel, p->pid, NULL) != p->instance)
+		err = -ESRCH;
 	date_mappings(t, p);
 	for (size_t i = 0; !err && i < maps.n; i++)
 		err = address_space_add(p->space, &maps.items[i]);
@@ -215,6 +222,7 @@ void tracing_close(struct tracing *t)
 	hashmap_done(&t->by_pid);
 	hashmap_done(&t->touched);
 	hashmap_done(&t->generating);
+	hashmap_done(&t->asking);
 	symbolizer_destroy(t->symbolizer);
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
@@ -296,7 +304,7 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
-	follow_mappings(t, pid, false);
+	follow_mappings(t, pid);
 	err = cover_update(t->cover, pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = age_seconds(p);
@@ -455,7 +463,8 @@ static void on_event(void *arg, const struct collector_event *e)
 		on_exit_event(t, e);
 		break;
 	case COLLECTOR_UNMAPPED:
-		follow_mappings(t, e->pid, true);
+		/* Not from here: a process that maps all the time asks again while it is answered. */
+		hashmap_put(&t->asking, e->instance, t);
 		break;
 	default:
 		if (t->on_call)
@@ -498,8 +507,18 @@ static bool lost_some(struct tracing *t)
 	return lost;
 }
 
+/* The kernel asks for an instance's mappings, whichever of its processes made it. */
+static void answer(struct tracing *t, instance_id instance)
+{
+	const struct traced *p = tracing_find(t, instance);
+
+	if (p)
+		follow_instance(t, instance, p->pid, true);
+}
+
 void tracing_drain(struct tracing *t)
 {
+	uint64_t instance;
 	uint64_t pid;
 	size_t cursor = 0;
 
@@ -513,8 +532,12 @@ void tracing_drain(struct tracing *t)
 	hashmap_done(&t->touched);
 	cursor = 0;
 	while (hashmap_next(&t->generating, &cursor, &pid))
-		follow_mappings(t, pid, false);
+		follow_mappings(t, pid);
 	hashmap_done(&t->generating);
+	cursor = 0;
+	while (hashmap_next(&t->asking, &cursor, &instance))
+		answer(t, instance);
+	hashmap_done(&t->asking);
 }
 
 void tracing_refresh(struct tracing *t)

@@ -57,6 +57,7 @@ struct tracing {
 	bool restricted;			 /* by -O or -S */
 	struct hashmap touched;			 /* pids with new mappings since the last drain */
 	struct hashmap generating;		 /* those with code of no file */
+	struct hashmap asking;			 /* instances whose mappings the kernel asked for */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
