@@ -150,8 +150,8 @@ static __always_inline bool borrower_left(void)
 }
 
 /* The kernel has found room for a new mapping: whatever we hold of that range was unmapped before (dlclose). No stack may be
- * read by it any more, from before the new mapping exists. Mappings put over others by MAP_FIXED do not come here: the
- * MMAP2 record tells of those, a moment later. */
+ * read by it any more, from before the new mapping exists. Not all mappings come here: mmap at a hint that is free, MAP_FIXED and
+ * MAP_FIXED_NOREPLACE are told by their MMAP2 record, a moment later, and mremap by the next read of /proc. */
 SEC("tp_btf/vm_unmapped_area")
 int mapping_gone(u64 *args)
 {

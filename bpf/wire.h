@@ -237,7 +237,7 @@ _Static_assert(sizeof(struct wire_mapping) == 48, "wire_mapping");
  * found only if the header is, afterwards, still its generation.
  *
  * A run must not be published when it is no longer true. So user space announces it first (pending), then reads the mappings
- * again, and publishes it if they are still the same and `changes` stands still. The kernel side raises that whenever room is
+ * again, and publishes it if they are still the same and `changes` stands still. The kernel side raises that whenever it sees room
  * found for a new mapping where a published or a pending run has code: what was there was unmapped. */
 struct wire_space {
 	wire_instance instance; /* 0: a free slot */

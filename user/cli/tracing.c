@@ -71,8 +71,7 @@ static void on_published(void *arg, instance_id instance, const struct maps *map
 	p = hashmap_get(&t->traced, instance);
 	if (p && p->space && !p->lender) {
 		address_space_set_version(p->space, version);
-		for (size_t i = 0; i < maps->n; i++)
-			address_space_add(p->space, &maps->items[i]);
+		address_space_update(p->space, maps);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -96,8 +95,8 @@ static int refresh_space(struct tracing *t, struct traced *p)
 	if (!err && t->unwinder && kernel_instance(t->kernel, p->pid, NULL) != p->instance)
 		err = -ESRCH;
 	date_mappings(t, p);
-	for (size_t i = 0; !err && i < maps.n; i++)
-		err = address_space_add(p->space, &maps.items[i]);
+	if (!err)
+		err = address_space_update(p->space, &maps);
 	maps_done(&maps);
 	return err;
 }

@@ -18,7 +18,8 @@ static int run_step(const struct evictor *e, struct wire_evict *step)
 	return bpf_prog_test_run_opts(e->program_fd, &options);
 }
 
-/* Until every program that runs now has ended: this command is synchronize_rcu(). */
+/* Until every program that runs now has ended: this command is synchronize_rcu(), but for a machine with one CPU, where it waits for
+ * nobody: there a preemptible kernel may interrupt a program in between. nohz_full refuses it, and nothing is evicted. */
 static int wait_for_programs(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;

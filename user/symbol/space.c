@@ -249,13 +249,11 @@ int address_space_add(struct address_space *space, const struct mapping *m)
 	return 0;
 }
 
-int address_space_refresh(struct address_space *space, struct diag *d)
+int address_space_update(struct address_space *space, const struct maps *maps)
 {
-	struct maps maps = {0};
-	int err = maps_read(space->pid, &maps, d);
+	int err = 0;
 
-	for (size_t i = 0; !err && i < maps.n; i++)
-		err = address_space_add(space, &maps.items[i]);
-	maps_done(&maps);
+	for (size_t i = 0; !err && i < maps->n; i++)
+		err = address_space_add(space, &maps->items[i]);
 	return err;
 }

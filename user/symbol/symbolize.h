@@ -13,6 +13,7 @@
 #include "model/report.h"
 
 struct mapping;
+struct maps;
 struct symbolizer;
 struct address_space;
 
@@ -44,9 +45,8 @@ void address_space_destroy(struct address_space *space);
 int address_space_add(struct address_space *space, const struct mapping *m);
 /* Whether adding m would replace another file's mapping. */
 bool address_space_conflicts(const struct address_space *space, const struct mapping *m);
-/* Reads /proc/PID/maps and adds every executable mapping. Returns 0 or -errno (-ESRCH: it is
- * gone). */
-int address_space_refresh(struct address_space *space, struct diag *d);
+/* Adds every executable mapping of a process's maps. Returns 0 or -ENOMEM. */
+int address_space_update(struct address_space *space, const struct maps *maps);
 
 /* Code may give way to other code at the same addresses (dlclose, then dlopen). The caller numbers such changes: what
  * address_space_add replaces is still found by viewing a version before the one set then. A mapping that is added once more
