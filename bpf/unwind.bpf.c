@@ -160,7 +160,7 @@ int mapping_gone(u64 *args)
 	struct thread *thread = thread_get(0);
 	wire_instance instance = current_instance(thread);
 	struct wire_space *space;
-	bool gone;
+	bool pending, gone;
 	u64 end;
 
 	if (!instance || start >= -4095ULL)
@@ -171,11 +171,16 @@ int mapping_gone(u64 *args)
 	end = start + info->length;
 	if (borrower_left())
 		return 0;
-	gone = space->generation && has_table(space->first, space->n, start, end);
-	if (gone || has_table(space->pending_first, space->pending_n, start, end))
+	/* In this order: what is no longer pending was published before, and is found there. */
+	pending = has_table(*(volatile u32 *)&space->pending_first,
+			    *(volatile u32 *)&space->pending_n, start, end);
+	if (pending)
 		__sync_fetch_and_add(&space->changes, 1);
+	gone = *(volatile u32 *)&space->generation &&
+	       has_table(*(volatile u32 *)&space->first, *(volatile u32 *)&space->n, start, end);
 	if (!gone)
 		return 0;
+	__sync_fetch_and_add(&space->changes, 1);
 	/* What stood there is another site's code than what comes. */
 	__sync_fetch_and_add(&space->version, 1);
 	space->generation = 0;

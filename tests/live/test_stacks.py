@@ -172,7 +172,7 @@ class Count:
         self.excepted = {}  # by reason
 
 
-def excuse(name, record, why, count):
+def excuse(name, record, why, fresh, count):
     """Whether a stack that ends early may."""
     reasons = [
         reason
@@ -181,7 +181,7 @@ def excuse(name, record, why, count):
         and re.fullmatch(function, record["function"])
         and truncated == why
     ]
-    if record["fresh"] and why == NOT_YET_KNOWN:
+    if fresh and why == NOT_YET_KNOWN:
         reasons = [FRESH]
     for reason in reasons[:1]:
         count.excepted[reason] = count.excepted.get(reason, 0) + 1
@@ -197,8 +197,11 @@ def may_miss(record, ledger, final, notes):
     return ledger["role"] != "main" and final.process["seen_from_seconds"] > 0
 
 
-def judge(name, ledger, records, count):
-    """All stacks of one process. Returns complaints."""
+def judge(name, ledger, records, count, attached):
+    """All stacks of one process. Returns complaints. attached: what it executes begins without
+    waiting for seep, as with dlopen, while probes from before see it already.
+    """
+    moment_ago = attached and ledger["role"] != "main"
     final = Final(records, ledger["pid"])
     notes = " ".join(
         n for r in records if r.get("pid") == ledger["pid"] for n in r.get("notes", [])
@@ -218,7 +221,8 @@ def judge(name, ledger, records, count):
         count.stacks += 1
         modules = ledger["phases"][record["phase"]]
         complaint, why = judge_stack(record, final.sites[block["site"]], modules)
-        if complaint or (why and not excuse(name, record, why, count)):
+        fresh = record["fresh"] or moment_ago
+        if complaint or (why and not excuse(name, record, why, fresh, count)):
             complaints.append(
                 f"{record['function']}: {complaint or 'the leaf part only'}; truncated: {why}"
             )
@@ -240,8 +244,8 @@ def attach(names):
         return ledgers, seep.records()
 
 
-def judge_all(name, ledgers, records, count):
-    wrong = [c for ledger in ledgers for c in judge(name, ledger, records, count)]
+def judge_all(name, ledgers, records, count, attached):
+    wrong = [c for ledger in ledgers for c in judge(name, ledger, records, count, attached)]
     n = sum(len(ledger["stacks"]) for ledger in ledgers)
     summary = [f"{len(wrong)} complaints about {n} stacks"] if wrong else []
     return summary + [
@@ -264,7 +268,7 @@ def together(tap, names, count):
         target_path(name.split(" ")[0])
         if failure:
             raise failure
-        return judge_all(name, ledgers[name], records, count)
+        return judge_all(name, ledgers[name], records, count, attached=True)
 
     for name in names:
         tap.run(f"{name}, attached", one, name)
@@ -289,7 +293,7 @@ def from_the_start(name, count):
                 raise Failure(f"exit code {seep.wait()}: {seep.stderr()[-600:]}")
             records = seep.records()
         ledgers = [json.loads(line) for line in file.read_text().splitlines()]
-    return judge_all(name, ledgers, records, count)
+    return judge_all(name, ledgers, records, count, attached=False)
 
 
 def selected(names):

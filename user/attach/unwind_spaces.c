@@ -238,6 +238,8 @@ static void announce(struct spaces *s, struct space *space, struct space_run *ru
 		return;
 	__atomic_store_n(&space->slot->pending_first, run->first, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&space->slot->pending_n, run->n, __ATOMIC_SEQ_CST);
+	/* Who has read the mappings before this does not know of what the kernel did not watch then. */
+	__atomic_fetch_add(&space->slot->changes, 1, __ATOMIC_SEQ_CST);
 }
 
 /* Whether a mapping with a table of one run is not in another. */
@@ -258,9 +260,21 @@ static bool loses_code(const struct spaces *s, const struct space_run *from,
 	return false;
 }
 
+/* What the kernel walks by, which may still be the run that a forked child began with. NULL: nothing. */
+static const struct space_run *run_seen(const struct spaces *s, const struct space *space,
+					uint64_t seen)
+{
+	const struct space_run *run = space->run;
+
+	if (!run)
+		run = hashmap_get(&s->by_tag, tag_of(seen));
+	return run && (space->run || run->generation == (uint32_t)seen) ? run : NULL;
+}
+
 int space_publish(struct spaces *s, struct space *space, const struct wire_mapping *items, size_t n,
 		  uint64_t seen)
 {
+	const struct space_run *before = run_seen(s, space, seen);
 	struct space_run *run;
 	uint32_t version;
 	int err = run_get(s, items, n, &run);
@@ -272,7 +286,7 @@ int space_publish(struct spaces *s, struct space *space, const struct wire_mappi
 		return -EAGAIN;
 	}
 	/* What is no longer there will not be found gone by the kernel: others may get its addresses unnoticed. */
-	if (space->run && loses_code(s, space->run, run))
+	if (before && loses_code(s, before, run))
 		__atomic_fetch_add(&space->slot->version, 1, __ATOMIC_SEQ_CST);
 	version = space_version(space);
 	slot_point(space, run);
@@ -290,9 +304,10 @@ int space_publish(struct spaces *s, struct space *space, const struct wire_mappi
 	return 0;
 }
 
-/* The next walk asks for it, and meanwhile none relies on it. */
+/* The next walk asks for it, and meanwhile none relies on it, nor does the kernel see code go. */
 static void take_back(struct spaces *s, struct space *space)
 {
+	__atomic_fetch_add(&space->slot->version, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&space->slot->generation, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&space->slot->asked, 0, __ATOMIC_SEQ_CST);
 	slot_point(space, NULL);
