@@ -44,7 +44,8 @@ FUZZ_OUT := build/fuzz
 TARGETS_OUT := build/targets
 READY := build/.ready
 HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h
-SKELETON := $(BPF_OUT)/seep.skel.h
+# watch.bpf.c stands alone: watching loads nothing of tracing.
+SKELETON := $(BPF_OUT)/seep.skel.h $(BPF_OUT)/watch.skel.h
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-missing-field-initializers
@@ -104,13 +105,13 @@ $(BPF_OUT)/%.bpf.o: bpf/%.bpf.c Makefile | $(READY)
 		-Wall -Werror -MMD -MP -Ibpf -I/usr/include/$(MULTIARCH) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
-$(BPF_OUT)/seep.bpf.o: $(BPF_OBJECTS)
+$(BPF_OUT)/seep.bpf.o: $(filter-out %/watch.bpf.o,$(BPF_OBJECTS))
 	$(call say,BPFLINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 
-$(SKELETON): $(BPF_OUT)/seep.bpf.o
+$(BPF_OUT)/%.skel.h: $(BPF_OUT)/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name seep_bpf >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
 # User space.
 

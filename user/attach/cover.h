@@ -13,7 +13,13 @@
 struct cover;
 struct plan;
 
+enum cover_scope {
+	COVER_PROCESSES, /* links of each traced process's own: nobody else pays */
+	COVER_FILES, /* one link for all processes that map a file: for all of a host, where each hit would pass the links of all */
+};
+
 struct cover_options {
+	enum cover_scope scope;
 	const char *object; /* only files whose path ends with this (-O), or NULL */
 	const char *prefix; /* only symbols with this prefix (-S), or NULL */
 };
