@@ -71,6 +71,10 @@ struct vm_unmapped_area_info {
 	unsigned long length; /* bytes */
 };
 
+struct trace_event_raw_mark_victim {
+	unsigned long total_vm; /* since it passes the task */
+};
+
 struct sigaction {
 	void *sa_handler;
 };

@@ -305,7 +305,7 @@ struct wire_process {
 	__u32 forked;	   /* began by fork: its frees of unknown blocks are of inherited ones */
 	__u32 n_borrowers; /* children that worked in its memory so far (vfork, CLONE_VM) */
 	__u32 n_members;   /* processes that are this instance now: the last one ends it */
-	__u32 pad;
+	__u32 oom_killed;  /* the kernel chose it to die for want of memory */
 	__u64 inherited_frees;
 	__u64 unknown_frees;
 	__u64 lost[WIRE_LOST_MAX];
@@ -326,6 +326,7 @@ enum wire_event_type {
 	WIRE_EVENT_EXIT = 3,
 	WIRE_EVENT_UNMAPPED =
 		4, /* address: code that no published mapping holds, or a mapping that is no longer true */
+	WIRE_EVENT_OOM = 5, /* the kernel chose it to die for want of memory */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
 	/* --mmap; user/collect/ranges.h says what they mean. */

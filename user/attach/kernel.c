@@ -174,10 +174,11 @@ static int attach_lifecycle(struct seep_bpf *o)
 	o->links.process_exec = bpf_program__attach(o->progs.process_exec);
 	o->links.process_exit = bpf_program__attach(o->progs.process_exit);
 	o->links.signal_deliver = bpf_program__attach(o->progs.signal_deliver);
+	o->links.oom_victim = bpf_program__attach(o->progs.oom_victim);
 	if (unwinds)
 		o->links.mapping_gone = bpf_program__attach(o->progs.mapping_gone);
 	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit ||
-	    !o->links.signal_deliver || (unwinds && !o->links.mapping_gone))
+	    !o->links.signal_deliver || !o->links.oom_victim || (unwinds && !o->links.mapping_gone))
 		return -errno;
 	return 0;
 }

@@ -184,6 +184,7 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 		.final = last || from->ended,
 		.ended = from->ended,
 		.exit_status = from->exit_status,
+		.oom_killed = from->oom_killed,
 		.inherited_frees = from->inherited_frees,
 		.unknown_frees = from->unknown_frees,
 		.rss_bytes = p ? p->rss_bytes : 0,

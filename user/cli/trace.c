@@ -315,7 +315,6 @@ static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
 
 	if (err)
 		return err;
-	t->n_reports++;
 	err = write_report(t, &r, last);
 	if (err)
 		sink_explain(&t->sink, err, d);
@@ -354,11 +353,20 @@ static int on_timer(struct trace *t, struct diag *d)
 		t->end = "count reached";
 		return 0;
 	}
-	if (!reports_periodically(t)) {
-		t->n_reports++;
+	t->n_reports++;
+	return reports_periodically(t) ? report(t, false, NULL, d) : 0;
+}
+
+/* Evidence is saved before those whom it is about, or we, are gone. */
+static int report_urgently(struct trace *t, struct diag *d)
+{
+	if (!t->tracing.urgent)
 		return 0;
-	}
-	return report(t, false, NULL, d);
+	t->tracing.urgent = false;
+	/* Then the last report comes right now. */
+	if (!t->tracing.by_pid.n)
+		return 0;
+	return reports_periodically(t) ? report(t, false, NULL, d) : 0;
 }
 
 static int on_command_end(struct trace *t, struct diag *d)
@@ -418,6 +426,7 @@ static int run(struct trace *t, struct diag *d)
 		if (n < 0 && errno != EINTR)
 			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
 		tracing_drain(&t->tracing);
+		err = report_urgently(t, d);
 		for (int i = 0; i < n && !err; i++) {
 			if (events[i].data.fd == t->signals)
 				on_signal(t);

@@ -447,6 +447,21 @@ static void on_exit_event(struct tracing *t, const struct collector_event *e)
 		cover_forget(t->cover, e->pid);
 }
 
+/* It is about to die: what only /proc says of it is read now. */
+static void on_oom(struct tracing *t, const struct collector_event *e)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, e->instance);
+	if (p && p->space && !p->lender)
+		refresh_space(t, p);
+	if (p)
+		identity_rss(p->pid, &p->rss_bytes);
+	pthread_mutex_unlock(&t->lock);
+	t->urgent = true;
+}
+
 static void on_event(void *arg, const struct collector_event *e)
 {
 	struct tracing *t = arg;
@@ -460,6 +475,9 @@ static void on_event(void *arg, const struct collector_event *e)
 		break;
 	case COLLECTOR_EXIT:
 		on_exit_event(t, e);
+		break;
+	case COLLECTOR_OOM:
+		on_oom(t, e);
 		break;
 	case COLLECTOR_UNMAPPED:
 		/* Not from here: a process that maps all the time asks again while it is answered. */

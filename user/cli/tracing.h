@@ -54,7 +54,8 @@ struct tracing {
 		by_pid; /* pid -> struct traced that it is now, its own or the one whose memory it borrows */
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
 	bool quiet;
-	bool restricted;			 /* by -O or -S */
+	bool restricted; /* by -O or -S */
+	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
 	struct hashmap touched;			 /* pids with new mappings since the last drain */
 	struct hashmap generating;		 /* those with code of no file */
 	struct hashmap asking;			 /* instances whose mappings the kernel asked for */

@@ -108,6 +108,7 @@ int records_process(struct fields *f, struct capture_report *r)
 		.final = fields_bool(f, "final"),
 		.ended = fields_string(f, "ended"),
 		.exit_status = fields_u64_or_0(f, "exit_status") & 0xffff,
+		.oom_killed = fields_bool(f, "oom_killed"),
 		.verdict = fields_string(f, "verdict"),
 	};
 	const char *const *notes;

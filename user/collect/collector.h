@@ -21,6 +21,7 @@ enum collector_event_type {
 	COLLECTOR_EXEC,
 	COLLECTOR_EXIT,
 	COLLECTOR_UNMAPPED, /* the process runs code that the unwinder does not know: at address */
+	COLLECTOR_OOM,	    /* the kernel has chosen it to die for want of memory; it lives yet */
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,
 };

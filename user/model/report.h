@@ -58,6 +58,7 @@ struct process_report {
 	bool final;	   /* its last report */
 	const char *ended; /* "exit", "exec", or NULL while it lives */
 	int exit_status;   /* wait(2) status, with ended "exit" */
+	bool oom_killed;   /* the kernel chose it to die for want of memory */
 	uint64_t outstanding_bytes, outstanding_allocations;
 	uint64_t allocated_bytes, freed_bytes, allocations, frees;
 	uint64_t interval_bytes, interval_allocations;

@@ -63,6 +63,7 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 		json_put_u64(j, "exit_status", (uint16_t)p->exit_status);
 	else
 		json_put_null(j, "exit_status");
+	json_put_bool(j, "oom_killed", p->oom_killed);
 }
 
 static void put_process(FILE *f, const struct report *r, size_t i)

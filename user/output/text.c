@@ -118,8 +118,8 @@ static void put_ending(FILE *f, const struct process_report *p)
 	} else if (WIFSIGNALED(status)) {
 		const char *name = sigabbrev_np(signal);
 
-		fprintf(f, ", killed by signal %d%s%s", signal, name ? " SIG" : "",
-			name ? name : "");
+		fprintf(f, ", killed by signal %d%s%s%s", signal, name ? " SIG" : "",
+			name ? name : "", p->oom_killed ? ": out of memory" : "");
 	} else {
 		fprintf(f, ", exited with code %d", WEXITSTATUS(status));
 	}
@@ -154,6 +154,8 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	}
 	if (p->ended)
 		put_ending(f, p);
+	else if (p->oom_killed)
+		fputs(", about to be killed: out of memory", f);
 	fputs("\n", f);
 	if (p->container || p->pod) {
 		put_named(f, "  container    ", p->container ? p->container : "?");
