@@ -201,6 +201,25 @@ int process_exit(u64 *args)
 	return 0;
 }
 
+/* User space has seen enough of a process. Run by bpf_prog_test_run. */
+SEC("syscall")
+int release(struct wire_release *ctx)
+{
+	u32 pid = ctx->pid;
+	struct wire_member *member = bpf_map_lookup_elem(&procs, &pid);
+
+	ctx->instance = 0;
+	if (!member)
+		return 0;
+	ctx->instance = member->instance;
+	/* Its exit may come at the same time: deleting is the claim. */
+	if (bpf_map_delete_elem(&procs, &pid))
+		return 0;
+	procs_changed();
+	instance_leave(ctx->instance, WIRE_ENDED_RELEASED, 0);
+	return 0;
+}
+
 /* One pass over the live map that removes the blocks of processes which user space has already reported for the last time
  * (their entry in `instances` is gone). Run by bpf_prog_test_run. */
 struct purge_pass {

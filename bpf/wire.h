@@ -271,6 +271,12 @@ struct wire_unwind {
 	struct wire_mapping mappings[WIRE_MAPPINGS];
 };
 
+/* Context of lifecycle.bpf.c's program `release`. */
+struct wire_release {
+	__u32 pid;
+	wire_instance instance; /* out: which it was, 0: it was not traced */
+};
+
 /* What can be lost. Append only; names in user/collect/losses.c. */
 enum wire_loss {
 	WIRE_LOST_LIVE_FULL = 0,    /* live map full: the block is not recorded */
@@ -318,6 +324,7 @@ enum wire_ended {
 	WIRE_ALIVE = 0,
 	WIRE_ENDED_EXIT = 1,
 	WIRE_ENDED_EXEC = 2,
+	WIRE_ENDED_RELEASED = 3, /* it lives on, untraced */
 };
 
 enum wire_event_type {

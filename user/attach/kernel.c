@@ -381,6 +381,14 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	return member.instance;
 }
 
+int kernel_release_process(struct kernel *k, pid_t pid)
+{
+	struct wire_release context = {.pid = pid};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &context, .ctx_size_in = sizeof(context));
+
+	return bpf_prog_test_run_opts(bpf_program__fd(k->object->progs.release), &options);
+}
+
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader)
 {
 	struct wire_member member;

@@ -70,6 +70,9 @@ uint64_t kernel_missed_runs(const struct kernel *k);
  * separately. Returns the instance, > 0, or -errno with a diag. */
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d);
+/* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last
+ * report. Returns 0 or -errno. */
+int kernel_release_process(struct kernel *k, pid_t pid);
 /* The instance that a process is now, 0: it is not traced. ret_leader, unless NULL: a number that changes when another thread
  * than its first execs, so that links placed before see it no more. Thread-safe. */
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);

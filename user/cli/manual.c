@@ -120,7 +120,7 @@ const struct manual_section manual_seep[] = {
 	 "= process\n"
 	 "One per process and report: process (its number within the report, which sites and "
 	 "blocks carry too), pid, start_time, comm, exe, cgroup, container, namespace, pod, "
-	 "ended (exit, exec, or null while it lives), exit_status (as of wait(2)), "
+	 "ended (exit, exec, released when it lives on untraced, or null), exit_status (as of wait(2)), "
 	 "oom_killed (the kernel chose it to die for want of memory), "
 	 "outstanding_bytes, outstanding_allocations, interval_bytes, interval_allocations "
 	 "(half the width of the 95% confidence interval of the two before, 0 when exact), "

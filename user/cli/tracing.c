@@ -324,6 +324,25 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	return 0;
 }
 
+bool tracing_is_traced(struct tracing *t, pid_t pid)
+{
+	bool traced;
+
+	pthread_mutex_lock(&t->lock);
+	traced = hashmap_get(&t->by_pid, pid);
+	pthread_mutex_unlock(&t->lock);
+	return traced;
+}
+
+void tracing_release(struct tracing *t, pid_t pid)
+{
+	cover_forget(t->cover, pid);
+	kernel_release_process(t->kernel, pid);
+	pthread_mutex_lock(&t->lock);
+	hashmap_take(&t->by_pid, pid);
+	pthread_mutex_unlock(&t->lock);
+}
+
 int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
 {
 	struct traced *p;

@@ -72,6 +72,9 @@ void tracing_close(struct tracing *t);
 
 /* Begins to trace a running process. Returns 0 or -errno with a diag. */
 int tracing_attach(struct tracing *t, pid_t pid, struct diag *d);
+bool tracing_is_traced(struct tracing *t, pid_t pid);
+/* Ends the tracing of a process that lives on: its next report is its last. */
+void tracing_release(struct tracing *t, pid_t pid);
 /* Begins to trace our launcher's child before it executes the command. */
 int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d);
 

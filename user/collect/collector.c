@@ -243,9 +243,10 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 		.began_ns = p->began_ns,
 		.ended_ns = p->ended ? p->ended_ns : 0,
 		.oom_killed = p->oom_killed,
-		.ended = p->ended == WIRE_ENDED_EXIT   ? "exit"
-			 : p->ended == WIRE_ENDED_EXEC ? "exec"
-						       : NULL,
+		.ended = p->ended == WIRE_ENDED_EXIT	   ? "exit"
+			 : p->ended == WIRE_ENDED_EXEC	   ? "exec"
+			 : p->ended == WIRE_ENDED_RELEASED ? "released"
+							   : NULL,
 		.exit_status = p->exit_code,
 		.forked = p->forked,
 		.inherited_frees = p->inherited_frees,

@@ -55,10 +55,11 @@ struct process_report {
 	uint32_t pid;
 	uint64_t start_ns; /* CLOCK_REALTIME */
 	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
-	bool final;	   /* its last report */
-	const char *ended; /* "exit", "exec", or NULL while it lives */
-	int exit_status;   /* wait(2) status, with ended "exit" */
-	bool oom_killed;   /* the kernel chose it to die for want of memory */
+	bool final; /* its last report */
+	const char *
+		ended; /* "exit", "exec", "released" (it lives on, untraced), or NULL while it is traced */
+	int exit_status; /* wait(2) status, with ended "exit" */
+	bool oom_killed; /* the kernel chose it to die for want of memory */
 	uint64_t outstanding_bytes, outstanding_allocations;
 	uint64_t allocated_bytes, freed_bytes, allocations, frees;
 	uint64_t interval_bytes, interval_allocations;

@@ -16,7 +16,7 @@ struct snapshot_process {
 	uint32_t pid;
 	uint64_t start_boottime_ns;  /* of the process, CLOCK_BOOTTIME */
 	uint64_t began_ns, ended_ns; /* traced since; 0: alive */
-	const char *ended;	     /* "exit", "exec", NULL */
+	const char *ended;	     /* "exit", "exec", "released", NULL */
 	bool oom_killed;	     /* the kernel chose it to die for want of memory */
 	int exit_status;
 	bool forked; /* began as a copy of its parent's memory */

@@ -113,6 +113,8 @@ static void put_ending(FILE *f, const struct process_report *p)
 
 	if (!strcmp(p->ended, "exec")) {
 		fputs(", replaced by exec", f);
+	} else if (!strcmp(p->ended, "released")) {
+		fputs(", no longer traced", f);
 	} else if (strcmp(p->ended, "exit")) {
 		put_named(f, ", ended: ", p->ended);
 	} else if (WIFSIGNALED(status)) {
