@@ -37,7 +37,8 @@ struct traced {
 	struct address_space *space;
 	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
 	unsigned n_borrowers;
-	bool forgotten; /* by all but its borrowers */
+	bool lent_memory; /* to a vfork child: further pids are this instance */
+	bool forgotten;	  /* by all but its borrowers */
 };
 
 struct tracing {
@@ -92,7 +93,7 @@ void tracing_refresh(struct tracing *t);
 
 /* What is known of an instance, or NULL; valid until it is forgotten. */
 struct traced *tracing_find(struct tracing *t, instance_id instance);
-/* After its last report: frees it and what the kernel keeps of it. */
-void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p);
+/* After its last report: frees what is known of an instance, and what the kernel keeps of it. */
+void tracing_forget(struct tracing *t, const struct snapshot *s, instance_id instance);
 
 #endif
