@@ -57,6 +57,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	unsigned int flags; /* PF_* */
 	u64 start_boottime; /* 5.5, cf25e24db61c */
 	struct mm_struct *mm;
 	struct uprobe_task *utask;

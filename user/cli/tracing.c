@@ -45,6 +45,22 @@ static void follow_mappings(struct tracing *t, pid_t pid)
 	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, false);
 }
 
+/* Whether the kernel is to know the process's mappings: when everything is traced, only of those that asked for it, as the tables have
+ * no room for a host full of processes. */
+static bool is_walked(struct tracing *t, pid_t pid)
+{
+	const struct traced *p;
+	bool walked;
+
+	if (!t->everything)
+		return true;
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	walked = p && p->walked;
+	pthread_mutex_unlock(&t->lock);
+	return walked;
+}
+
 /* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread, without the lock. */
 static void probe(struct tracing *t, pid_t pid)
 {
@@ -52,7 +68,8 @@ static void probe(struct tracing *t, pid_t pid)
 	int err;
 
 	/* First, so that no stack is taken by what is not known yet. */
-	follow_mappings(t, pid);
+	if (is_walked(t, pid))
+		follow_mappings(t, pid);
 	err = cover_update(t->cover, pid, &d);
 	if (err >= 0 || err == -ESRCH)
 		return;
@@ -148,6 +165,10 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 			 : o->stack == OPTIONS_STACK_NONE ? KERNEL_STACK_NONE
 							  : KERNEL_STACK_CFI,
 		.follow = !o->no_follow,
+		.everything = o->select.everything,
+		.strangers = !o->select.everything && !selector_is_empty(&o->select),
+		.strange_names = o->select.comm_glob,
+		.strange_cgroups = o->select.cgroup || o->select.container,
 		.trace_calls = o->trace,
 		.vm = o->mmap,
 	};
@@ -155,8 +176,11 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 
 int tracing_open(const struct trace_options *options, struct tracing *t, struct diag *d)
 {
-	const struct cover_options cover = {.object = options->object,
-					    .prefix = options->symbols_prefix};
+	const struct cover_options cover = {
+		.scope = options->select.everything ? COVER_FILES : COVER_PROCESSES,
+		.object = options->object,
+		.prefix = options->symbols_prefix,
+	};
 	const struct unwinder_options unwind = {
 		.memory_bytes = options->unwind_memory_bytes,
 		.on_published = on_published,
@@ -169,6 +193,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 
 	pthread_mutex_init(&t->lock, NULL);
 	t->quiet = options->quiet;
+	t->everything = options->select.everything;
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
 	err = kernel_open(&kernel, &t->kernel, d);
@@ -184,6 +209,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.process_ring = maps.process_ring,
 							.event_ring = maps.event_ring,
 							.losses = maps.losses,
+							.stranger_ring = maps.stranger_ring,
 							.evict = kernel_evict_fd(t->kernel)},
 			       kernel_start_ns(t->kernel),
 			       options->mmap ? options->max_outstanding : 0, on_event, t,
@@ -284,33 +310,73 @@ static double age_seconds(const struct traced *p)
 	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
 }
 
-int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
+ * its event was read. Caller holds the lock. */
+static struct traced *traced_now(struct tracing *t, pid_t pid)
+{
+	instance_id instance = kernel_instance(t->kernel, pid, NULL);
+	struct traced *p = hashmap_get(&t->traced, instance);
+
+	return p || !instance ? p : traced_create(t, instance, pid, NULL);
+}
+
+/* What the kernel knows as its instance, though user space may never have heard of it. */
+void tracing_dismiss(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = traced_now(t, pid);
+	if (!p)
+		p = hashmap_get(&t->by_pid, pid);
+	if (p && p->pid == pid)
+		p->dismissed = true;
+	pthread_mutex_unlock(&t->lock);
+	tracing_release(t, pid);
+}
+
+static int ended_meanwhile(const struct identity *id, struct diag *d)
+{
+	return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to", id->pid,
+			id->comm);
+}
+
+int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d)
 {
 	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
-	struct identity id;
 	struct traced *p;
 	int64_t instance;
 	int err;
 
-	err = identity_read(pid, &id, d);
-	if (err)
-		return err;
-	instance = kernel_add_process(t->kernel, pid, id.start_ticks * ns_per_tick, false, d);
+	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
 	if (instance < 0)
 		return instance;
 	pthread_mutex_lock(&t->lock);
-	p = traced_create(t, instance, pid, NULL);
+	p = traced_create(t, instance, id->pid, NULL);
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
-	follow_mappings(t, pid);
-	err = cover_update(t->cover, pid, d);
+	if (!t->everything)
+		follow_mappings(t, id->pid);
+	err = cover_update(t->cover, id->pid, d);
 	p->covered_ns = clock_monotonic_ns();
-	p->seen_from_seconds = age_seconds(p);
-	if (err == -ESRCH || !identity_alive(&id))
-		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to",
-				pid, id.comm);
+	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
+					: age_seconds(p);
+	if (err >= 0 && !identity_alive(id))
+		err = -ESRCH;
 	if (err < 0)
+		tracing_dismiss(t, id->pid);
+	return err == -ESRCH ? ended_meanwhile(id, d) : err < 0 ? err : 0;
+}
+
+int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+{
+	struct identity id;
+	int err = identity_read(pid, &id, d);
+
+	if (!err)
+		err = tracing_begin(t, &id, 0, d);
+	if (err)
 		return err;
 	if (!cover_count(t->cover, pid))
 		return diag_set_hint(
@@ -356,16 +422,6 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
 	if (p)
 		pthread_mutex_unlock(&t->lock);
 	return p ? 0 : diag_set(d, ENOMEM, "out of memory");
-}
-
-/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
- * its event was read. Caller holds the lock. */
-static struct traced *traced_now(struct tracing *t, pid_t pid)
-{
-	instance_id instance = kernel_instance(t->kernel, pid, NULL);
-	struct traced *p = hashmap_get(&t->traced, instance);
-
-	return p || !instance ? p : traced_create(t, instance, pid, NULL);
 }
 
 void tracing_mapped(struct tracing *t, pid_t pid)
@@ -437,6 +493,15 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 	cover(t, p, e, true);
 }
 
+/* After an exec, of a process that the user may not want any more. */
+static bool unwanted(struct tracing *t, pid_t pid)
+{
+	if (!t->is_wanted || t->is_wanted(t->select_arg, pid))
+		return false;
+	tracing_dismiss(t, pid);
+	return true;
+}
+
 /* Probes that stood before follow their process into the new program. */
 static void on_exec(struct tracing *t, const struct collector_event *e)
 {
@@ -452,7 +517,7 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (!p)
 		p = traced_create(t, e->instance, e->pid, NULL);
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched)
+	if (t->launched || unwanted(t, e->pid))
 		return;
 	cover(t, p, e, late);
 }
@@ -501,6 +566,10 @@ static void on_event(void *arg, const struct collector_event *e)
 	case COLLECTOR_UNMAPPED:
 		/* Not from here: a process that maps all the time asks again while it is answered. */
 		hashmap_put(&t->asking, e->instance, t);
+		break;
+	case COLLECTOR_STRANGER:
+		if (t->on_stranger)
+			t->on_stranger(t->select_arg, e);
 		break;
 	default:
 		if (t->on_call)
