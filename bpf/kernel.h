@@ -58,6 +58,7 @@ struct task_struct {
 	int tgid;
 	int exit_code;
 	unsigned int flags; /* PF_* */
+	char comm[16];
 	u64 start_boottime; /* 5.5, cf25e24db61c */
 	struct mm_struct *mm;
 	struct uprobe_task *utask;

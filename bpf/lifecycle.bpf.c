@@ -185,6 +185,7 @@ int process_exec(u64 *args)
 	if (event) {
 		event->other = before.instance;
 		event->flags = borrowed ? WIRE_EVENT_SHARES_MEMORY : 0;
+		bpf_probe_read_kernel_str(&event->address, WIRE_NAME_SIZE, task->comm);
 		bpf_ringbuf_submit(event, 0);
 	}
 	return 0;

@@ -36,8 +36,7 @@ static __always_inline int tell(struct task_struct *task, u32 flags, const char 
 		.time_ns = bpf_ktime_get_ns(),
 	};
 	if (name)
-		bpf_probe_read_kernel_str(&event->address,
-					  sizeof(event->address) + sizeof(event->size_bytes), name);
+		bpf_probe_read_kernel_str(&event->address, WIRE_NAME_SIZE, name);
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -332,7 +332,8 @@ enum wire_ended {
 
 enum wire_event_type {
 	WIRE_EVENT_FORK = 1, /* instance: the child's */
-	WIRE_EVENT_EXEC = 2, /* instance: the new one, other: the ended one (or the same) */
+	WIRE_EVENT_EXEC =
+		2, /* instance: the new one, other: the ended one (or the same, or none); name in address and size_bytes */
 	WIRE_EVENT_EXIT = 3,
 	WIRE_EVENT_UNMAPPED =
 		4, /* address: code that no published mapping holds, or a mapping that is no longer true */
@@ -360,11 +361,11 @@ struct wire_event {
 	__u64 size_bytes;
 	__u64 site;
 };
+#define WIRE_NAME_SIZE 16 /* of a name in an event, NUL included */
 _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
 #define WIRE_EVENT_EXECED 4	   /* STRANGER: it runs another program */
-#define WIRE_EVENT_RENAMED                                                                         \
-	8 /* STRANGER: its new name is in address and size_bytes, 16 characters */
+#define WIRE_EVENT_RENAMED 8	   /* STRANGER: its new name is in address and size_bytes */
 
 #endif

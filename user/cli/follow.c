@@ -2,6 +2,7 @@
 #include "cli/follow.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,14 +35,20 @@ static void on_stranger(void *arg, const struct collector_event *e)
 		s->exec_ns = e->time_ns;
 }
 
-/* Of one that is gone already nobody knows whether it would match. */
-static bool is_wanted(void *arg, pid_t pid)
+/* Of one that is gone already only its name is known: enough where nothing else was asked for. */
+static bool is_wanted(void *arg, pid_t pid, const char *name)
 {
 	struct follow *f = arg;
+	struct selector rest = *f->selector;
 	struct diag d = {0};
 	struct identity id;
 
 	if (!identity_read(pid, &id, &d))
+		return selector_matches(f->selector, &id);
+	rest.comm_glob = NULL;
+	id = (struct identity){.pid = pid};
+	snprintf(id.comm, sizeof(id.comm), "%s", name);
+	if (*name && selector_is_empty(&rest))
 		return selector_matches(f->selector, &id);
 	f->n_vanished++;
 	return false;
@@ -133,7 +140,7 @@ int follow_settle(struct follow *f, struct diag *d)
 	uint64_t pid, n_lost;
 	int err = 0;
 
-	if (!f->tracing || f->selector->everything)
+	if (!f->tracing)
 		return 0;
 	while ((s = hashmap_next(&f->strangers, &cursor, &pid))) {
 		if (!err)
@@ -141,7 +148,8 @@ int follow_settle(struct follow *f, struct diag *d)
 		free(s);
 	}
 	hashmap_done(&f->strangers);
-	n_lost = collector_lost_strangers(f->tracing->collector);
+	n_lost = collector_lost_strangers(f->tracing->collector) +
+		 (f->selector->everything ? collector_lost_events(f->tracing->collector) : 0);
 	if (!err && n_lost != f->n_lost) {
 		f->n_lost = n_lost;
 		err = look_through(f, d);

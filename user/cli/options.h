@@ -97,11 +97,12 @@ struct report_options {
 	bool all_reports; /* text: each report, not only the last of each process */
 	bool show_allocs;
 	bool combined_only;
-	uint64_t top;	    /* 0: all */
-	int sort;	    /* enum options_sort */
-	int format;	    /* enum options_format */
-	int color;	    /* enum options_color */
-	const char *output; /* NULL: stdout */
+	uint64_t top;		/* 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* NULL: stdout */
 };
 
 /* `seep doctor`. */

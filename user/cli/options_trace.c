@@ -199,7 +199,7 @@ _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {
 	"[OPTIONS] -p PID,... [INTERVAL [COUNT]]",
-	"[OPTIONS] {--comm GLOB|--exe GLOB|--cgroup PATH|--container ID|--user USER}... [INTERVAL [COUNT]]",
+	"[OPTIONS] {--comm GLOB|--user USER|...} [INTERVAL [COUNT]]",
 	"[OPTIONS] --all [INTERVAL [COUNT]]",
 	"[OPTIONS] -c CMD [INTERVAL [COUNT]]",
 	"[OPTIONS] [INTERVAL [COUNT]] -- COMMAND [ARGS...]",
@@ -257,9 +257,9 @@ static int check_target(struct trace_options *o, struct diag *d)
 			"that match; --all for every process; `seep watch` finds out which of them grow",
 			"nothing to trace was given");
 	if (n_targets > 1)
-		return options_error(
-			d, "more than one target: give only one of -p PID, -c CMD, -- COMMAND, %s",
-			o->select.everything ? "--all" : "and --comm and its like");
+		return options_error(d,
+				     "more than one target: -p PID, -c CMD, -- COMMAND, --all and "
+				     "what selects (--comm and its like) exclude each other");
 	if (o->select.everything && !selector_is_empty(&others))
 		return options_error(d,
 				     "--all is every process: it excludes --comm, --exe, --cgroup, "

@@ -17,7 +17,10 @@
 #include "process/maps.h"
 #include "symbol/symbolize.h"
 
+#define YOUNG_NS NS_PER_SECOND
+
 static void on_event(void *arg, const struct collector_event *e);
+static void release(struct traced *p);
 
 /* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
  * pid: once it executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
@@ -61,6 +64,20 @@ static bool is_walked(struct tracing *t, pid_t pid)
 	return walked;
 }
 
+/* A program that began a moment ago had not yet loaded its allocator when it was first looked at. */
+static void first_probes(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p && p->pid == pid && p->since_ns) {
+		p->seen_from_seconds = (double)(clock_monotonic_ns() - p->since_ns) / NS_PER_SECOND;
+		p->since_ns = 0;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread, without the lock. */
 static void probe(struct tracing *t, pid_t pid)
 {
@@ -71,6 +88,8 @@ static void probe(struct tracing *t, pid_t pid)
 	if (is_walked(t, pid))
 		follow_mappings(t, pid);
 	err = cover_update(t->cover, pid, &d);
+	if (err > 0)
+		first_probes(t, pid);
 	if (err >= 0 || err == -ESRCH)
 		return;
 	t->n_unprobed++;
@@ -265,6 +284,31 @@ static void describe(struct tracing *t, struct traced *p, const struct identity 
 	p->start_real_ns = id->start_real_ns;
 }
 
+/* When everything is traced, what a process is called and has mapped is read once it asks (answer) or is a second old; until then it is
+ * what its parent is. Caller holds the lock. */
+static struct traced *keep_lightly(struct tracing *t, struct traced *p, struct traced *parent)
+{
+	p->young_ns = clock_monotonic_ns();
+	if (parent) {
+		p->comm = parent->comm;
+		p->exe = parent->exe;
+		p->cgroup = parent->cgroup;
+		p->container = parent->container;
+		p->walked = parent->walked;
+	}
+	if (hashmap_put(&t->traced, p->instance, p)) {
+		free(p);
+		return NULL;
+	}
+	hashmap_put(&t->by_pid, p->pid, p);
+	if (parent && parent->space) {
+		p->space = parent->space;
+		p->lender = parent;
+		parent->n_borrowers++;
+	}
+	return p;
+}
+
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
  * lock. NULL without memory: the instance is reported without names. */
 static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid,
@@ -279,6 +323,8 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	p->instance = instance;
 	p->pid = pid;
 	p->start_real_ns = clock_realtime_ns();
+	if (t->everything)
+		return keep_lightly(t, p, lender);
 	if (!identity_read(pid, &id, &d))
 		describe(t, p, &id);
 	else if (lender) {
@@ -349,10 +395,19 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	int err;
 
 	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
+	if (instance == -EEXIST) {
+		pthread_mutex_lock(&t->lock);
+		traced_now(t, id->pid);
+		pthread_mutex_unlock(&t->lock);
+	}
 	if (instance < 0)
 		return instance;
 	pthread_mutex_lock(&t->lock);
 	p = traced_create(t, instance, id->pid, NULL);
+	if (p && t->everything)
+		describe(t, p, id);
+	if (p)
+		p->young_ns = 0;
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
@@ -362,6 +417,8 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
 					: age_seconds(p);
+	if (err >= 0 && !cover_count(t->cover, id->pid))
+		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
 	if (err >= 0 && !identity_alive(id))
 		err = -ESRCH;
 	if (err < 0)
@@ -488,18 +545,33 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 		p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
 	}
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched || (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
+	if (t->launched || t->everything ||
+	    (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
 		return;
 	cover(t, p, e, true);
 }
 
 /* After an exec, of a process that the user may not want any more. */
-static bool unwanted(struct tracing *t, pid_t pid)
+static bool unwanted(struct tracing *t, const struct collector_event *e)
 {
-	if (!t->is_wanted || t->is_wanted(t->select_arg, pid))
+	if (!t->is_wanted || t->is_wanted(t->select_arg, e->pid, e->name))
 		return false;
-	tracing_dismiss(t, pid);
+	tracing_dismiss(t, e->pid);
 	return true;
+}
+
+/* Its probes stand or come with its mappings' records. */
+static void rename_lightly(struct tracing *t, struct traced *p, const struct collector_event *e)
+{
+	struct identity id;
+	struct diag d = {0};
+	bool described = !identity_read(e->pid, &id, &d);
+
+	pthread_mutex_lock(&t->lock);
+	p->comm = strings_intern(&t->strings, e->name);
+	if (described)
+		describe(t, p, &id);
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* Probes that stood before follow their process into the new program. */
@@ -517,7 +589,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (!p)
 		p = traced_create(t, e->instance, e->pid, NULL);
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched || unwanted(t, e->pid))
+	if (p && t->everything)
+		rename_lightly(t, p, e);
+	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
 }
@@ -612,13 +686,65 @@ static bool lost_some(struct tracing *t)
 	return lost;
 }
 
+/* It has an address space of its own from now on. Caller holds the lock. */
+static void stop_borrowing(struct traced *p)
+{
+	struct traced *lender = p->lender;
+
+	p->lender = NULL;
+	p->space = NULL;
+	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
+		release(lender);
+}
+
+/* When everything is traced: it allocates, so it will be in the report. */
+static void look_closer(struct tracing *t, struct traced *p)
+{
+	struct identity id;
+	struct diag d = {0};
+	bool described = !identity_read(p->pid, &id, &d);
+
+	pthread_mutex_lock(&t->lock);
+	p->walked = true;
+	if (described)
+		describe(t, p, &id);
+	if (p->lender)
+		stop_borrowing(p);
+	if (!p->space && address_space_create(t->symbolizer, p->pid, &p->space))
+		p->space = NULL;
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* The kernel asks for an instance's mappings, whichever of its processes made it. */
 static void answer(struct tracing *t, instance_id instance)
 {
-	const struct traced *p = tracing_find(t, instance);
+	struct traced *p = tracing_find(t, instance);
 
+	if (p && t->everything)
+		look_closer(t, p);
 	if (p)
 		follow_instance(t, instance, p->pid, true);
+}
+
+/* When everything is traced: processes that live longer than most hold on to the files that they map. Caller holds the lock. */
+static void grow_up(struct tracing *t, uint64_t older_than_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct traced *p;
+	size_t cursor = 0;
+
+	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
+		struct identity id;
+		struct diag d = {0};
+
+		if (!p->young_ns || now_ns - p->young_ns < older_than_ns)
+			continue;
+		p->young_ns = 0;
+		if (!identity_read(p->pid, &id, &d))
+			describe(t, p, &id);
+		hashmap_put(&t->touched, p->pid, p);
+	}
+	t->grown_ns = now_ns;
 }
 
 void tracing_drain(struct tracing *t)
@@ -632,6 +758,11 @@ void tracing_drain(struct tracing *t)
 	mapping_watch_drain(t->mappings);
 	if (lost_some(t))
 		resync(t);
+	if (t->everything && clock_monotonic_ns() - t->grown_ns > YOUNG_NS) {
+		pthread_mutex_lock(&t->lock);
+		grow_up(t, YOUNG_NS);
+		pthread_mutex_unlock(&t->lock);
+	}
 	while (hashmap_next(&t->touched, &cursor, &pid))
 		probe(t, pid);
 	hashmap_done(&t->touched);
@@ -651,7 +782,12 @@ void tracing_refresh(struct tracing *t)
 	size_t cursor = 0;
 
 	pthread_mutex_lock(&t->lock);
+	if (t->everything)
+		grow_up(t, 0);
 	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
+		/* The others hold nothing. */
+		if (t->everything && !p->walked)
+			continue;
 		if (p->space && !p->lender)
 			refresh_space(t, p);
 		identity_rss(p->pid, &p->rss_bytes);

@@ -38,8 +38,9 @@ struct traced {
 	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
 	unsigned n_borrowers;
 	bool forgotten; /* by all but its borrowers */
+	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
 	bool dismissed; /* it is not what the user wants: never reported */
-	bool walked;	/* with `everything`: the kernel has its mappings, as it asked for them */
+	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
 	uint64_t young_ns; /* with `everything`: since when its files are to be looked at, CLOCK_MONOTONIC; 0: they were */
 };
 
@@ -60,14 +61,15 @@ struct tracing {
 	bool quiet;
 	bool restricted; /* by -O or -S */
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
-	struct hashmap touched;			 /* pids with new mappings since the last drain */
-	struct hashmap generating;		 /* those with code of no file */
-	struct hashmap asking;			 /* instances whose mappings the kernel asked for */
+	struct hashmap touched;	   /* pids with new mappings since the last drain */
+	struct hashmap generating; /* those with code of no file */
+	struct hashmap asking;	   /* instances whose mappings the kernel asked for */
+	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
 	/* Processes that are not traced, and whether one still is after it executed another program; NULL: nobody asks. */
 	void (*on_stranger)(void *arg, const struct collector_event *event);
-	bool (*is_wanted)(void *arg, pid_t pid);
+	bool (*is_wanted)(void *arg, pid_t pid, const char *name);
 	void *select_arg;
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
 	void *on_call_arg;

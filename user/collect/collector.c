@@ -114,6 +114,13 @@ static void follow_range(struct collector *c, const struct wire_event *e)
 	}
 }
 
+static void copy_name(const struct wire_event *e, struct collector_event *to)
+{
+	memcpy(to->name, &e->address, sizeof(e->address));
+	memcpy(to->name + sizeof(e->address), &e->size_bytes, sizeof(e->size_bytes));
+	to->name[sizeof(to->name) - 1] = '\0';
+}
+
 static int pass_stranger(void *arg, void *data, size_t n_bytes)
 {
 	const struct wire_event *e = data;
@@ -129,11 +136,8 @@ static int pass_stranger(void *arg, void *data, size_t n_bytes)
 		.time_ns = e->time_ns,
 		.execed = e->flags & WIRE_EVENT_EXECED,
 	};
-	if (e->flags & WIRE_EVENT_RENAMED) {
-		memcpy(event.name, &e->address, sizeof(e->address));
-		memcpy(event.name + sizeof(e->address), &e->size_bytes, sizeof(e->size_bytes));
-		event.name[sizeof(event.name) - 1] = '\0';
-	}
+	if (e->flags & WIRE_EVENT_RENAMED)
+		copy_name(e, &event);
 	c->on_event(c->arg, &event);
 	return 0;
 }
@@ -142,6 +146,7 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 {
 	const struct wire_event *e = data;
 	struct collector *c = arg;
+	struct collector_event event;
 
 	if (n_bytes < sizeof(*e))
 		return 0;
@@ -149,18 +154,21 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 		follow_range(c, e);
 	if (e->type >= ARRAY_SIZE(event_types))
 		return 0;
-	c->on_event(c->arg, &(struct collector_event){
-				    .type = event_types[e->type],
-				    .pid = e->pid,
-				    .tid = e->tid,
-				    .instance = e->instance,
-				    .other = e->other,
-				    .shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
-				    .time_ns = e->time_ns,
-				    .address = e->address,
-				    .size_bytes = e->size_bytes,
-				    .stack = e->site,
-			    });
+	event = (struct collector_event){
+		.type = event_types[e->type],
+		.pid = e->pid,
+		.tid = e->tid,
+		.instance = e->instance,
+		.other = e->other,
+		.shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
+		.time_ns = e->time_ns,
+		.address = e->address,
+		.size_bytes = e->size_bytes,
+		.stack = e->site,
+	};
+	if (e->type == WIRE_EVENT_EXEC)
+		copy_name(e, &event);
+	c->on_event(c->arg, &event);
 	return 0;
 }
 

@@ -36,7 +36,7 @@ struct collector_event {
 	uint64_t time_ns;
 	uint64_t address, size_bytes, stack;
 	bool execed;   /* STRANGER */
-	char name[16]; /* STRANGER: its new one; "": not renamed */
+	char name[16]; /* EXEC: the process's; STRANGER: its new one; "": unknown, or not renamed */
 };
 
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
