@@ -63,8 +63,6 @@ static int attach(struct follow *f, const struct identity *id, uint64_t since_ns
 
 	if (!err) {
 		f->n_attached++;
-		if (!t->quiet && !t->everything)
-			log_info("tracing process %d (%s)", id->pid, id->comm);
 		return 0;
 	}
 	if (err == -ESRCH) {

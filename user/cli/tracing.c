@@ -64,6 +64,13 @@ static bool is_walked(struct tracing *t, pid_t pid)
 	return walked;
 }
 
+/* Where many come and go: from now on its allocations are counted. */
+static void tell_traced(const struct tracing *t, pid_t pid, const char *comm)
+{
+	if (t->is_wanted && !t->quiet)
+		log_info("tracing process %d (%s)", pid, comm);
+}
+
 /* A program that began a moment ago had not yet loaded its allocator when it was first looked at. */
 static void first_probes(struct tracing *t, pid_t pid)
 {
@@ -74,6 +81,7 @@ static void first_probes(struct tracing *t, pid_t pid)
 	if (p && p->pid == pid && p->since_ns) {
 		p->seen_from_seconds = (double)(clock_monotonic_ns() - p->since_ns) / NS_PER_SECOND;
 		p->since_ns = 0;
+		tell_traced(t, p->pid, p->comm);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -419,6 +427,8 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 					: age_seconds(p);
 	if (err >= 0 && !cover_count(t->cover, id->pid))
 		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
+	else if (err >= 0)
+		tell_traced(t, id->pid, id->comm);
 	if (err >= 0 && !identity_alive(id))
 		err = -ESRCH;
 	if (err < 0)
