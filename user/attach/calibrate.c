@@ -249,7 +249,8 @@ static int place(struct rig *r, bool empty, struct diag *d)
 		};
 		plan.n++;
 	}
-	return place_plan(empty ? r->empty : r->kernel, r->child, fd, &plan, &r->links, d);
+	return place_plan(empty ? r->empty : r->kernel, r->child, fd, &plan, PLACE_ALL, &r->links,
+			  d);
 }
 
 static int open_kernels(struct rig *r, enum link_kind link, struct diag *d)

@@ -9,39 +9,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "attach/closer.h"
+#include "attach/cover_file.h"
 #include "attach/place.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
-#include "elf/image.h"
 #include "plan/plan.h"
 #include "process/maps.h"
 
 #define MAX_NOTES 4
-
-/* One file, whoever maps it, as long as nobody changes it. */
-struct file {
-	uint64_t inode_key;
-	char *path;
-	struct plan *plan; /* NULL: it cannot be planned, see note */
-	char *note;
-};
+_Static_assert((int)COVER_FREES == (int)PLACE_FREES &&
+		       (int)COVER_ALLOCATIONS == (int)PLACE_ALLOCATIONS,
+	       "parts");
 
 struct covered_file {
-	const struct file *file;
-	struct links links;
+	struct cover_file *file;
+	struct probed own; /* COVER_PROCESSES */
 };
 
 struct covered {
 	pid_t pid;
 	uint32_t leader; /* kernel_instance()'s when the links were made */
+	unsigned parts;	 /* enum cover_parts: what is wanted */
 	struct covered_file *items;
 	size_t n, cap;
-	const struct file *noted[MAX_NOTES];
+	struct cover_file *noted[MAX_NOTES];
 	size_t n_noted;
 };
 
@@ -49,8 +45,9 @@ struct cover {
 	pthread_mutex_t lock;
 	struct kernel *kernel;
 	struct closer *closer;
+	enum cover_scope scope;
 	char *object, *prefix;
-	struct hashmap files;	  /* device and inode -> struct file */
+	struct cover_files files;
 	struct hashmap processes; /* pid -> struct covered */
 };
 
@@ -64,8 +61,10 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 		return diag_set(d, ENOMEM, "out of memory");
 	pthread_mutex_init(&c->lock, NULL);
 	c->kernel = k;
+	c->scope = options->scope;
 	c->object = options->object ? strdup(options->object) : NULL;
 	c->prefix = options->prefix ? strdup(options->prefix) : NULL;
+	c->files = (struct cover_files){.object = c->object, .prefix = c->prefix};
 	err = closer_create(&c->closer, d);
 	if (err) {
 		cover_destroy(c);
@@ -75,112 +74,75 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 	return 0;
 }
 
+/* Changes what p wants of a file that all share, by +1 or -1. */
+static void want_shared(struct cover_file *f, unsigned parts, int change)
+{
+	f->n_users += change;
+	f->n_frees += parts & COVER_FREES ? change : 0;
+	f->n_allocations += parts & COVER_ALLOCATIONS ? change : 0;
+}
+
+/* Makes one file's probes what the process wants of them. */
+static int settle_item(struct cover *c, struct covered *p, struct covered_file *item,
+		       struct diag *d)
+{
+	if (!c->kernel)
+		return 0;
+	if (c->scope == COVER_FILES)
+		return cover_file_settle(item->file, c->kernel, c->closer, d);
+	return item->file->changed ? 0
+				   : probed_set(&item->own, c->kernel, c->closer, p->pid,
+						item->file->fd, item->file->plan, p->parts, d);
+}
+
+/* The process no longer has the i-th file; the last one takes its place. */
+static void drop_item(struct cover *c, struct covered *p, size_t i)
+{
+	struct cover_file *f = p->items[i].file;
+	struct diag ignored = {0};
+
+	probed_close(&p->items[i].own, c->closer);
+	f->n_refs--;
+	f->seen_ns = clock_monotonic_ns();
+	if (c->scope == COVER_FILES) {
+		want_shared(f, p->parts, -1);
+		/* Others may want less than it did; to want nothing more is no error. */
+		if (c->kernel)
+			cover_file_settle(f, c->kernel, c->closer, &ignored);
+	}
+	p->items[i] = p->items[--p->n];
+}
+
 static void covered_release(struct cover *c, struct covered *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n; i++)
-		closer_links(c->closer, &p->items[i].links);
+	while (p->n)
+		drop_item(c, p, p->n - 1);
+	for (size_t i = 0; i < p->n_noted; i++)
+		p->noted[i]->n_refs--;
 	free(p->items);
 	free(p);
-}
-
-static void file_free(struct file *f)
-{
-	if (!f)
-		return;
-	plan_destroy(f->plan);
-	free(f->path);
-	free(f->note);
-	free(f);
 }
 
 void cover_destroy(struct cover *c)
 {
 	struct covered *p;
-	struct file *f;
 	size_t cursor = 0;
 
 	if (!c)
 		return;
 	while ((p = hashmap_next(&c->processes, &cursor, NULL)))
 		covered_release(c, p);
+	if (c->closer)
+		cover_files_close(&c->files, c->closer);
 	closer_destroy(c->closer);
-	cursor = 0;
-	while ((f = hashmap_next(&c->files, &cursor, NULL)))
-		file_free(f);
+	cover_files_done(&c->files);
 	hashmap_done(&c->processes);
-	hashmap_done(&c->files);
 	pthread_mutex_destroy(&c->lock);
 	free(c->object);
 	free(c->prefix);
 	free(c);
-}
-
-static uint64_t inode_key(const struct mapping *m)
-{
-	return m->inode ^ (uint64_t)m->dev_major << 52 ^ (uint64_t)m->dev_minor << 40;
-}
-
-/* With the time of change: the same inode can hold another program by the next exec, and a probe at the old one's offset would
- * break its code. st: zero when the file cannot be opened. */
-static uint64_t file_key(const struct mapping *m, const struct stat *st)
-{
-	uint64_t changed_ns = st->st_ctim.tv_sec * NS_PER_SECOND + st->st_ctim.tv_nsec;
-
-	return changed_ns * 0x9e3779b97f4a7c15ULL ^ inode_key(m);
-}
-
-static bool ends_with(const char *path, const char *tail)
-{
-	size_t n = strlen(path), n_tail = strlen(tail);
-
-	return n >= n_tail && !strcmp(path + n - n_tail, tail);
-}
-
-/* Makes the file's plan; what goes wrong becomes its note. */
-static int plan_file(struct cover *c, struct file *f, int fd, struct diag *d)
-{
-	struct elf_image *image;
-	int err = elf_image_open(fd, f->path, &image, d);
-
-	if (err)
-		return err;
-	err = plan_create(image, c->prefix, &f->plan, d);
-	elf_image_close(image);
-	return err;
-}
-
-/* The file behind a mapping, planned on first sight. NULL without memory. *ret_fd: open, or -errno. */
-static struct file *file_get(struct cover *c, pid_t pid, const struct mapping *m, int *ret_fd,
-			     struct diag *d)
-{
-	struct stat st = {0};
-	struct file *f;
-
-	*ret_fd = maps_open_file(pid, m, d);
-	if (*ret_fd == -EMFILE || *ret_fd == -ENFILE)
-		return NULL;
-	if (*ret_fd >= 0 && fstat(*ret_fd, &st))
-		st = (struct stat){0};
-	f = hashmap_get(&c->files, file_key(m, &st));
-	if (f)
-		return f;
-	f = calloc(1, sizeof(*f));
-	if (f) {
-		f->inode_key = inode_key(m);
-		f->path = strdup(m->path);
-	}
-	if (!f || !f->path || hashmap_put(&c->files, file_key(m, &st), f)) {
-		file_free(f);
-		return NULL;
-	}
-	if (c->object && !ends_with(m->path, c->object))
-		return f;
-	/* Not an ELF file is no trouble: programs map all kinds of files. */
-	if (*ret_fd < 0 || (plan_file(c, f, *ret_fd, d) && d->text[0]))
-		f->note = strdup(d->text);
-	return f;
 }
 
 static struct covered *covered_get(struct cover *c, pid_t pid)
@@ -193,6 +155,7 @@ static struct covered *covered_get(struct cover *c, pid_t pid)
 	if (!p)
 		return NULL;
 	p->pid = pid;
+	p->parts = COVER_ALL;
 	if (hashmap_put(&c->processes, pid, p)) {
 		free(p);
 		return NULL;
@@ -200,7 +163,7 @@ static struct covered *covered_get(struct cover *c, pid_t pid)
 	return p;
 }
 
-static bool has_file(const struct covered *p, const struct file *f)
+static bool has_file(const struct covered *p, const struct cover_file *f)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->items[i].file == f)
@@ -208,55 +171,68 @@ static bool has_file(const struct covered *p, const struct file *f)
 	return false;
 }
 
-static void remember_note(struct covered *p, const struct file *f)
+static void remember_note(struct covered *p, struct cover_file *f)
 {
 	if (!f->note || p->n_noted == MAX_NOTES)
 		return;
 	for (size_t i = 0; i < p->n_noted; i++)
 		if (p->noted[i] == f)
 			return;
+	f->n_refs++;
 	p->noted[p->n_noted++] = f;
 }
 
 /* Links at the offsets that a file had before it was changed in place go before its new ones come: at once, not in the
  * background, as the process is about to run the new content. */
-static void drop_changed(struct covered *p, const struct file *f)
+static void drop_changed(struct cover *c, struct covered *p, const struct cover_file *f)
 {
-	for (size_t i = 0; i < p->n; i++)
-		if (p->items[i].file != f && p->items[i].file->inode_key == f->inode_key) {
-			links_done(&p->items[i].links);
-			p->items[i--] = p->items[--p->n];
-		}
+	for (size_t i = 0; i < p->n; i++) {
+		struct cover_file *old = p->items[i].file;
+
+		if (old == f || old->inode_key != f->inode_key)
+			continue;
+		old->changed = true;
+		probed_close_now(&old->probed);
+		probed_close_now(&p->items[i].own);
+		drop_item(c, p, i--);
+	}
+}
+
+/* Adds a file to the process's and probes it. Returns 1 or -errno. */
+static int add_item(struct cover *c, struct covered *p, struct cover_file *f, struct diag *d)
+{
+	struct covered_file item = {.file = f};
+	int err = vec_push(p, item);
+
+	if (err)
+		return err;
+	f->n_refs++;
+	if (c->scope == COVER_FILES)
+		want_shared(f, p->parts, 1);
+	err = settle_item(c, p, &p->items[p->n - 1], d);
+	if (!err)
+		return 1;
+	drop_item(c, p, p->n - 1);
+	return err;
 }
 
 /* Probes one mapping's file unless it is done. Returns 1 when it was probed now, 0, or -errno. */
 static int cover_mapping(struct cover *c, struct covered *p, const struct mapping *m,
-			 struct diag *d)
+			 struct cover_file **ret_file, struct diag *d)
 {
-	struct covered_file covered = {0};
+	struct cover_file *f;
 	int fd = -1, err = 0;
 
-	covered.file = file_get(c, p->pid, m, &fd, d);
-	if (!covered.file) {
-		if (fd >= 0)
-			close(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
-	remember_note(p, covered.file);
-	drop_changed(p, covered.file);
-	if (fd >= 0 && !has_file(p, covered.file) && covered.file->plan && covered.file->plan->n) {
-		if (c->kernel)
-			err = place_plan(c->kernel, p->pid, fd, covered.file->plan, &covered.links,
-					 d);
-		if (!err)
-			err = vec_push(p, covered);
-		if (err)
-			closer_links(c->closer, &covered.links);
-		else
-			err = 1;
-	}
+	f = cover_files_get(&c->files, p->pid, m, &fd, d);
 	if (fd >= 0)
 		close(fd);
+	if (!f)
+		return fd < 0 ? fd : -ENOMEM;
+	remember_note(p, f);
+	drop_changed(c, p, f);
+	if (fd >= 0 && !has_file(p, f) && f->plan && f->plan->n)
+		err = add_item(c, p, f, d);
+	*ret_file = f;
 	return err;
 }
 
@@ -279,44 +255,66 @@ static int check_class(pid_t pid, struct diag *d)
 	return 0;
 }
 
-/* Links follow their process into a new program, unless a thread other than the first exec'ed: they hang on the
+/* Links of its own follow a process into a new program, unless a thread other than the first exec'ed: they hang on the
  * first one's task, which is gone then. */
 static void drop_dead_links(struct cover *c, struct covered *p)
 {
 	uint32_t leader = 0;
 
+	if (c->scope == COVER_FILES)
+		return;
 	if (c->kernel)
 		kernel_instance(c->kernel, p->pid, &leader);
-	if (!p->leader || p->leader == leader) {
-		p->leader = leader;
-		return;
-	}
-	for (size_t i = 0; i < p->n; i++)
-		closer_links(c->closer, &p->items[i].links);
-	p->n = 0;
+	if (p->leader && p->leader != leader)
+		while (p->n)
+			drop_item(c, p, p->n - 1);
 	p->leader = leader;
+}
+
+struct seen_files {
+	struct cover_file **items;
+	size_t n, cap;
+};
+
+/* What all share is kept only for those who map it. */
+static void drop_unmapped(struct cover *c, struct covered *p, const struct seen_files *seen)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		bool mapped = false;
+
+		for (size_t j = 0; j < seen->n && !mapped; j++)
+			mapped = seen->items[j] == p->items[i].file;
+		if (!mapped)
+			drop_item(c, p, i--);
+	}
 }
 
 static int update_locked(struct cover *c, pid_t pid, const struct maps *maps, struct diag *d)
 {
 	struct covered *p = covered_get(c, pid);
-	int n_probed = 0;
+	struct seen_files seen = {0};
+	int n_probed = 0, err = 0;
 
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
 	drop_dead_links(c, p);
-	for (size_t i = 0; i < maps->n; i++) {
+	for (size_t i = 0; i < maps->n && err >= 0; i++) {
 		const struct mapping *m = &maps->items[i];
-		int err;
+		struct cover_file *f;
 
 		if (!m->executable || !m->inode)
 			continue;
-		err = cover_mapping(c, p, m, d);
-		if (err < 0)
-			return err;
-		n_probed += err;
+		err = cover_mapping(c, p, m, &f, d);
+		if (err >= 0) {
+			n_probed += err;
+			err = vec_push(&seen, f);
+		}
 	}
-	return n_probed;
+	if (err >= 0 && c->scope == COVER_FILES)
+		drop_unmapped(c, p, &seen);
+	free(seen.items);
+	cover_files_trim(&c->files, c->closer, clock_monotonic_ns());
+	return err < 0 ? err : n_probed;
 }
 
 int cover_update(struct cover *c, pid_t pid, struct diag *d)
@@ -339,7 +337,60 @@ void cover_forget(struct cover *c, pid_t pid)
 {
 	pthread_mutex_lock(&c->lock);
 	covered_release(c, hashmap_take(&c->processes, pid));
+	cover_files_trim(&c->files, c->closer, clock_monotonic_ns());
 	pthread_mutex_unlock(&c->lock);
+}
+
+void cover_trim(struct cover *c)
+{
+	pthread_mutex_lock(&c->lock);
+	cover_files_trim(&c->files, c->closer, clock_monotonic_ns());
+	pthread_mutex_unlock(&c->lock);
+}
+
+int cover_set_parts(struct cover *c, pid_t pid, unsigned parts, struct diag *d)
+{
+	struct covered *p;
+	unsigned before;
+	int err = 0, one;
+
+	pthread_mutex_lock(&c->lock);
+	p = hashmap_get(&c->processes, pid);
+	before = p ? p->parts : 0;
+	if (p)
+		p->parts = parts;
+	for (size_t i = 0; p && i < p->n; i++) {
+		if (c->scope == COVER_FILES) {
+			want_shared(p->items[i].file, before, -1);
+			want_shared(p->items[i].file, parts, 1);
+		}
+		one = settle_item(c, p, &p->items[i], d);
+		err = err ? err : one;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return p ? err : -ESRCH;
+}
+
+/* The file that the process's malloc is in: the one with most probes. */
+uint64_t cover_unit(struct cover *c, pid_t pid)
+{
+	const struct cover_file *most = NULL;
+	const struct covered *p;
+	uint64_t unit = 0;
+
+	pthread_mutex_lock(&c->lock);
+	p = hashmap_get(&c->processes, pid);
+	for (size_t i = 0; p && i < p->n; i++) {
+		const struct cover_file *f = p->items[i].file;
+
+		if (!most || f->plan->n > most->plan->n ||
+		    (f->plan->n == most->plan->n && f->key < most->key))
+			most = f;
+	}
+	if (most)
+		unit = c->scope == COVER_FILES ? most->key : (uint64_t)pid;
+	pthread_mutex_unlock(&c->lock);
+	return unit;
 }
 
 size_t cover_count(struct cover *c, pid_t pid)

@@ -18,6 +18,12 @@ enum cover_scope {
 	COVER_FILES, /* one link for all processes that map a file: for all of a host, where each hit would pass the links of all */
 };
 
+enum cover_parts {
+	COVER_FREES = 1,
+	COVER_ALLOCATIONS = 2,
+	COVER_ALL = 3,
+};
+
 struct cover_options {
 	enum cover_scope scope;
 	const char *object; /* only files whose path ends with this (-O), or NULL */
@@ -35,8 +41,18 @@ void cover_destroy(struct cover *c);
  * others; it is kept as a note. */
 int cover_update(struct cover *c, pid_t pid, struct diag *d);
 
-/* The process has ended: its links are closed in the background. */
+/* The process has ended: its links are closed in the background. With COVER_FILES those of files that nobody else maps go some seconds
+ * later, at one of the next calls of cover_update, cover_forget or cover_trim. */
 void cover_forget(struct cover *c, pid_t pid);
+/* Removes what nobody has needed for some seconds; to be called now and then. */
+void cover_trim(struct cover *c);
+
+/* Which parts of its probes (enum cover_parts, 0: none) a process wants from now on; all, unless told. With COVER_FILES a file's
+ * probes stand while one of the processes that map it wants them. They stand, or are being removed in the background, on
+ * return. Returns 0, -ESRCH when it is not covered, or -errno with a diag when some could not be placed. */
+int cover_set_parts(struct cover *c, pid_t pid, unsigned parts, struct diag *d);
+/* Processes with the same number share their probes: with COVER_PROCESSES nobody does. 0: it has no probes. */
+uint64_t cover_unit(struct cover *c, pid_t pid);
 
 /* How many probes a process has, 0 when none or unknown. */
 size_t cover_count(struct cover *c, pid_t pid);

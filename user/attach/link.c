@@ -120,7 +120,9 @@ static int open_perf_event(const char *path, pid_t pid, uint64_t offset, int at_
 	attr.config = at_return ? 1ULL << bit : 0;
 	attr.config1 = (uintptr_t)path;
 	attr.config2 = offset;
-	fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	/* For all processes there must be a CPU; the program runs on the others, too. */
+	fd = syscall(SYS_perf_event_open, &attr, pid ? pid : -1, pid ? -1 : 0, -1,
+		     PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -165,11 +167,13 @@ static int keep(struct links *links, int fd)
 int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes,
 	       size_t n, int at_return, struct links *links, struct diag *d)
 {
-	char path[64];
+	char path[64], who[32] = "all processes";
 	int err = 0;
 
 	if (!n)
 		return 0;
+	if (pid)
+		snprintf(who, sizeof(who), "process %d", pid);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (kind != LINK_PERF)
 		err = keep(links, place_multi(kind, prog_fd, path, pid, probes, n, at_return));
@@ -178,9 +182,9 @@ int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct
 	if (err == -EMFILE)
 		return diag_set_hint(d, EMFILE, EXIT_RUNTIME,
 				     "raise the limit of open files (ulimit -n)",
-				     "process %d: too many open files for its probes", pid);
+				     "%s: too many open files for the probes", who);
 	if (err)
-		return diag_set(d, -err, "process %d: cannot place %s probes: %s", pid,
+		return diag_set(d, -err, "%s: cannot place %s probes: %s", who,
 				link_kind_name(kind), strerror(-err));
 	return 0;
 }

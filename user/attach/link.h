@@ -41,8 +41,8 @@ struct links {
 	size_t n, cap;
 };
 
-/* Places prog_fd on n offsets of the file behind fd, in process pid only. returns: perf only, on the functions' return.
- * Appends to links. Returns 0 or -errno with a diag; what was placed before the error stays in links. */
+/* Places prog_fd on n offsets of the file behind fd, in process pid only, 0: in all that map it. at_return: on the functions'
+ * return, not with session links. Appends to links. Returns 0 or -errno with a diag; what was placed before the error stays in links. */
 int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes,
 	       size_t n, int at_return, struct links *links, struct diag *d);
 /* Closes all. Waits for the kernel's grace period: tens of milliseconds. */

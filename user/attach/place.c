@@ -81,7 +81,7 @@ static int sort_probe(struct probe_list *groups, const struct plan *plan,
 	return err ? err : add(&groups[GROUP_ALLOCATIONS], plan, probe, probe->offset);
 }
 
-int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *plan,
+int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *plan, unsigned parts,
 	       struct links *links, struct diag *d)
 {
 	static const enum kernel_program programs[N_GROUPS] = {
@@ -94,10 +94,13 @@ int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *pla
 
 	for (size_t i = 0; i < plan->n && !err; i++)
 		err = sort_probe(groups, plan, &plan->items[i], kernel_link(k) == LINK_SESSION);
-	for (int g = 0; g < N_GROUPS && !err; g++)
+	for (int g = 0; g < N_GROUPS && !err; g++) {
+		if (!(parts & (g == GROUP_FREES ? PLACE_FREES : PLACE_ALLOCATIONS)))
+			continue;
 		err = link_place(kernel_program_link(k, programs[g]),
 				 kernel_program_fd(k, programs[g]), fd, pid, groups[g].items,
 				 groups[g].n, g == GROUP_RETURNS, links, d);
+	}
 	for (int g = 0; g < N_GROUPS; g++)
 		free(groups[g].items);
 	return err;
