@@ -365,7 +365,7 @@ struct wire_event {
 _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
-#define WIRE_EVENT_EXECED 4	   /* STRANGER: it runs another program */
+#define WIRE_EVENT_EXECED 4	   /* STRANGER: it runs another program; comes with RENAMED */
 #define WIRE_EVENT_RENAMED 8	   /* STRANGER: its new name is in address and size_bytes */
 
 #endif
