@@ -14,7 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "live"))
 from lib import Final, Seep, Target, judge, run_seep, start_tap, target_path, wait_until  # noqa: E402
 
 N_SHORT = 30
-LONG_STORM = ["--ops", "40000", "--threads", "2", "--generations", "1"]
+N_STORMS = 5
+LONG_STORM = ["--ops", "15000", "--threads", "1", "--generations", "1"]
 STORM = ["--ops", "2000", "--threads", "2", "--generations", "2"]
 
 
@@ -54,16 +55,21 @@ def everything():
 
 
 def whole_stacks():
-    """A process that asks has its stacks walked from then on; its first ones say what they lack."""
-    with Target("ledger_storm", *LONG_STORM) as target:
-        with Seep("trace", "--all", "-a", "--format", "ndjson", "10m") as seep:
-            seep.wait_attached()
-            ledgers = target.run()
-            records, complaints = finished(seep)
-    process = Final(records, target.pid).process
-    cut = process["truncated_stacks"].get("mapping_not_yet_known", 0)
-    if not 0 < cut < process["stacks"] / 2:
-        complaints.append(f"{cut} of {process['stacks']} stacks are cut")
+    """A process that asks has its stacks walked from then on; its first ones say what they lack.
+    Making the tables takes seconds under emulation, and then serves all.
+    """
+    with Seep("trace", "--all", "-a", "--format", "ndjson", "10m") as seep:
+        seep.wait_attached()
+        ledgers = []
+        for _ in range(N_STORMS):
+            with Target("ledger_storm", *LONG_STORM) as target:
+                ledgers += target.run()
+        records, complaints = finished(seep)
+    mains = [ledger["pid"] for ledger in ledgers if ledger["role"] == "main"]
+    processes = [Final(records, pid).process for pid in mains]
+    cut = [(p["truncated_stacks"].get("mapping_not_yet_known", 0), p["stacks"]) for p in processes]
+    if not any(0 < n_cut < n / 2 for n_cut, n in cut):
+        complaints.append(f"cut of all stacks: {cut}")
     return complaints + [c for ledger in ledgers for c in judge(ledger, records)]
 
 
