@@ -152,6 +152,8 @@ struct task_struct {
 	struct task_struct *real_parent;
 	unsigned long sas_ss_sp;
 	unsigned long sas_ss_size;
+	unsigned long min_flt, maj_flt; /* page faults that have ended */
+	int pagefault_disabled;		/* > 0: faults fail at once */
 };
 
 struct vm_unmapped_area_info {

@@ -41,6 +41,7 @@ enum wire_kind {
 	WIRE_KIND_MALLOC = 1,
 	WIRE_KIND_MMAP = 2,
 	WIRE_KIND_BRK = 3,
+	WIRE_KIND_FAULT = 4,
 };
 
 enum wire_sampling {
@@ -69,7 +70,8 @@ struct wire_settings {
 	__u8 count_unknown; /* every allocation is recorded, so that a free without record means something */
 	__u8 vm;	    /* mmap and brk are followed (--mmap) */
 	__u8 stack_mode; /* enum wire_stack_mode */
-	__u8 pad[7];
+	__u8 growth;	 /* page faults are followed (--growth); a power of two: sample_interval */
+	__u8 pad[6];
 };
 _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
 
@@ -342,6 +344,8 @@ enum wire_event_type {
 	WIRE_EVENT_TAKE = 34, /* address, size: a call begins that may unmap or move this */
 	WIRE_EVENT_DONE =
 		35, /* the call ended; address, size: where what it took is now, size 0: gone */
+	WIRE_EVENT_FAULT =
+		36, /* address, size, site: memory that was touched first; flags: its weight, a whole number */
 };
 
 struct wire_event {
@@ -359,6 +363,7 @@ struct wire_event {
 _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
+#define WIRE_EVENT_PAGES 4	   /* TAKE, DONE: of the pages only, the range stays */
 
 /* watch.bpf.c's records, as a pass of its iterator writes them: tasks in order of their ids, threads included. */
 enum wire_watch_kind {

@@ -34,6 +34,7 @@ struct kernel_options {
 	uint64_t min_size_bytes, max_size_bytes; /* recorded sizes; max 0: no bound */
 	uint32_t max_outstanding, max_sites, max_stacks, max_frames;
 	bool follow, trace_calls, vm;
+	bool growth; /* touched pages and mappings instead of allocations; sample_interval: a power of two, 4096 or more */
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 

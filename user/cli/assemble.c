@@ -247,7 +247,7 @@ static void note_files(struct assembly *a, const struct snapshot_process *from, 
 {
 	struct tracing *t = a->tracing;
 
-	if (!from->ended)
+	if (!from->ended && !t->growth)
 		notes->n += cover_notes(t->cover, from->pid, notes->items + notes->n,
 					ARRAY_SIZE(notes->items) / 2);
 	if (t->unwinder)
@@ -430,12 +430,15 @@ static int sum_blocks(struct assembly *a, struct assembled *r)
 	return err;
 }
 
-static void sum_sites(struct report *report)
+/* growth: a mapping and the pages in it are the same memory; what was touched counts. */
+static void sum_sites(struct report *report, bool growth)
 {
 	for (size_t i = 0; i < report->n_sites; i++) {
 		const struct site *site = &report->sites[i];
 		struct process_report *p = &report->processes[site->process];
 
+		if (growth && site->kind != SITE_FAULT)
+			continue;
 		p->outstanding_bytes += site->outstanding_bytes;
 		p->outstanding_allocations += site->outstanding_allocations;
 		p->allocated_bytes += site->allocated_bytes;
@@ -537,7 +540,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 		assembled_settle(a, &r);
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
-	sum_sites(&r.report);
+	sum_sites(&r.report, a->pages);
 	if (order_processes(&r)) {
 		assembled_settle(a, &r);
 		return diag_set(d, ENOMEM, "out of memory");

@@ -74,6 +74,7 @@ struct trace_options {
 	const char *object;	    /* -O: only this file's functions, or NULL */
 	const char *symbols_prefix; /* -S: or NULL */
 	bool mmap;		    /* mmap and brk as well */
+	bool growth; /* instead: touched pages, mmap and brk; sample_bytes is set, a power of two */
 
 	uint64_t max_outstanding; /* blocks the kernel map may hold */
 	uint64_t max_sites;

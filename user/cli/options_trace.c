@@ -7,6 +7,7 @@
 #include "cli/manual.h"
 #include "cli/option_spec.h"
 
+#define GROWTH_DISTANCE (64 << 10) /* bytes between samples of touched pages */
 #define NS_PER_MS 1000000ULL
 #define NS_PER_HOUR (3600 * NS_PER_SECOND)
 #define LATER "comes with a later version"
@@ -99,6 +100,12 @@ static const struct option_spec options[] = {
 	 .help = "also memory that the program takes with mmap and brk itself",
 	 .man = "Shown as kinds of their own. The allocator's own mappings and thread stacks are "
 		"not counted twice."},
+	{"growth", 0, NULL, OPTION_INTO_FLAG(struct trace_options, growth), FILTER,
+	 .help = "not allocations but what grows: pages touched first, mmap, brk; no probes",
+	 .man = "For any allocator and language, also where no allocation function is found, at a "
+		"cost that follows the growth: see GROWTH. --sample-bytes SIZE sets the mean "
+		"distance of the sampled pages, here 64k without it and rounded up to a power of "
+		"two; 4k takes every page. Not with -s, -t, -z, -Z, -O, -S and --mmap."},
 	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
 	 .help = "only the allocation functions that FILE defines",
 	 .man = "A library or an executable. Without it, those of every file that the target has "
@@ -245,9 +252,23 @@ static int check(const struct trace_options *o, struct diag *d)
 			"-t prints to stdout, where it would mix with --format %s: give --output "
 			"FILE",
 			options_format_name(o->format));
+	if (o->growth && (o->sample_rate > 1 || o->trace || o->min_size_bytes ||
+			  o->max_size_bytes || o->object || o->symbols_prefix || o->mmap))
+		return options_error(d, "--growth follows no allocations: it takes none of -s, -t, "
+					"-z, -Z, -O, -S and --mmap");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
 	return 0;
+}
+
+/* Pages come in powers of two, 4 KiB at least. */
+static uint64_t page_distance(uint64_t sample_bytes)
+{
+	uint64_t distance = 4096;
+
+	while (distance < sample_bytes)
+		distance *= 2;
+	return distance;
 }
 
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d)
@@ -257,6 +278,8 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 
 	if (!r)
 		r = check(&o, d);
+	if (!r && o.growth)
+		o.sample_bytes = page_distance(o.sample_bytes ? o.sample_bytes : GROWTH_DISTANCE);
 	if (r)
 		trace_options_done(&o);
 	else

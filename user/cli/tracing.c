@@ -53,6 +53,8 @@ static void probe(struct tracing *t, pid_t pid)
 
 	/* First, so that no stack is taken by what is not known yet. */
 	follow_mappings(t, pid);
+	if (t->growth)
+		return;
 	err = cover_update(t->cover, pid, &d);
 	if (err >= 0 || err == -ESRCH)
 		return;
@@ -134,7 +136,8 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 			: o->link == OPTIONS_LINK_MULTI ? LINK_MULTI
 			: o->link == OPTIONS_LINK_PERF	? LINK_PERF
 							: 0,
-		.sampling = o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
+		.sampling = o->growth		 ? KERNEL_SAMPLE_ALL
+			    : o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
 			    : o->sample_rate > 1 ? KERNEL_SAMPLE_COUNT
 						 : KERNEL_SAMPLE_ALL,
 		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate,
@@ -150,6 +153,7 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 		.follow = !o->no_follow,
 		.trace_calls = o->trace,
 		.vm = o->mmap,
+		.growth = o->growth,
 	};
 }
 
@@ -169,6 +173,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 
 	pthread_mutex_init(&t->lock, NULL);
 	t->quiet = options->quiet;
+	t->growth = options->growth;
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
 	err = kernel_open(&kernel, &t->kernel, d);
@@ -186,7 +191,8 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.losses = maps.losses,
 							.evict = kernel_evict_fd(t->kernel)},
 			       kernel_start_ns(t->kernel),
-			       options->mmap ? options->max_outstanding : 0, on_event, t,
+			       options->mmap || options->growth ? options->max_outstanding : 0,
+			       options->growth ? options->max_outstanding : 0, on_event, t,
 			       &t->collector, d);
 	if (!err)
 		err = symbolizer_create(&symbols, &t->symbolizer, d);
@@ -304,7 +310,7 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
 	follow_mappings(t, pid);
-	err = cover_update(t->cover, pid, d);
+	err = t->growth ? 0 : cover_update(t->cover, pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = age_seconds(p);
 	if (err == -ESRCH || !identity_alive(&id))
@@ -312,7 +318,7 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 				pid, id.comm);
 	if (err < 0)
 		return err;
-	if (!cover_count(t->cover, pid))
+	if (!t->growth && !cover_count(t->cover, pid))
 		return diag_set_hint(
 			d, ENOENT, EXIT_RUNTIME,
 			t->restricted
@@ -411,7 +417,9 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	now_ns = clock_monotonic_ns();
 	if (!p)
 		return;
-	p->seen_from_seconds = late ? (double)(now_ns - e->time_ns) / NS_PER_SECOND : 0;
+	/* The kernel follows what grows by itself. */
+	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
+						  : 0;
 	p->covered_ns = cover_count(t->cover, e->pid) ? now_ns : 0;
 }
 

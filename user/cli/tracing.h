@@ -55,6 +55,7 @@ struct tracing {
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
 	bool quiet;
 	bool restricted; /* by -O or -S */
+	bool growth;	 /* touched pages and mappings, without probes */
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
 	struct hashmap touched;			 /* pids with new mappings since the last drain */
 	struct hashmap generating;		 /* those with code of no file */

@@ -53,6 +53,7 @@ int records_session(struct fields *f, struct session *ret)
 	static const char *const sampling[] = {
 		[REPORT_SAMPLED_COUNT] = "count",
 		[REPORT_SAMPLED_BYTES] = "bytes",
+		[REPORT_SAMPLED_PAGES] = "pages",
 	};
 	struct session s = {
 		.schema = fields_u64(f, "schema", 1),

@@ -94,6 +94,7 @@ enum report_mode {
 	REPORT_EXACT,
 	REPORT_SAMPLED_COUNT, /* sample_interval: one in that many allocations */
 	REPORT_SAMPLED_BYTES, /* sample_interval: mean bytes between samples */
+	REPORT_SAMPLED_PAGES, /* the same of touched pages; totals are of them, mappings stand beside */
 };
 
 /* What does not change from report to report. */

@@ -27,6 +27,7 @@ static int ndjson_session(FILE *f, const struct output_options *o, const struct 
 	static const char *const sampling[] = {
 		[REPORT_SAMPLED_COUNT] = "count",
 		[REPORT_SAMPLED_BYTES] = "bytes",
+		[REPORT_SAMPLED_PAGES] = "pages",
 	};
 	struct json_line j;
 

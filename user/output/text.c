@@ -93,6 +93,9 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 	} else if (s->mode == REPORT_SAMPLED_BYTES) {
 		format_bytes(s->sample_interval, amount);
 		fprintf(f, "One sample is taken every %s on average: ", amount);
+	} else if (s->mode == REPORT_SAMPLED_PAGES) {
+		format_bytes(s->sample_interval, amount);
+		fprintf(f, "Pages that are touched first, one in %s on average: ", amount);
 	}
 	if (s->mode != REPORT_EXACT)
 		fputs("figures with ~ are estimates,\n+- is their 95% confidence interval.\n", f);
@@ -175,15 +178,15 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 {
 	const bool sampled = s->mode != REPORT_EXACT;
 	const char *about = sampled ? "~" : "";
+	const char *noun = s->mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation";
 	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
 	char outstanding[TEXT_AMOUNT_SIZE], allocations[TEXT_AMOUNT_SIZE];
 
 	text_amount_bytes(sampled, p->outstanding_bytes, p->interval_bytes, outstanding);
 	text_amount_count(sampled, p->outstanding_allocations, p->interval_allocations,
 			  allocations);
-	fprintf(f, "  outstanding  %s%s%s in %s allocation%s", text_paint(o, TEXT_BOLD),
-		outstanding, text_paint(o, TEXT_PLAIN), allocations,
-		plural(p->outstanding_allocations));
+	fprintf(f, "  outstanding  %s%s%s in %s %s%s", text_paint(o, TEXT_BOLD), outstanding,
+		text_paint(o, TEXT_PLAIN), allocations, noun, plural(p->outstanding_allocations));
 	if (s->min_age_seconds > 0) {
 		format_seconds(s->min_age_seconds, bytes);
 		fprintf(f, " at least %s old", bytes);
@@ -193,7 +196,7 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 		put_named(f, ": ", p->verdict);
 	format_bytes(p->allocated_bytes, bytes);
 	format_count(p->allocations, count);
-	fprintf(f, "\n  allocated    %s%s in %s%s allocation%s\n", about, bytes, about, count,
+	fprintf(f, "\n  allocated    %s%s in %s%s %s%s\n", about, bytes, about, count, noun,
 		plural(p->allocations));
 	format_bytes(p->freed_bytes, bytes);
 	format_count(p->frees, count);
@@ -275,7 +278,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 	put_losses(f, o, "  ", p->losses, p->n_losses);
 	if (!o->combined_only) {
 		put_truncated(f, p);
-		text_put_sites(f, o, s->mode != REPORT_EXACT, sites);
+		text_put_sites(f, o, s->mode, sites);
 	}
 	fputs("\n", f);
 }
