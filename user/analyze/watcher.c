@@ -12,7 +12,7 @@
 #define NSEC_PER_SEC 1e9
 
 /* Who is suspected: surely growing, and by more than a leaky logger's 20 MB a day. */
-#define SUSPECT_CONFIDENCE 0.8
+#define SUSPECT_CONFIDENCE 0.7
 #define SUSPECT_BYTES_PER_SECOND 256
 /* Of a cgroup's growth: a process that explains so much is the suspect in its stead. */
 #define EXPLAINS_RATIO 0.75
@@ -118,14 +118,12 @@ static void leave_cgroup(struct watcher *w, const struct member *process)
 		cgroup->ended_bytes += process->bytes;
 }
 
-/* The process's member, anew when it is another process or program than the one before. NULL without memory. */
-static struct member *process_member(struct watcher *w, const struct watch_process *p)
+/* The process's member: m, that of its pid or NULL, or anew when that was of another process or program. NULL without memory. */
+static struct member *process_member(struct watcher *w, const struct watch_process *p,
+				     struct member *m)
 {
-	struct member *m = hashmap_get(&w->processes, p->pid);
-
 	if (m && (m->start_boottime_ns != p->start_boottime_ns || m->program != p->program)) {
 		leave_cgroup(w, m);
-		w->n_seen -= m->seen == w->pass;
 		member_destroy(hashmap_take(&w->processes, p->pid));
 		m = NULL;
 	}
@@ -142,12 +140,14 @@ static int take_process(struct watcher *w, const struct watch_pass *pass,
 			const struct watch_process *p)
 {
 	struct watcher_item item = {.process = *p, .seconds_to_limit = NAN};
-	struct member *m = process_member(w, p);
+	struct member *m = hashmap_get(&w->processes, p->pid);
 
+	/* A pid seen twice was used again while the pass was taken. */
+	if (m && m->seen == w->pass)
+		return 0;
+	m = process_member(w, p, m);
 	if (!m)
 		return -ENOMEM;
-	if (m->seen == w->pass)
-		return 0;
 	m->seen = w->pass;
 	w->n_seen++;
 	if (p->cgroup < pass->n_cgroups)
