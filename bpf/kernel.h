@@ -137,7 +137,7 @@ struct mem_cgroup {
 struct task_struct {
 	int pid;
 	int tgid;
-	unsigned int flags;
+	unsigned int flags; /* PF_* */
 	char comm[16];
 	u64 self_exec_id; /* u32 before 5.7 */
 	struct sched_entity se;

@@ -8,6 +8,8 @@
 #include "maps.bpf.h"
 #include "spaces.bpf.h"
 
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
 const volatile struct wire_settings settings = {};
 
 __u32 next_instance = 1;
@@ -81,6 +83,14 @@ static __always_inline void instance_join(wire_instance instance)
 	__sync_fetch_and_add(&process->n_members, 1);
 }
 
+/* Whether the child of a process that is not traced is, when everything is: of what is neither ours nor the kernel's. One that
+ * shares its parent's memory becomes a process of its own at its exec. */
+static __always_inline bool begins_alone(struct task_struct *child, u32 parent_pid, bool shares)
+{
+	return settings.everything && !shares && parent_pid != settings.self &&
+	       !(child->flags & PF_KTHREAD);
+}
+
 /* A vfork child, or any other process with its parent's memory, counts as its parent until it execs: also without
  * --follow, as what it allocates and frees is the parent's. */
 SEC("tp_btf/sched_process_fork")
@@ -89,7 +99,7 @@ int process_fork(u64 *args)
 	struct task_struct *parent = (struct task_struct *)args[0],
 			   *child = (struct task_struct *)args[1];
 	u32 parent_pid = parent->tgid, child_pid = child->tgid;
-	struct wire_member *member, borrowed;
+	struct wire_member *member, borrowed = {};
 	struct wire_member joined = {};
 	struct wire_event *event;
 	bool shares;
@@ -97,12 +107,13 @@ int process_fork(u64 *args)
 	if (parent_pid == child_pid)
 		return 0;
 	member = bpf_map_lookup_elem(&procs, &parent_pid);
-	if (!member)
+	if (!member && !settings.everything)
 		return 0;
 	shares = BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm);
-	if (!shares && !settings.follow)
+	if (member ? !shares && !settings.follow : !begins_alone(child, parent_pid, shares))
 		return 0;
-	borrowed = *member;
+	if (member)
+		borrowed = *member;
 	joined.flags = shares ? WIRE_MEMBER_BORROWED : 0;
 	joined.instance = shares ? borrowed.instance
 				 : instance_create(child, borrowed.instance, true);
@@ -148,13 +159,14 @@ int process_exec(u64 *args)
 	struct task_struct *task = (struct task_struct *)args[0];
 	u32 pid = task->tgid, thread_id = args[1];
 	struct wire_member *member = bpf_map_lookup_elem(&procs, &pid), now = {};
-	struct wire_member before;
+	struct wire_member before = {};
 	struct wire_event *event;
 	bool borrowed;
 
-	if (!member)
+	if (!member && (!settings.everything || pid == settings.self))
 		return 0;
-	before = *member;
+	if (member)
+		before = *member;
 	borrowed = before.flags & WIRE_MEMBER_BORROWED;
 	now.instance = before.instance;
 	if (!(before.flags & WIRE_MEMBER_HELD)) {
@@ -163,7 +175,7 @@ int process_exec(u64 *args)
 				       ? 0
 				       : instance_create(task, before.instance, false);
 	}
-	now.leader = thread_id == pid ? before.leader : now.instance;
+	now.leader = member && thread_id == pid ? before.leader : now.instance;
 	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
 		member_end(task, before.instance);
 		return 0;
@@ -173,6 +185,7 @@ int process_exec(u64 *args)
 	if (event) {
 		event->other = before.instance;
 		event->flags = borrowed ? WIRE_EVENT_SHARES_MEMORY : 0;
+		bpf_probe_read_kernel_str(&event->address, WIRE_NAME_SIZE, task->comm);
 		bpf_ringbuf_submit(event, 0);
 	}
 	return 0;

@@ -71,7 +71,9 @@ struct wire_settings {
 	__u8 vm;	    /* mmap and brk are followed (--mmap) */
 	__u8 stack_mode; /* enum wire_stack_mode */
 	__u8 growth;	 /* page faults are followed (--growth); a power of two: sample_interval */
-	__u8 pad[6];
+	__u8 everything; /* each process that forks or execs is traced, but not `self` */
+	__u8 pad;
+	__u32 self; /* our own process id */
 };
 _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
 
@@ -292,13 +294,14 @@ enum wire_loss {
 		6, /* left by longjmp or an exception: whether it allocated is not known */
 	WIRE_LOST_MISSED_FREE =
 		7, /* an address came back while still recorded: counted as freed then */
-	WIRE_LOST_RESULT_READ = 8,   /* posix_memalign's pointer could not be read */
-	WIRE_LOST_SITE_GONE = 9,     /* a free whose site was not found */
-	WIRE_LOST_TRACE_RING = 10,   /* -t and --mmap events */
-	WIRE_LOST_PROCESS_RING = 11, /* fork, exec and exit events */
-	WIRE_LOST_PROCESSES = 12,    /* process tables full: a child is not traced */
-	WIRE_LOST_SIGNAL_STACK = 13, /* a call in a handler on a stack above the interrupted one */
-	WIRE_LOST_MAX = 14,
+	WIRE_LOST_RESULT_READ = 8,    /* posix_memalign's pointer could not be read */
+	WIRE_LOST_SITE_GONE = 9,      /* a free whose site was not found */
+	WIRE_LOST_TRACE_RING = 10,    /* -t and --mmap events */
+	WIRE_LOST_PROCESS_RING = 11,  /* fork, exec and exit events */
+	WIRE_LOST_PROCESSES = 12,     /* process tables full: a child is not traced */
+	WIRE_LOST_SIGNAL_STACK = 13,  /* a call in a handler on a stack above the interrupted one */
+	WIRE_LOST_STRANGER_RING = 14, /* events of processes that are not traced */
+	WIRE_LOST_MAX = 15,
 };
 
 /* instances: one traced process; stays until user space has made its last report. */
@@ -331,11 +334,13 @@ enum wire_ended {
 
 enum wire_event_type {
 	WIRE_EVENT_FORK = 1, /* instance: the child's */
-	WIRE_EVENT_EXEC = 2, /* instance: the new one, other: the ended one (or the same) */
+	WIRE_EVENT_EXEC =
+		2, /* instance: the new one, other: the ended one (or the same, or none); name in address and size_bytes */
 	WIRE_EVENT_EXIT = 3,
 	WIRE_EVENT_UNMAPPED =
 		4, /* address: code that no published mapping holds, or a mapping that is no longer true */
-	WIRE_EVENT_OOM = 5, /* the kernel chose it to die for want of memory */
+	WIRE_EVENT_OOM = 5,	 /* the kernel chose it to die for want of memory */
+	WIRE_EVENT_STRANGER = 6, /* flags: what changed in a process that is not traced */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
 	/* --mmap; user/collect/ranges.h says what they mean. */
@@ -360,16 +365,20 @@ struct wire_event {
 	__u64 size_bytes;
 	__u64 site;
 };
+#define WIRE_NAME_SIZE 16 /* of a name in an event, NUL included */
 _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
 #define WIRE_EVENT_PAGES 4	   /* TAKE, DONE: of the pages only, the range stays */
+#define WIRE_EVENT_EXECED 8	   /* STRANGER: it runs another program */
+#define WIRE_EVENT_RENAMED 16	   /* STRANGER: its new name is in address and size_bytes */
 
 /* watch.bpf.c's records, as a pass of its iterator writes them: tasks in order of their ids, threads included. */
 enum wire_watch_kind {
 	WIRE_WATCH_TASK = 1,	/* struct wire_watch_task */
 	WIRE_WATCH_PROCESS = 2, /* struct wire_watch_process */
-	WIRE_WATCH_CGROUP = 3,	/* struct wire_watch_cgroup; before the first process that is in it */
+	WIRE_WATCH_CGROUP =
+		3, /* struct wire_watch_cgroup; before the first process that is in it */
 };
 
 /* The kernel's MM_FILEPAGES and so on, which are not in its BTF. */

@@ -122,6 +122,8 @@ static void set_settings(struct kernel *k, const struct kernel_options *o)
 		.vm = o->vm || o->growth,
 		.growth = o->growth,
 		.stack_mode = o->stack,
+		.everything = o->everything,
+		.self = getpid(),
 	};
 }
 
@@ -164,6 +166,44 @@ static int set_programs(struct kernel *k)
 		err = bpf_program__set_expected_attach_type(o->progs.empty_session,
 							    link_attach_type(LINK_SESSION));
 	return err;
+}
+
+/* What is asked of processes that are not traced. */
+static int set_strangers(struct seep_bpf *o, const struct kernel_options *options)
+{
+	int err = bpf_program__set_autoload(o->progs.stranger_exec, options->strangers);
+
+	if (!err)
+		err = bpf_program__set_autoload(o->progs.stranger_rename,
+						options->strangers && options->strange_names);
+	if (!err)
+		err = bpf_program__set_autoload(o->progs.stranger_move,
+						options->strangers && options->strange_cgroups);
+	if (!err && !options->strangers)
+		err = bpf_map__set_max_entries(o->maps.stranger_ring, 4096);
+	return err;
+}
+
+/* After lifecycle.bpf.c's: who is traced by then is no stranger. */
+static int attach_strangers(struct seep_bpf *o)
+{
+	struct {
+		struct bpf_program *program;
+		struct bpf_link **link;
+	} all[] = {
+		{o->progs.stranger_exec, &o->links.stranger_exec},
+		{o->progs.stranger_rename, &o->links.stranger_rename},
+		{o->progs.stranger_move, &o->links.stranger_move},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (!bpf_program__autoload(all[i].program))
+			continue;
+		*all[i].link = bpf_program__attach(all[i].program);
+		if (!*all[i].link)
+			return -errno;
+	}
+	return 0;
 }
 
 /* vm.bpf.c's and some of growth.bpf.c's: all that are for tracepoints of tracefs. */
@@ -257,12 +297,16 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 	if (!err)
 		err = set_programs(k);
 	if (!err)
+		err = set_strangers(k->object, options);
+	if (!err)
 		err = choose_programs(k->object, options);
 	if (!err)
 		err = seep_bpf__load(k->object);
 	if (err)
 		return privilege_explain(d, -err, "loading the BPF programs", libbpf_reason());
 	err = attach_lifecycle(k->object);
+	if (!err)
+		err = attach_strangers(k->object);
 	if (err)
 		return privilege_explain(d, -err, "attaching to process events", libbpf_reason());
 	if (options->growth)
@@ -355,6 +399,7 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.process_ring = bpf_map__fd(k->object->maps.process_ring),
 		.event_ring = bpf_map__fd(k->object->maps.event_ring),
 		.losses = bpf_map__fd(k->object->maps.losses),
+		.stranger_ring = bpf_map__fd(k->object->maps.stranger_ring),
 	};
 }
 
@@ -419,8 +464,10 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 				  &process, BPF_NOEXIST);
 	if (!err)
 		err = bpf_map_update_elem(bpf_map__fd(k->object->maps.procs), &key, &member,
-					  BPF_ANY);
+					  BPF_NOEXIST);
 	__atomic_fetch_add(&k->object->data->procs_epoch, 1, __ATOMIC_SEQ_CST);
+	if (err)
+		bpf_map_delete_elem(bpf_map__fd(k->object->maps.instances), &member.instance);
 	if (err)
 		return diag_set(d, -err, "process %d: cannot be added: %s", pid, strerror(-err));
 	return member.instance;

@@ -35,12 +35,16 @@ struct kernel_options {
 	uint32_t max_outstanding, max_sites, max_stacks, max_frames;
 	bool follow, trace_calls, vm;
 	bool growth; /* touched pages and mappings instead of allocations; sample_interval: a power of two, 4096 or more */
+	bool everything; /* each process that forks or execs from now on is traced, but not ourselves */
+	bool strangers; /* events of processes that are not traced: execs, and the next two */
+	bool strange_names, strange_cgroups;
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 
 /* Descriptors of the maps, for collect/; owned by the kernel object. */
 struct kernel_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
+	int stranger_ring;
 };
 
 /* Memory that the kernel unwinds by, shared with it; owned by the kernel object, for unwinder.h. */
@@ -68,7 +72,7 @@ uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound);
 uint64_t kernel_missed_runs(const struct kernel *k);
 
 /* Begins to trace a process. held: it is our launcher, about to exec. start_boottime_ns as the kernel counts. Probes are placed
- * separately. Returns the instance, > 0, or -errno with a diag. */
+ * separately. Returns the instance, > 0, or -errno with a diag (-EEXIST: it is traced already). */
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d);
 /* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last

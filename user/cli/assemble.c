@@ -40,7 +40,8 @@ struct site_sums {
 	double most_bytes_variance, most_allocations_variance; /* of one sample */
 };
 
-#define Z_95 1.96 /* standard deviations of a 95% confidence interval */
+#define NOWHERE UINT32_MAX /* in place of a process's number: the report does not show it */
+#define Z_95 1.96	   /* standard deviations of a 95% confidence interval */
 
 int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
 {
@@ -482,11 +483,33 @@ static int compare_processes(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-/* The living first, and those that hold most; their numbers in sites and references follow. */
-static int order_processes(struct assembled *r)
+/* What the user did not want, and, when everything is traced, those of which there is nothing to say. */
+static bool is_hidden(const struct assembly *a, const struct snapshot_process *from,
+		      const struct process_report *p)
+{
+	const struct traced *traced = tracing_find(a->tracing, from->instance);
+
+	if (traced && traced->dismissed)
+		return true;
+	return a->tracing->everything && !p->allocations && !p->unknown_frees &&
+	       !p->inherited_frees && !p->n_losses && !p->oom_killed;
+}
+
+static void drop_hidden_sites(struct report *report, const uint32_t *place)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->n_sites; i++)
+		if (place[report->sites[i].process] != NOWHERE)
+			report->sites[n++] = report->sites[i];
+	report->n_sites = n;
+}
+
+/* The living first, and those that hold most, without the hidden ones; their numbers in sites and references follow. */
+static int order_processes(const struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
-	size_t n = report->n_processes;
+	size_t n = report->n_processes, n_shown = 0;
 	_cleanup_free_ struct process_report **order = calloc(n + 1, sizeof(*order));
 	_cleanup_free_ uint32_t *place = calloc(n + 1, sizeof(*place));
 	struct process_report *sorted = calloc(n + 1, sizeof(*sorted));
@@ -495,17 +518,22 @@ static int order_processes(struct assembled *r)
 		free(sorted);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < n; i++)
-		order[i] = &report->processes[i];
-	qsort(order, n, sizeof(*order), compare_processes);
 	for (size_t i = 0; i < n; i++) {
+		place[i] = NOWHERE;
+		if (!is_hidden(a, &r->snapshot.processes.items[i], &report->processes[i]))
+			order[n_shown++] = &report->processes[i];
+	}
+	qsort(order, n_shown, sizeof(*order), compare_processes);
+	for (size_t i = 0; i < n_shown; i++) {
 		place[order[i] - report->processes] = i;
 		sorted[i] = *order[i];
 	}
-	for (size_t i = 0; i < report->n_sites; i++) {
-		report->sites[i].process = place[report->sites[i].process];
+	for (size_t i = 0; i < report->n_sites; i++)
 		r->refs[i].process = place[r->refs[i].process];
-	}
+	drop_hidden_sites(report, place);
+	for (size_t i = 0; i < report->n_sites; i++)
+		report->sites[i].process = place[report->sites[i].process];
+	report->n_processes = n_shown;
 	free(report->processes);
 	report->processes = sorted;
 	return 0;
@@ -541,7 +569,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
 	sum_sites(&r.report, a->pages);
-	if (order_processes(&r)) {
+	if (order_processes(a, &r)) {
 		assembled_settle(a, &r);
 		return diag_set(d, ENOMEM, "out of memory");
 	}
@@ -591,7 +619,7 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 {
 	bool purge = false;
 
-	for (size_t i = 0; i < r->report.n_processes; i++)
+	for (size_t i = 0; i < r->snapshot.processes.n; i++)
 		if (r->snapshot.processes.items[i].ended) {
 			forget(a, r, &r->snapshot.processes.items[i]);
 			purge = true;
@@ -627,7 +655,7 @@ static int pass_block(void *arg, const struct snapshot_block *b)
 		hashmap_get(&p->r->site_index, site_key(b->stack, b->instance, b->kind));
 	uint64_t now = p->r->snapshot.time_ns;
 
-	if (!ref || !old_enough(p->a, p->r, b))
+	if (!ref || ref->process == NOWHERE || !old_enough(p->a, p->r, b))
 		return 0;
 	return p->visit(p->arg,
 			&(struct block){

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "process/select.h"
 
 /* Process ids as given, without duplicates. */
 struct pid_list {
@@ -46,25 +47,27 @@ enum options_stack {
 	OPTIONS_STACK_NONE,
 };
 
-/* `seep trace`. Strings are the caller's argv. Exactly one of pids, command and argv names the
- * target. */
+/* `seep trace`. Strings are the caller's argv. Exactly one of pids, select, command and argv names
+ * the target. */
 struct trace_options {
+	struct selector select; /* all of a host: --all */
 	struct pid_list pids;
 	const char *command; /* -c: one string for the shell, or NULL */
 	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */
 	bool no_follow;	     /* not the children of the target */
 
-	bool trace;	      /* -t: each call, to stdout */
-	bool show_allocs;     /* -a: each outstanding block */
-	bool combined_only;   /* -C: totals without stacks */
-	bool wa_missing_free; /* -F: accepted, changes nothing */
-	uint64_t older_ns;    /* -o: only blocks at least so old, 0: all */
-	uint64_t top;	      /* -T: sites per process, 0: all */
-	int sort;	      /* enum options_sort */
-	int format;	      /* enum options_format */
-	int color;	      /* enum options_color */
-	const char *output;   /* file for the report, NULL: stdout */
-	const char *capture;  /* -w: capture file, or NULL */
+	bool trace;		/* -t: each call, to stdout */
+	bool show_allocs;	/* -a: each outstanding block */
+	bool combined_only;	/* -C: totals without stacks */
+	bool wa_missing_free;	/* -F: accepted, changes nothing */
+	uint64_t older_ns;	/* -o: only blocks at least so old, 0: all */
+	uint64_t top;		/* -T: sites per process, 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* file for the report, NULL: stdout */
+	const char *capture;	/* -w: capture file, or NULL */
 	bool verbose, quiet;
 
 	uint64_t sample_rate;	    /* one in so many allocations, 1: all */
@@ -95,11 +98,12 @@ struct report_options {
 	bool all_reports; /* text: each report, not only the last of each process */
 	bool show_allocs;
 	bool combined_only;
-	uint64_t top;	    /* 0: all */
-	int sort;	    /* enum options_sort */
-	int format;	    /* enum options_format */
-	int color;	    /* enum options_color */
-	const char *output; /* NULL: stdout */
+	uint64_t top;		/* 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* NULL: stdout */
 };
 
 /* `seep doctor`. */

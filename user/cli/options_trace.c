@@ -11,10 +11,10 @@
 #define NS_PER_MS 1000000ULL
 #define NS_PER_HOUR (3600 * NS_PER_SECOND)
 #define LATER "comes with a later version"
-#define SYSTEM_WIDE "choosing processes system-wide " LATER ": give -p PID or -- COMMAND"
 
 static const struct trace_options defaults = {
 	.top = 10,
+	.top_processes = 20,
 	.sample_rate = 1,
 	.max_outstanding = 1000000,
 	.max_sites = 65536,
@@ -59,6 +59,26 @@ static const struct option_spec options[] = {
 	 .help = "start CMD through /bin/sh and trace it from its first allocation",
 	 .man = "As \"-- COMMAND ARGS\", for a command that is one string. It starts to run only "
 		"once the probes stand. seep reports its exit status, and ends when it does."},
+	{"comm", 0, "GLOB", OPTION_INTO_STRING(struct trace_options, select.comm_glob), TARGET,
+	 .help = "processes with this name, such as nginx or 'php*', also those that start later",
+	 .man = "The name is the first thread's, as ps shows it. Names that the kernel cut after 15 "
+		"characters count as the executable's, if that begins alike. See CHOOSING PROCESSES."},
+	{"exe", 0, "GLOB", OPTION_INTO_STRING(struct trace_options, select.exe_glob), TARGET,
+	 .help = "processes that run this file; without a slash its last part counts"},
+	{"cgroup", 0, "PATH", OPTION_INTO_PATH(struct trace_options, select.cgroup), TARGET,
+	 .help = "processes of this cgroup and of those below it",
+	 .man = "As /proc/PID/cgroup shows it, or as a path below /sys/fs/cgroup: of version 2, or of "
+		"version 1's memory controller."},
+	{"container", 0, "ID", OPTION_INTO_STRING(struct trace_options, select.container), TARGET,
+	 .help = "processes of this container",
+	 .man = "Its id or the first 4 or more digits of it, as docker ps shows them; of LXC, "
+		"systemd-nspawn and libvirt the name."},
+	{"user", 0, "USER", OPTION_INTO_STRING(struct trace_options, select.user), TARGET,
+	 .help = "processes whose effective user this is, by name or number"},
+	{"all", 0, NULL, OPTION_INTO_FLAG(struct trace_options, select.everything), TARGET,
+	 .help = "every process of the host, but seep itself",
+	 .man = "The allocation functions are probed once per file, for all processes that map it: "
+		"every program on the host pays for its calls. See COST."},
 	{"no-follow", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_follow), TARGET,
 	 .help = "do not trace the processes that the target starts"},
 
@@ -77,6 +97,9 @@ static const struct option_spec options[] = {
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct trace_options, top), SHOW, .max = 1000000,
 	 .help = "only the N largest call sites of each process; 0 for all",
 	 .man = "For text and folded; ndjson and captures hold all sites."},
+	{"top-processes", 0, "N", OPTION_INTO_COUNT(struct trace_options, top_processes), SHOW,
+	 .max = 1000000, .help = "only the N processes that hold most; 0 for all",
+	 .man = "For text; the others are summed up in a line. ndjson and captures hold all."},
 	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, sort), .choices = options_sorts,
 	 SHOW, .help = "order of the call sites: by outstanding bytes or by number of blocks"},
 	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct trace_options, combined_only), SHOW,
@@ -178,17 +201,13 @@ static const struct option_spec options[] = {
 	{"percpu", 'P', NULL, .type = OPTION_FLAG, NOT_YET,
 	 .help = "trace the kernel's per-CPU allocations",
 	 .refused = "tracing of kernel allocations " LATER},
-	{"comm", 0, "GLOB", .type = OPTION_STRING, NOT_YET, .help = "processes by name",
-	 .refused = SYSTEM_WIDE},
-	{"cgroup", 0, "PATH", .type = OPTION_PATH, NOT_YET, .help = "processes of a cgroup",
-	 .refused = SYSTEM_WIDE},
-	{"container", 0, "ID", .type = OPTION_STRING, NOT_YET, .help = "processes of a container",
-	 .refused = SYSTEM_WIDE},
 };
 _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {
 	"[OPTIONS] -p PID,... [INTERVAL [COUNT]]",
+	"[OPTIONS] {--comm GLOB|--user USER|...} [INTERVAL [COUNT]]",
+	"[OPTIONS] --all [INTERVAL [COUNT]]",
 	"[OPTIONS] -c CMD [INTERVAL [COUNT]]",
 	"[OPTIONS] [INTERVAL [COUNT]] -- COMMAND [ARGS...]",
 	NULL,
@@ -201,6 +220,8 @@ static const struct example examples[] = {
 	 "six reports of blocks that have been held for a minute or longer"},
 	{"seep trace -w run.seep -- ./server --port 8080",
 	 "a command from its first allocation, saved for later"},
+	{"seep trace --comm 'php-fpm*' --user www-data 60",
+	 "these processes, and those of this name that start later, once a minute"},
 	{"seep trace -p 1234 --sample-bytes 512k --for 1h 60",
 	 "an hour, once a minute, at a fraction of the cost"},
 	{"seep trace -p 1234 --format ndjson | jq 'select(.type == \"site\")'", "for programs"},
@@ -228,17 +249,34 @@ const struct command command_trace = {
 	.sections = manual_trace,
 };
 
+/* Exactly one way to say what to trace. */
+static int check_target(struct trace_options *o, struct diag *d)
+{
+	bool select = !selector_is_empty(&o->select);
+	int n_targets = !!o->pids.n + !!o->command + !!o->argv + select;
+	struct selector others = o->select;
+
+	others.everything = false;
+	if (!n_targets)
+		return diag_set_hint(
+			d, EINVAL, EXIT_USAGE,
+			"give -p PID or -- COMMAND; --comm, --exe, --cgroup, --container or --user for all "
+			"that match; --all for every process; `seep watch` finds out which of them grow",
+			"nothing to trace was given");
+	if (n_targets > 1)
+		return options_error(d,
+				     "more than one target: -p PID, -c CMD, -- COMMAND, --all and "
+				     "what selects (--comm and its like) exclude each other");
+	if (o->select.everything && !selector_is_empty(&others))
+		return options_error(d,
+				     "--all is every process: it excludes --comm, --exe, --cgroup, "
+				     "--container and --user");
+	return select ? selector_check(&o->select, d) : 0;
+}
+
 /* Rules between options. */
 static int check(const struct trace_options *o, struct diag *d)
 {
-	int n_targets = !!o->pids.n + !!o->command + !!o->argv;
-
-	if (!n_targets)
-		return options_error(d,
-				     "system-wide tracing comes later: give -p PID or -- COMMAND");
-	if (n_targets > 1)
-		return options_error(
-			d, "more than one target: give only one of -p PID, -c CMD and -- COMMAND");
 	if (o->sample_bytes && o->sample_rate > 1)
 		return options_error(
 			d, "-s and --sample-bytes exclude each other: sample by count or by bytes");
@@ -276,6 +314,8 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 	struct trace_options o = defaults;
 	int r = options_parse(&command_trace, argc, argv, &o, d);
 
+	if (!r)
+		r = check_target(&o, d);
 	if (!r)
 		r = check(&o, d);
 	if (!r && o.growth)

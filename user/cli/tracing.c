@@ -17,7 +17,10 @@
 #include "process/maps.h"
 #include "symbol/symbolize.h"
 
+#define YOUNG_NS NS_PER_SECOND
+
 static void on_event(void *arg, const struct collector_event *e);
+static void release(struct traced *p);
 
 /* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
  * pid: once it executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
@@ -45,6 +48,44 @@ static void follow_mappings(struct tracing *t, pid_t pid)
 	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, false);
 }
 
+/* Whether the kernel is to know the process's mappings: when everything is traced, only of those that asked for it, as the tables have
+ * no room for a host full of processes. */
+static bool is_walked(struct tracing *t, pid_t pid)
+{
+	const struct traced *p;
+	bool walked;
+
+	if (!t->everything)
+		return true;
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	walked = p && p->walked;
+	pthread_mutex_unlock(&t->lock);
+	return walked;
+}
+
+/* Where many come and go: from now on its allocations are counted. */
+static void tell_traced(const struct tracing *t, pid_t pid, const char *comm)
+{
+	if (t->is_wanted && !t->quiet)
+		log_info("tracing process %d (%s)", pid, comm);
+}
+
+/* A program that began a moment ago had not yet loaded its allocator when it was first looked at. */
+static void first_probes(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p && p->pid == pid && p->since_ns) {
+		p->seen_from_seconds = (double)(clock_monotonic_ns() - p->since_ns) / NS_PER_SECOND;
+		p->since_ns = 0;
+		tell_traced(t, p->pid, p->comm);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread, without the lock. */
 static void probe(struct tracing *t, pid_t pid)
 {
@@ -52,10 +93,13 @@ static void probe(struct tracing *t, pid_t pid)
 	int err;
 
 	/* First, so that no stack is taken by what is not known yet. */
-	follow_mappings(t, pid);
+	if (is_walked(t, pid))
+		follow_mappings(t, pid);
 	if (t->growth)
 		return;
 	err = cover_update(t->cover, pid, &d);
+	if (err > 0)
+		first_probes(t, pid);
 	if (err >= 0 || err == -ESRCH)
 		return;
 	t->n_unprobed++;
@@ -151,6 +195,10 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 			 : o->stack == OPTIONS_STACK_NONE ? KERNEL_STACK_NONE
 							  : KERNEL_STACK_CFI,
 		.follow = !o->no_follow,
+		.everything = o->select.everything,
+		.strangers = !o->select.everything && !selector_is_empty(&o->select),
+		.strange_names = o->select.comm_glob,
+		.strange_cgroups = o->select.cgroup || o->select.container,
 		.trace_calls = o->trace,
 		.vm = o->mmap,
 		.growth = o->growth,
@@ -159,8 +207,11 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 
 int tracing_open(const struct trace_options *options, struct tracing *t, struct diag *d)
 {
-	const struct cover_options cover = {.object = options->object,
-					    .prefix = options->symbols_prefix};
+	const struct cover_options cover = {
+		.scope = options->select.everything ? COVER_FILES : COVER_PROCESSES,
+		.object = options->object,
+		.prefix = options->symbols_prefix,
+	};
 	const struct unwinder_options unwind = {
 		.memory_bytes = options->unwind_memory_bytes,
 		.on_published = on_published,
@@ -174,6 +225,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	pthread_mutex_init(&t->lock, NULL);
 	t->quiet = options->quiet;
 	t->growth = options->growth;
+	t->everything = options->select.everything;
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
 	err = kernel_open(&kernel, &t->kernel, d);
@@ -189,6 +241,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.process_ring = maps.process_ring,
 							.event_ring = maps.event_ring,
 							.losses = maps.losses,
+							.stranger_ring = maps.stranger_ring,
 							.evict = kernel_evict_fd(t->kernel)},
 			       kernel_start_ns(t->kernel),
 			       options->mmap || options->growth ? options->max_outstanding : 0,
@@ -245,6 +298,31 @@ static void describe(struct tracing *t, struct traced *p, const struct identity 
 	p->start_real_ns = id->start_real_ns;
 }
 
+/* When everything is traced, what a process is called and has mapped is read once it asks (answer) or is a second old; until then it is
+ * what its parent is. Caller holds the lock. */
+static struct traced *keep_lightly(struct tracing *t, struct traced *p, struct traced *parent)
+{
+	p->young_ns = clock_monotonic_ns();
+	if (parent) {
+		p->comm = parent->comm;
+		p->exe = parent->exe;
+		p->cgroup = parent->cgroup;
+		p->container = parent->container;
+		p->walked = parent->walked;
+	}
+	if (hashmap_put(&t->traced, p->instance, p)) {
+		free(p);
+		return NULL;
+	}
+	hashmap_put(&t->by_pid, p->pid, p);
+	if (parent && parent->space) {
+		p->space = parent->space;
+		p->lender = parent;
+		parent->n_borrowers++;
+	}
+	return p;
+}
+
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
  * lock. NULL without memory: the instance is reported without names. */
 static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid,
@@ -259,6 +337,8 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	p->instance = instance;
 	p->pid = pid;
 	p->start_real_ns = clock_realtime_ns();
+	if (t->everything)
+		return keep_lightly(t, p, lender);
 	if (!identity_read(pid, &id, &d))
 		describe(t, p, &id);
 	else if (lender) {
@@ -290,33 +370,86 @@ static double age_seconds(const struct traced *p)
 	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
 }
 
-int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
+ * its event was read. Caller holds the lock. */
+static struct traced *traced_now(struct tracing *t, pid_t pid)
+{
+	instance_id instance = kernel_instance(t->kernel, pid, NULL);
+	struct traced *p = hashmap_get(&t->traced, instance);
+
+	return p || !instance ? p : traced_create(t, instance, pid, NULL);
+}
+
+/* What the kernel knows as its instance, though user space may never have heard of it. */
+void tracing_dismiss(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = traced_now(t, pid);
+	if (!p)
+		p = hashmap_get(&t->by_pid, pid);
+	if (p && p->pid == pid)
+		p->dismissed = true;
+	pthread_mutex_unlock(&t->lock);
+	tracing_release(t, pid);
+}
+
+static int ended_meanwhile(const struct identity *id, struct diag *d)
+{
+	return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to", id->pid,
+			id->comm);
+}
+
+int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d)
 {
 	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
-	struct identity id;
 	struct traced *p;
 	int64_t instance;
 	int err;
 
-	err = identity_read(pid, &id, d);
-	if (err)
-		return err;
-	instance = kernel_add_process(t->kernel, pid, id.start_ticks * ns_per_tick, false, d);
+	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
+	if (instance == -EEXIST) {
+		pthread_mutex_lock(&t->lock);
+		traced_now(t, id->pid);
+		pthread_mutex_unlock(&t->lock);
+	}
 	if (instance < 0)
 		return instance;
 	pthread_mutex_lock(&t->lock);
-	p = traced_create(t, instance, pid, NULL);
+	p = traced_create(t, instance, id->pid, NULL);
+	if (p && t->everything)
+		describe(t, p, id);
+	if (p)
+		p->young_ns = 0;
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
-	follow_mappings(t, pid);
-	err = t->growth ? 0 : cover_update(t->cover, pid, d);
+	if (!t->everything)
+		follow_mappings(t, id->pid);
+	err = t->growth ? 0 : cover_update(t->cover, id->pid, d);
 	p->covered_ns = clock_monotonic_ns();
-	p->seen_from_seconds = age_seconds(p);
-	if (err == -ESRCH || !identity_alive(&id))
-		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to",
-				pid, id.comm);
+	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
+					: age_seconds(p);
+	if (err >= 0 && !t->growth && !cover_count(t->cover, id->pid))
+		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
+	else if (err >= 0)
+		tell_traced(t, id->pid, id->comm);
+	if (err >= 0 && !identity_alive(id))
+		err = -ESRCH;
 	if (err < 0)
+		tracing_dismiss(t, id->pid);
+	return err == -ESRCH ? ended_meanwhile(id, d) : err < 0 ? err : 0;
+}
+
+int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+{
+	struct identity id;
+	int err = identity_read(pid, &id, d);
+
+	if (!err)
+		err = tracing_begin(t, &id, 0, d);
+	if (err)
 		return err;
 	if (!t->growth && !cover_count(t->cover, pid))
 		return diag_set_hint(
@@ -362,16 +495,6 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
 	if (p)
 		pthread_mutex_unlock(&t->lock);
 	return p ? 0 : diag_set(d, ENOMEM, "out of memory");
-}
-
-/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
- * its event was read. Caller holds the lock. */
-static struct traced *traced_now(struct tracing *t, pid_t pid)
-{
-	instance_id instance = kernel_instance(t->kernel, pid, NULL);
-	struct traced *p = hashmap_get(&t->traced, instance);
-
-	return p || !instance ? p : traced_create(t, instance, pid, NULL);
 }
 
 void tracing_mapped(struct tracing *t, pid_t pid)
@@ -440,9 +563,33 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 		p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
 	}
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched || (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
+	if (t->launched || t->everything ||
+	    (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
 		return;
 	cover(t, p, e, true);
+}
+
+/* After an exec, of a process that the user may not want any more. */
+static bool unwanted(struct tracing *t, const struct collector_event *e)
+{
+	if (!t->is_wanted || t->is_wanted(t->select_arg, e->pid, e->name))
+		return false;
+	tracing_dismiss(t, e->pid);
+	return true;
+}
+
+/* Its probes stand or come with its mappings' records. */
+static void rename_lightly(struct tracing *t, struct traced *p, const struct collector_event *e)
+{
+	struct identity id;
+	struct diag d = {0};
+	bool described = !identity_read(e->pid, &id, &d);
+
+	pthread_mutex_lock(&t->lock);
+	p->comm = strings_intern(&t->strings, e->name);
+	if (described)
+		describe(t, p, &id);
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* Probes that stood before follow their process into the new program. */
@@ -460,7 +607,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (!p)
 		p = traced_create(t, e->instance, e->pid, NULL);
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched)
+	if (p && t->everything)
+		rename_lightly(t, p, e);
+	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
 }
@@ -510,6 +659,10 @@ static void on_event(void *arg, const struct collector_event *e)
 		/* Not from here: a process that maps all the time asks again while it is answered. */
 		hashmap_put(&t->asking, e->instance, t);
 		break;
+	case COLLECTOR_STRANGER:
+		if (t->on_stranger)
+			t->on_stranger(t->select_arg, e);
+		break;
 	default:
 		if (t->on_call)
 			t->on_call(t->on_call_arg, e);
@@ -551,13 +704,65 @@ static bool lost_some(struct tracing *t)
 	return lost;
 }
 
+/* It has an address space of its own from now on. Caller holds the lock. */
+static void stop_borrowing(struct traced *p)
+{
+	struct traced *lender = p->lender;
+
+	p->lender = NULL;
+	p->space = NULL;
+	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
+		release(lender);
+}
+
+/* When everything is traced: it allocates, so it will be in the report. */
+static void look_closer(struct tracing *t, struct traced *p)
+{
+	struct identity id;
+	struct diag d = {0};
+	bool described = !identity_read(p->pid, &id, &d);
+
+	pthread_mutex_lock(&t->lock);
+	p->walked = true;
+	if (described)
+		describe(t, p, &id);
+	if (p->lender)
+		stop_borrowing(p);
+	if (!p->space && address_space_create(t->symbolizer, p->pid, &p->space))
+		p->space = NULL;
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* The kernel asks for an instance's mappings, whichever of its processes made it. */
 static void answer(struct tracing *t, instance_id instance)
 {
-	const struct traced *p = tracing_find(t, instance);
+	struct traced *p = tracing_find(t, instance);
 
+	if (p && t->everything)
+		look_closer(t, p);
 	if (p)
 		follow_instance(t, instance, p->pid, true);
+}
+
+/* When everything is traced: processes that live longer than most hold on to the files that they map. Caller holds the lock. */
+static void grow_up(struct tracing *t, uint64_t older_than_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct traced *p;
+	size_t cursor = 0;
+
+	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
+		struct identity id;
+		struct diag d = {0};
+
+		if (!p->young_ns || now_ns - p->young_ns < older_than_ns)
+			continue;
+		p->young_ns = 0;
+		if (!identity_read(p->pid, &id, &d))
+			describe(t, p, &id);
+		hashmap_put(&t->touched, p->pid, p);
+	}
+	t->grown_ns = now_ns;
 }
 
 void tracing_drain(struct tracing *t)
@@ -571,6 +776,11 @@ void tracing_drain(struct tracing *t)
 	mapping_watch_drain(t->mappings);
 	if (lost_some(t))
 		resync(t);
+	if (t->everything && clock_monotonic_ns() - t->grown_ns > YOUNG_NS) {
+		pthread_mutex_lock(&t->lock);
+		grow_up(t, YOUNG_NS);
+		pthread_mutex_unlock(&t->lock);
+	}
 	while (hashmap_next(&t->touched, &cursor, &pid))
 		probe(t, pid);
 	hashmap_done(&t->touched);
@@ -590,7 +800,12 @@ void tracing_refresh(struct tracing *t)
 	size_t cursor = 0;
 
 	pthread_mutex_lock(&t->lock);
+	if (t->everything)
+		grow_up(t, 0);
 	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
+		/* The others hold nothing. */
+		if (t->everything && !p->walked)
+			continue;
 		if (p->space && !p->lender)
 			refresh_space(t, p);
 		identity_rss(p->pid, &p->rss_bytes);

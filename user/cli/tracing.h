@@ -38,6 +38,10 @@ struct traced {
 	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
 	unsigned n_borrowers;
 	bool forgotten; /* by all but its borrowers */
+	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
+	bool dismissed; /* it is not what the user wants: never reported */
+	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
+	uint64_t young_ns; /* with `everything`: since when its files are to be looked at, CLOCK_MONOTONIC; 0: they were */
 };
 
 struct tracing {
@@ -53,15 +57,21 @@ struct tracing {
 	struct hashmap
 		by_pid; /* pid -> struct traced that it is now, its own or the one whose memory it borrows */
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
+	bool everything; /* every process is traced: looked at when it has something to show, and not before */
 	bool quiet;
 	bool restricted; /* by -O or -S */
 	bool growth;	 /* touched pages and mappings, without probes */
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
-	struct hashmap touched;			 /* pids with new mappings since the last drain */
-	struct hashmap generating;		 /* those with code of no file */
-	struct hashmap asking;			 /* instances whose mappings the kernel asked for */
+	struct hashmap touched;	   /* pids with new mappings since the last drain */
+	struct hashmap generating; /* those with code of no file */
+	struct hashmap asking;	   /* instances whose mappings the kernel asked for */
+	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
+	/* Processes that are not traced, and whether one still is after it executed another program; NULL: nobody asks. */
+	void (*on_stranger)(void *arg, const struct collector_event *event);
+	bool (*is_wanted)(void *arg, pid_t pid, const char *name);
+	void *select_arg;
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
 	void *on_call_arg;
 };
@@ -71,8 +81,14 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 /* Removes everything; accepts a half-open one. */
 void tracing_close(struct tracing *t);
 
-/* Begins to trace a running process. Returns 0 or -errno with a diag. */
+/* Begins to trace a running process. Returns 0 or -errno with a diag (-ENOENT: it has no allocation function). */
 int tracing_attach(struct tracing *t, pid_t pid, struct diag *d);
+/* The same; one without an allocation function may map one later. since_ns: CLOCK_MONOTONIC when it began to run its program, 0:
+ * as it was started. Returns 0; -EEXIST: it is traced already; -ESRCH: it has ended meanwhile; or -errno with a diag. Nothing of
+ * it is left then. */
+int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d);
+/* It turns out not to be wanted: its tracing ends, and no report names it. */
+void tracing_dismiss(struct tracing *t, pid_t pid);
 bool tracing_is_traced(struct tracing *t, pid_t pid);
 /* Ends the tracing of a process that lives on: its next report is its last. */
 void tracing_release(struct tracing *t, pid_t pid);

@@ -58,6 +58,7 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 	[WIRE_LOST_PROCESS_RING] = "process_ring_full",
 	[WIRE_LOST_PROCESSES] = "process_table_full",
 	[WIRE_LOST_SIGNAL_STACK] = "signal_stack",
+	[WIRE_LOST_STRANGER_RING] = "stranger_ring_full",
 };
 
 /* Why a stack ends early: on a site, and in the counts of its process. Both are contracts of the output. */
@@ -139,10 +140,39 @@ static void follow_pages(struct collector *c, const struct wire_event *e)
 	}
 }
 
+static void copy_name(const struct wire_event *e, struct collector_event *to)
+{
+	memcpy(to->name, &e->address, sizeof(e->address));
+	memcpy(to->name + sizeof(e->address), &e->size_bytes, sizeof(e->size_bytes));
+	to->name[sizeof(to->name) - 1] = '\0';
+}
+
+static int pass_stranger(void *arg, void *data, size_t n_bytes)
+{
+	const struct wire_event *e = data;
+	struct collector *c = arg;
+	struct collector_event event;
+
+	if (n_bytes < sizeof(*e))
+		return 0;
+	event = (struct collector_event){
+		.type = COLLECTOR_STRANGER,
+		.pid = e->pid,
+		.tid = e->tid,
+		.time_ns = e->time_ns,
+		.execed = e->flags & WIRE_EVENT_EXECED,
+	};
+	if (e->flags & WIRE_EVENT_RENAMED)
+		copy_name(e, &event);
+	c->on_event(c->arg, &event);
+	return 0;
+}
+
 static int pass_event(void *arg, void *data, size_t n_bytes)
 {
 	const struct wire_event *e = data;
 	struct collector *c = arg;
+	struct collector_event event;
 
 	if (n_bytes < sizeof(*e))
 		return 0;
@@ -152,18 +182,21 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 		follow_pages(c, e);
 	if (e->type >= ARRAY_SIZE(event_types))
 		return 0;
-	c->on_event(c->arg, &(struct collector_event){
-				    .type = event_types[e->type],
-				    .pid = e->pid,
-				    .tid = e->tid,
-				    .instance = e->instance,
-				    .other = e->other,
-				    .shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
-				    .time_ns = e->time_ns,
-				    .address = e->address,
-				    .size_bytes = e->size_bytes,
-				    .stack = e->site,
-			    });
+	event = (struct collector_event){
+		.type = event_types[e->type],
+		.pid = e->pid,
+		.tid = e->tid,
+		.instance = e->instance,
+		.other = e->other,
+		.shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
+		.time_ns = e->time_ns,
+		.address = e->address,
+		.size_bytes = e->size_bytes,
+		.stack = e->site,
+	};
+	if (e->type == WIRE_EVENT_EXEC)
+		copy_name(e, &event);
+	c->on_event(c->arg, &event);
 	return 0;
 }
 
@@ -194,7 +227,8 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 		return diag_set(d, ENOMEM, "out of memory");
 	}
 	c->rings = ring_buffer__new(maps->process_ring, pass_event, c, NULL);
-	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c)) {
+	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c) ||
+	    ring_buffer__add(c->rings, maps->stranger_ring, pass_stranger, c)) {
 		int err = errno;
 
 		collector_destroy(c);
@@ -230,13 +264,22 @@ int collector_drain(struct collector *c)
 	return ring_buffer__consume(c->rings);
 }
 
-uint64_t collector_lost_events(const struct collector *c)
+static uint64_t lost_so_far(const struct collector *c, __u32 cause)
 {
-	__u32 cause = WIRE_LOST_PROCESS_RING;
 	uint64_t n = 0;
 
 	bpf_map_lookup_elem(c->maps.losses, &cause, &n);
 	return n;
+}
+
+uint64_t collector_lost_events(const struct collector *c)
+{
+	return lost_so_far(c, WIRE_LOST_PROCESS_RING);
+}
+
+uint64_t collector_lost_strangers(const struct collector *c)
+{
+	return lost_so_far(c, WIRE_LOST_STRANGER_RING);
 }
 
 /* Copies those of the counters that are not zero and have a name. */

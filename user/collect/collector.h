@@ -13,6 +13,7 @@ struct collector;
 /* Map descriptors, borrowed for the collector's life. */
 struct collector_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
+	int stranger_ring;
 	int evict; /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
 };
 
@@ -22,6 +23,7 @@ enum collector_event_type {
 	COLLECTOR_EXIT,
 	COLLECTOR_UNMAPPED, /* the process runs code that the unwinder does not know: at address */
 	COLLECTOR_OOM,	    /* the kernel has chosen it to die for want of memory; it lives yet */
+	COLLECTOR_STRANGER, /* a process that is not traced became another one: execed, renamed, or moved to another cgroup */
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,
 };
@@ -33,6 +35,8 @@ struct collector_event {
 	bool shares_memory;	     /* FORK, EXEC: with the parent (vfork) */
 	uint64_t time_ns;
 	uint64_t address, size_bytes, stack;
+	bool execed;   /* STRANGER */
+	char name[16]; /* EXEC: the process's; STRANGER: its new one; "": unknown, or not renamed */
 };
 
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
@@ -50,6 +54,8 @@ int collector_drain(struct collector *c);
 
 /* Process events that the kernel side could not pass on so far. */
 uint64_t collector_lost_events(const struct collector *c);
+/* The same of processes that are not traced. */
+uint64_t collector_lost_strangers(const struct collector *c);
 
 /* All instances and sites. Cost follows the number of sites. Where the map of sites fills up, idle ones are evicted first: they
  * count under their process's site of unknown stack from then on. Returns 0 or -errno with a diag. */

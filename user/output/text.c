@@ -301,12 +301,24 @@ static void put_sum(FILE *f, const struct report *r, bool sampled)
 		count, plural(allocations));
 }
 
+/* What was left out, if anything. */
+static void put_rest(FILE *f, const char *what, size_t n, uint64_t bytes, const char *how)
+{
+	char text[FORMAT_SIZE];
+
+	if (!n)
+		return;
+	format_bytes(bytes, text);
+	fprintf(f, "and %zu more processes%s, with %s outstanding together (%s shows all)\n\n", n,
+		what, text, how);
+}
+
 static int text_report(FILE *f, const struct output_options *o, const struct session *s,
 		       const struct report *r)
 {
-	uint64_t rest_bytes = 0;
+	uint64_t rest_bytes = 0, ended_rest_bytes = 0;
 	char text[FORMAT_SIZE];
-	size_t from = 0, n_ended = 0;
+	size_t from = 0, n_living = 0, n_ended = 0;
 
 	put_time(f, r->time_ns);
 	format_seconds(r->elapsed_seconds, text);
@@ -323,17 +335,17 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 			from++;
 			sites.n++;
 		}
-		if (!sites.process->ended || !o->top || n_ended++ < o->top)
-			put_process(f, o, s, r, i, &sites);
+		if (sites.process->ended ? o->top && n_ended++ >= o->top
+					 : o->top_processes && n_living++ >= o->top_processes)
+			*(sites.process->ended ? &ended_rest_bytes : &rest_bytes) +=
+				sites.process->outstanding_bytes;
 		else
-			rest_bytes += sites.process->outstanding_bytes;
+			put_process(f, o, s, r, i, &sites);
 	}
-	if (o->top && n_ended > o->top) {
-		format_bytes(rest_bytes, text);
-		fprintf(f,
-			"and %zu more processes that ended, with %s outstanding together (-T 0 shows all)\n\n",
-			n_ended - (size_t)o->top, text);
-	}
+	if (n_living > o->top_processes)
+		put_rest(f, "", n_living - o->top_processes, rest_bytes, "--top-processes 0");
+	if (n_ended > o->top)
+		put_rest(f, " that ended", n_ended - o->top, ended_rest_bytes, "-T 0");
 	put_losses(f, o, "", r->losses, r->n_losses);
 	if (r->map_bytes) {
 		format_bytes(r->map_bytes, text);

@@ -13,11 +13,19 @@
 #include "process/procfs.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define PF_EXITING 0x00000004
 #define PROC_TEXT_MAX_BYTES (1UL << 20)
 
 static bool is_zombie(const struct procfs_stat *stat)
 {
 	return stat->state == 'Z' || stat->state == 'X';
+}
+
+/* A main thread that ended before the others looks like a zombie; the process lives on. What has begun to end has no memory any
+ * more. */
+static bool is_ending(const struct procfs_stat *stat)
+{
+	return (is_zombie(stat) || stat->flags & PF_EXITING) && stat->n_threads <= 1;
 }
 
 static uint64_t real_ns_of_ticks(uint64_t ticks)
@@ -54,6 +62,8 @@ static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 			"process %d (%s) has ended already: a zombie that its parent %d has not "
 			"waited for",
 			pid, stat->comm, stat->parent);
+	if (is_ending(stat))
+		return diag_set(d, ESRCH, "process %d (%s) is ending", pid, stat->comm);
 	return 0;
 }
 
@@ -175,14 +185,13 @@ int identity_start_ticks(pid_t pid, uint64_t *ret_ticks)
 	return 0;
 }
 
-/* A main thread that ended before the others looks like a zombie; the process lives on. */
 bool identity_alive(const struct identity *id)
 {
 	struct procfs_stat stat;
 
 	if (procfs_read_stat(id->pid, &stat) || stat.start_ticks != id->start_ticks)
 		return false;
-	return !is_zombie(&stat) || stat.n_threads > 1;
+	return !is_ending(&stat);
 }
 
 int identity_rss(pid_t pid, uint64_t *ret_bytes)

@@ -32,7 +32,8 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d);
 /* Only field 22 of /proc/PID/stat. Returns 0 or -ESRCH. */
 int identity_start_ticks(pid_t pid, uint64_t *ret_ticks);
 
-/* Whether pid is still the process that identity described and not yet a zombie. */
+/* Whether pid is still the process that identity described, and has not begun to end: the tracepoint sched_process_exit is yet to
+ * come. */
 bool identity_alive(const struct identity *id);
 
 /* VmRSS of the process in bytes (/proc/PID/statm). Returns 0 or -ESRCH. */
