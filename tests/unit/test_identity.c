@@ -117,6 +117,7 @@ static void test_live_child(void **state)
 	exe[n] = '\0';
 	assert_string_equal(id.exe, exe);
 	assert_true(id.cgroup[0] == '/');
+	assert_int_equal(id.euid, geteuid());
 	assert_true(id.own_mount_ns && id.own_pid_ns);
 	assert_true(id.start_real_ns + 20000000 >= before_ns &&
 		    id.start_real_ns <= clock_realtime_ns() + 20000000);

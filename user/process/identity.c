@@ -57,20 +57,26 @@ static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 	return 0;
 }
 
-/* /proc/TID exists for every thread, though it is not listed. Returns the process's pid, or pid if
- * unknown. */
-static pid_t thread_group(pid_t pid)
+/* /proc/TID exists for every thread, though it is not listed. ret_tgid: the process's pid, or pid if unknown. ret_euid: or -1. */
+static void read_status(pid_t pid, pid_t *ret_tgid, uid_t *ret_euid)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *line;
+	unsigned euid;
 	size_t n;
 	int tgid;
 
+	*ret_tgid = pid;
+	*ret_euid = -1;
 	if (procfs_read(pid, "status", PROC_TEXT_MAX_BYTES, &text, &n))
-		return pid;
-	/* The name before it is escaped in this file and cannot begin a line. */
+		return;
+	/* The name before them is escaped in this file and cannot begin a line. */
 	line = strstr(text, "\nTgid:");
-	return line && sscanf(line, "\nTgid: %d", &tgid) == 1 ? tgid : pid;
+	if (line && sscanf(line, "\nTgid: %d", &tgid) == 1)
+		*ret_tgid = tgid;
+	line = strstr(text, "\nUid:");
+	if (line && sscanf(line, "\nUid: %*u %u", &euid) == 1)
+		*ret_euid = euid;
 }
 
 static int read_exe(pid_t pid, char *out, size_t size_bytes)
@@ -109,6 +115,7 @@ static int read_cgroup(pid_t pid, struct identity *id)
 		return 0;
 	cgroup_parse(text, c);
 	snprintf(id->cgroup, sizeof(id->cgroup), "%s", cgroup_path(c));
+	snprintf(id->memory_cgroup, sizeof(id->memory_cgroup), "%s", c->memory_v1);
 	snprintf(id->container, sizeof(id->container), "%s", c->container);
 	if (!procfs_read(getpid(), "mountinfo", 16 * PROC_TEXT_MAX_BYTES, &mountinfo, &n))
 		id->limit_bytes = cgroup_limit(c, mountinfo);
@@ -136,7 +143,7 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 	err = check_kind(pid, &stat, d);
 	if (err)
 		return err;
-	tgid = thread_group(pid);
+	read_status(pid, &tgid, &id->euid);
 	if (tgid != pid)
 		return diag_set_hint(d, ESRCH, EXIT_RUNTIME,
 				     "trace the process: a heap belongs to all its threads",

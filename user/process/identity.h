@@ -13,13 +13,15 @@ struct identity {
 	pid_t pid;
 	uint64_t start_ticks;	/* /proc/PID/stat field 22: clock ticks since boot */
 	uint64_t start_real_ns; /* the same as CLOCK_REALTIME, nanoseconds since 1970 */
-	char comm[64];	     /* as the kernel has it, unescaped; not NUL-terminated names are cut */
-	char exe[4096];	     /* readlink of /proc/PID/exe, " (deleted)" kept */
-	char cgroup[4096];   /* the v2 path, else the memory controller's v1 path, else the longest
+	char comm[64];	   /* as the kernel has it, unescaped; not NUL-terminated names are cut */
+	char exe[4096];	   /* readlink of /proc/PID/exe, " (deleted)" kept */
+	char cgroup[4096]; /* the v2 path, else the memory controller's v1 path, else the longest
 				 * other one: the first of these that is more than "/" */
-	char container[128]; /* id from the cgroup path by FORMATS.md's rules, or "" */
-	uint64_t limit_bytes; /* the tightest memory limit of its cgroups, 0: none */
-	bool own_mount_ns;    /* in the same mount namespace as we are */
+	char memory_cgroup[4096]; /* the memory controller's v1 path, "" on hosts with v2 only */
+	char container[128];	  /* id from the cgroup path by FORMATS.md's rules, or "" */
+	uid_t euid;		  /* in our user namespace */
+	uint64_t limit_bytes;	  /* the tightest memory limit of its cgroups, 0: none */
+	bool own_mount_ns;	  /* in the same mount namespace as we are */
 	bool own_pid_ns;
 };
 
