@@ -39,6 +39,7 @@
 #define STEADY_BYTES 524288.0
 #define STEADY_RATIO 0.01
 #define WARM_RATIO 1.7	/* growth of the first half of a life over the second's */
+#define HEAD_RATIO 0.03 /* of a window's growth: before so much came, it had not begun */
 #define ALIKE_RATIO 3.0 /* rates of two lives that count as one */
 /* An estimate holds for this part of the time that it was made from. */
 #define RECHECK_RATIO 0.0625
@@ -55,10 +56,11 @@ enum feature {
 	FASTER,	   /* the reverse */
 	DROPS,	   /* log of the deepest drop beside the growth */
 	OLD_DROPS, /* the same, of the whole life */
-	BEFORE,	   /* log of the growth in as much time before the window beside the growth in it */
-	SIZE,	   /* log of the growth over noise */
-	OPEN,	   /* length of the open excursion over the window's */
-	LIFE,	   /* log of the whole life over the window */
+	BEFORE, /* log of the growth in as much time before the window over the growth in it, or 0 */
+	STIR,	/* log of the range of all before the window beside the growth */
+	SIZE,	/* log of the growth over noise */
+	OPEN,	/* length of the open excursion over the window's */
+	LIFE,	/* log of the whole life over the window */
 	N_FEATURES,
 };
 
@@ -80,7 +82,7 @@ struct trend {
 	struct trend_estimate estimate;
 	struct life before; /* a restart */
 	uint32_t judged_ticks;
-	uint32_t valid_ticks; /* how long the estimate holds */
+	uint32_t valid_ticks;
 	bool judged;
 };
 
@@ -89,36 +91,40 @@ static const struct {
 	unsigned char left, right;
 	float weight;
 } terms[] = {
-	{ONE, ONE, -1.192},
-	{ONE, DURATION, 0.3334},
-	{ONE, PIECES, 0.9799},
-	{ONE, UNEVEN, -2.689},
-	{ONE, SLOWER, -3.757},
-	{ONE, FASTER, -0.3186},
-	{ONE, DROPS, 1.916},
-	{ONE, OLD_DROPS, -1.645},
-	{ONE, BEFORE, -1.511},
-	{ONE, SIZE, 0.5899},
-	{ONE, OPEN, 1.548},
-	{ONE, LIFE, 0.1144},
-	{DURATION, DURATION, -0.02563},
-	{DURATION, PIECES, 0.298},
-	{DURATION, UNEVEN, -1.865},
-	{DURATION, SLOWER, -0.06868},
-	{DURATION, DROPS, 1.436},
-	{DURATION, OLD_DROPS, -1.545},
-	{DURATION, BEFORE, -0.08477},
-	{DURATION, LIFE, -0.3431},
-	{PIECES, PIECES, -0.4681},
-	{PIECES, UNEVEN, -1.406},
-	{UNEVEN, UNEVEN, -0.5129},
-	{SLOWER, SLOWER, 1.163},
-	{DROPS, DROPS, -0.4044},
-	{OLD_DROPS, OLD_DROPS, 0.2868},
-	{BEFORE, BEFORE, 0.5048},
-	{SIZE, SIZE, -0.01271},
-	{LIFE, LIFE, -0.2043},
-	{LIFE, OLD_DROPS, -3.145},
+	{ONE, ONE, -1.752},
+	{ONE, DURATION, 0.645},
+	{ONE, PIECES, 1.922},
+	{ONE, UNEVEN, -2.101},
+	{ONE, SLOWER, -2.496},
+	{ONE, FASTER, -0.1787},
+	{ONE, DROPS, 3.643},
+	{ONE, OLD_DROPS, -3.789},
+	{ONE, BEFORE, -3.266},
+	{ONE, SIZE, 0.5261},
+	{ONE, OPEN, 2.416},
+	{ONE, LIFE, 0.1745},
+	{DURATION, DURATION, -0.06095},
+	{DURATION, PIECES, 0.1307},
+	{DURATION, UNEVEN, -2.596},
+	{DURATION, SLOWER, -0.002309},
+	{DURATION, DROPS, 2.075},
+	{DURATION, OLD_DROPS, -2.372},
+	{DURATION, BEFORE, -0.3632},
+	{DURATION, LIFE, 0.2305},
+	{PIECES, PIECES, -0.7542},
+	{PIECES, UNEVEN, -2.684},
+	{UNEVEN, UNEVEN, -1.199},
+	{SLOWER, SLOWER, 0.8151},
+	{DROPS, DROPS, -0.6724},
+	{OLD_DROPS, OLD_DROPS, 0.6056},
+	{ONE, STIR, 2.503},
+	{STIR, STIR, -0.631},
+	{DURATION, STIR, 0.1513},
+	{LIFE, STIR, -1.633},
+	{BEFORE, BEFORE, 1.303},
+	{SIZE, SIZE, 0.009291},
+	{LIFE, LIFE, -0.1076},
+	{LIFE, OLD_DROPS, -2.887},
 };
 #define N_TERMS (sizeof(terms) / sizeof(terms[0]))
 /* TERMS-END */
@@ -261,6 +267,19 @@ static void measure_parts(struct window *w)
 	w->feature[FASTER] = fmax(0, ratio);
 }
 
+/* Between the floor and the peak of the spans in [from, to). */
+static double range_between(const struct series *s, double from_ticks, double to_ticks)
+{
+	size_t i = series_find(s, from_ticks);
+	double low = s->spans[i].floor, high = s->spans[i].peak;
+
+	while (++i < s->n && series_end(s, i) <= to_ticks) {
+		low = fmin(low, s->spans[i].floor);
+		high = fmax(high, s->spans[i].peak);
+	}
+	return high - low;
+}
+
 /* Log of how much faster it grew in the time as long before the window. */
 static double faster_before(const struct series *s, const float *floors, const struct window *w)
 {
@@ -271,7 +290,7 @@ static double faster_before(const struct series *s, const float *floors, const s
 		return 0;
 	before = (floor_at(s, floors, w->from_ticks) - floor_at(s, floors, from)) /
 		 (w->from_ticks - from);
-	return fmin(log1p(before / (w->growth / length)), 4);
+	return fmin(fmax(0, log(before / (w->growth / length))), 4);
 }
 
 static void judge_window(const struct series *s, const float *floors, struct window *w)
@@ -285,6 +304,7 @@ static void judge_window(const struct series *s, const float *floors, struct win
 	x[DROPS] = fmin(log1p(w->drop / w->growth), 4);
 	x[OLD_DROPS] = fmin(log1p(w->life_drop / w->growth), 4);
 	x[BEFORE] = faster_before(s, floors, w);
+	x[STIR] = fmin(log1p(range_between(s, s->border_ticks, w->from_ticks) / w->growth), 4);
 	x[SIZE] = fmin(log(w->growth / NOISE_BYTES), 4);
 	x[OPEN] = fmin((s->last_ticks - w->to_ticks) / (w->to_ticks - w->from_ticks), 3);
 	x[LIFE] = fmin(log((s->last_ticks - s->border_ticks) / (w->to_ticks - w->from_ticks)), 4);
@@ -293,26 +313,49 @@ static void judge_window(const struct series *s, const float *floors, struct win
 		w->score += terms[i].weight * x[terms[i].left] * x[terms[i].right];
 }
 
-/* The window that speaks most for growth. Returns false when nothing grew in any. */
-static bool best_window(const struct trend *t, const float *floors, struct window *ret)
+/* How long nothing to speak of grew at the start of a window, in ticks. */
+static double flat_head(const struct window *w)
 {
-	const struct series *s = &t->series;
-	size_t first = series_find(s, s->border_ticks);
-	double life = s->last_ticks - s->border_ticks;
+	size_t i = 0;
+
+	while (i < PARTS && w->floors[i + 1] - w->floors[0] <= HEAD_RATIO * w->growth)
+		i++;
+	return (w->to_ticks - w->from_ticks) * i / PARTS;
+}
+
+/* Judges the window from a time on. Returns false when nothing grew. */
+static bool try_window(const struct series *s, const float *floors, double from_ticks,
+		       double life_drop, struct window *ret)
+{
+	*ret = (struct window){.from_ticks = from_ticks, .life_drop = life_drop};
+	if (!bound_window(s, floors, ret))
+		return false;
+	judge_window(s, floors, ret);
+	return true;
+}
+
+/* The window that speaks most for growth: those of half, a quarter... of the life, and each without a start in which nothing
+ * grew. Returns false when nothing grew in any. */
+static bool best_window(const struct series *s, const float *floors, struct window *ret)
+{
 	double shortest = fmax(WINDOW_SECONDS_MIN * SERIES_TICKS,
 			       SAMPLES_MIN * (double)s->last_ticks / s->n_samples);
-	double life_drop = deepest_drop(s, first);
+	double life = s->last_ticks - s->border_ticks, drop;
 	bool found = false;
 
+	drop = deepest_drop(s, series_find(s, s->border_ticks));
 	for (double length = life; length >= shortest; length /= 2) {
-		struct window w = {.from_ticks = s->last_ticks - length, .life_drop = life_drop};
+		double from = s->last_ticks - length;
+		struct window w;
 
-		if (!bound_window(s, floors, &w))
-			continue;
-		judge_window(s, floors, &w);
-		if (!found || w.score > ret->score)
-			*ret = w;
-		found = true;
+		for (int i = 0; i < 2 && try_window(s, floors, from, drop, &w); i++) {
+			if (!found || w.score > ret->score)
+				*ret = w;
+			found = true;
+			if (flat_head(&w) < length / 4)
+				break;
+			from += flat_head(&w);
+		}
 	}
 	return found;
 }
@@ -359,7 +402,7 @@ static void fit_window(const struct window *w, struct trend_estimate *e)
 static void fit_life(const struct trend *t, struct trend_estimate *e)
 {
 	const struct series *s = &t->series;
-	double length = s->last_ticks - (double)s->border_ticks, values[PARTS + 1];
+	double length = s->last_ticks - (double)s->border_ticks, values[PARTS + 1], largest = 0;
 
 	for (size_t part = 0; part <= PARTS; part++) {
 		double from = s->border_ticks + length * part / (PARTS + 1);
@@ -369,7 +412,11 @@ static void fit_life(const struct trend *t, struct trend_estimate *e)
 		while (++i < s->n && s->spans[i].from_ticks < from + length / (PARTS + 1))
 			values[part] = fmin(values[part], s->spans[i].floor);
 	}
+	for (size_t part = 1; part <= PARTS; part++)
+		largest = fmax(largest, fabs(values[part] - values[part - 1]));
 	fit_slope(values, length / (PARTS + 1) / SERIES_TICKS, e);
+	e->low_bytes_per_second -= largest / length * SERIES_TICKS;
+	e->high_bytes_per_second += largest / length * SERIES_TICKS;
 }
 
 /* How long before its end the window's rate already held. */
@@ -391,24 +438,13 @@ static double since_seconds(const struct trend *t, const float *floors, const st
 	return (t->series.last_ticks - since) / SERIES_TICKS;
 }
 
-/* Between the floor and the peak since a time. */
-static double range_since(const struct series *s, double ticks)
-{
-	double low = INFINITY, high = -INFINITY;
-
-	for (size_t i = series_find(s, ticks); i < s->n; i++) {
-		low = fmin(low, s->spans[i].floor);
-		high = fmax(high, s->spans[i].peak);
-	}
-	return high - low;
-}
-
 /* What it is instead of growing. */
 static const char *calm_verdict(const struct trend *t, const float *floors)
 {
 	const struct series *s = &t->series;
 	double middle = (s->border_ticks + (double)s->last_ticks) / 2;
-	double range = range_since(s, s->border_ticks), recent = range_since(s, middle);
+	double range = range_between(s, s->border_ticks, s->last_ticks);
+	double recent = range_between(s, middle, s->last_ticks);
 	double start = floor_at(s, floors, s->border_ticks), halfway = floor_at(s, floors, middle);
 	double growth = floors[s->n - 1] - start;
 
@@ -441,10 +477,11 @@ static void judge(struct trend *t)
 	struct window w;
 
 	*e = (struct trend_estimate){NAN, NAN, NAN, .verdict = "unknown"};
+	t->valid_ticks = 0;
 	if (seconds < WINDOW_SECONDS_MIN || s->n_samples < SAMPLES_MIN)
 		return;
 	floors_from_end(s, series_find(s, s->border_ticks), floors);
-	if (best_window(t, floors, &w)) {
+	if (best_window(s, floors, &w)) {
 		fit_window(&w, e);
 		e->confidence = 1 / (1 + exp(-w.score));
 		e->confidence = with_life_before(t, e);
@@ -464,6 +501,19 @@ static void judge(struct trend *t)
 	t->valid_ticks = recheck * SERIES_TICKS;
 }
 
+/* How long the estimate holds. What does not grow and has not changed since is ever less worth another look. */
+static uint32_t valid_ticks(const struct trend *t)
+{
+	const struct series *s = &t->series;
+	uint32_t changed_ticks = s->spans[s->n - 1].from_ticks;
+	uint32_t quiet_ticks = (s->last_ticks - changed_ticks) / 4;
+
+	if (t->estimate.confidence < GROWING_CONFIDENCE && changed_ticks <= t->judged_ticks &&
+	    quiet_ticks > t->valid_ticks)
+		return quiet_ticks;
+	return t->valid_ticks;
+}
+
 void trend_estimate(struct trend *t, struct trend_estimate *ret)
 {
 	const struct series *s = &t->series;
@@ -477,8 +527,7 @@ void trend_estimate(struct trend *t, struct trend_estimate *ret)
 		*ret = (struct trend_estimate){.verdict = "steady"};
 		return;
 	}
-	if (!t->judged || s->last_ticks - t->judged_ticks >= t->valid_ticks) {
-		t->valid_ticks = 0;
+	if (!t->judged || s->last_ticks - t->judged_ticks >= valid_ticks(t)) {
 		judge(t);
 		t->judged_ticks = s->last_ticks;
 		t->judged = true;
