@@ -14,6 +14,7 @@
 #define WIDE_COLUMNS 128 /* from which on a row takes one line */
 #define COMM_COLUMNS 15
 #define CGROUP_COLUMNS 20
+#define HOST_COLUMNS 12 /* at a terminal */
 #define CELL_SIZE 48
 /* What stands before the last column of a wide row. */
 #define WIDE_TAKEN 105
@@ -102,7 +103,7 @@ static void put_place(FILE *f, const struct watch_row *row, size_t max_columns)
 		bool is_id = strlen(row->container) == 64 &&
 			     strspn(row->container, "0123456789abcdefABCDEF") == 64;
 
-		snprintf(id, sizeof(id), "%s", row->container);
+		snprintf(id, sizeof(id), "%.*s", SHORT_ID, row->container);
 		fputs("container ", f);
 		escape_put(f, is_id ? id : row->container,
 			   max_columns > 10 ? max_columns - 10 : max_columns);
@@ -117,7 +118,8 @@ static void put_head(FILE *f, const struct watch_output_options *o, bool cgroups
 		fprintf(f, "%-*s %5s", CGROUP_COLUMNS, "CGROUP", "PROCS");
 	else
 		fprintf(f, "%7s %-*s", "PID", COMM_COLUMNS, "COMMAND");
-	fprintf(f, " %10s %15s %9s %4s %-10s", "MEMORY", "GROWTH", "LIMIT IN", "SURE", "VERDICT");
+	fprintf(f, " %10s %15s %9s %4s %-*s", "MEMORY", "GROWTH", "LIMIT IN", "SURE",
+		is_wide(o) ? 10 : 0, "VERDICT");
 	if (is_wide(o))
 		fprintf(f, " %-*s %-10s %s", WATCH_LINE_VALUES, "HISTORY", "SINCE",
 			cgroups ? "PRESSURE" : "WHERE");
@@ -132,9 +134,11 @@ static double row_bytes(const struct watch_row *row)
 
 static void put_pressure(FILE *f, const char *prefix, double ratio)
 {
+	fputs(prefix, f);
 	if (isnan(ratio))
-		return;
-	fprintf(f, "%s%.*f%%", prefix, ratio > 0 && ratio < 0.1 ? 1 : 0, ratio * 100);
+		fputs("?", f);
+	else
+		fprintf(f, "%.*f%%", ratio > 0 && ratio < 0.1 ? 1 : 0, ratio * 100);
 }
 
 static void put_since(double seconds, char out[FORMAT_SIZE])
@@ -169,7 +173,7 @@ static void put_more(FILE *f, const struct watch_output_options *o, const struct
 	fprintf(f, " since %s", since);
 	if (row->limit_bytes)
 		fprintf(f, ", limit %s", limit);
-	if (row->is_cgroup) {
+	if (row->is_cgroup && !isnan(row->memory_pressure_ratio)) {
 		put_pressure(f, ", pressure ", row->memory_pressure_ratio);
 	} else if (row->container || (row->cgroup && strlen(row->cgroup) > 1)) {
 		fputs(", ", f);
@@ -216,7 +220,8 @@ static void put_row(FILE *f, const struct watch_output_options *o, const struct 
 	format_limit(row->seconds_to_limit, limit);
 	if (!isnan(row->growth_bytes_per_second) && row->confidence >= 0)
 		snprintf(sure, sizeof(sure), "%d%%", (int)(fmin(row->confidence, 1) * 100));
-	fputs(paint(o, row->suspect ? TEXT_BOLD : TEXT_PLAIN), f);
+	if (row->suspect)
+		fputs(paint(o, TEXT_BOLD), f);
 	if (row->is_cgroup) {
 		put_cell(f, !name ? "?" : name[1] ? name + 1 : name, CGROUP_COLUMNS);
 		fprintf(f, " %5zu", row->n_processes);
@@ -224,9 +229,10 @@ static void put_row(FILE *f, const struct watch_output_options *o, const struct 
 		fprintf(f, "%7u ", row->pid);
 		put_cell(f, row->comm ? row->comm : "?", COMM_COLUMNS);
 	}
-	fprintf(f, " %10s %15s %9s %4s %-10s", bytes, rate, limit, sure,
+	fprintf(f, " %10s %15s %9s %4s %-*s", bytes, rate, limit, sure, is_wide(o) ? 10 : 0,
 		row->verdict ? row->verdict : "?");
-	fputs(paint(o, TEXT_PLAIN), f);
+	if (row->suspect)
+		fputs(paint(o, TEXT_PLAIN), f);
 	put_more(f, o, row);
 	fputs("\n", f);
 	if (o->verbose && row->suspect)
@@ -256,14 +262,15 @@ static void put_table(FILE *f, const struct watch_output_options *o, const char 
 		fprintf(f, "        and %zu more (-T 0 shows all)\n", n_more);
 }
 
-static void put_host(FILE *f, const struct watch_session *s, const struct watch_report *r)
+static void put_host(FILE *f, const struct watch_output_options *o, const struct watch_session *s,
+		     const struct watch_report *r)
 {
 	const struct watch_host *h = &r->host;
 	uint64_t used_bytes = h->memory_bytes - h->available_bytes;
 	char used[FORMAT_SIZE], all[FORMAT_SIZE];
 
 	fputs("host ", f);
-	escape_put(f, s->hostname ? s->hostname : "?", 0);
+	escape_put(f, s->hostname ? s->hostname : "?", o->width ? HOST_COLUMNS : 0);
 	fprintf(f, ": %zu process%s", h->n_processes, h->n_processes == 1 ? "" : "es");
 	if (h->memory_bytes && h->available_bytes <= h->memory_bytes) {
 		format_bytes(used_bytes, used);
@@ -271,7 +278,8 @@ static void put_host(FILE *f, const struct watch_session *s, const struct watch_
 		fprintf(f, ", memory %s of %s used (%.0f%%)", used, all,
 			100.0 * used_bytes / h->memory_bytes);
 	}
-	put_pressure(f, ", pressure ", h->memory_pressure_ratio);
+	if (!isnan(h->memory_pressure_ratio))
+		put_pressure(f, ", pressure ", h->memory_pressure_ratio);
 	if (h->swap_bytes) {
 		format_bytes(h->swap_bytes - h->swap_free_bytes, used);
 		format_bytes(h->swap_bytes, all);
@@ -300,8 +308,8 @@ static void put_cost(FILE *f, const struct watch_report *r)
 
 	format_count(c->n_passes, passes);
 	format_count(c->n_missed, missed);
-	fprintf(f, "watching: %s pass%s of %.2f ms CPU each, %s missed; seep takes %.2f%% of a CPU\n",
-		passes, c->n_passes == 1 ? "" : "es", c->pass_cpu_seconds * 1e3,
+	fprintf(f, "cost: %s pass%s of %.2f ms CPU, %s missed; all of seep %.2f%% of a CPU\n", passes,
+		c->n_passes == 1 ? "" : "es", c->pass_cpu_seconds * 1e3,
 		c->n_missed ? missed : "none", c->cpu_ratio * 100);
 }
 
@@ -309,17 +317,20 @@ static int text_report(FILE *f, const struct watch_output_options *o,
 		       const struct watch_session *s, const struct watch_report *r)
 {
 	char time[CLOCK_RFC3339_SIZE], elapsed[FORMAT_SIZE];
-	bool all_early = r->n_early && r->n_early == r->host.n_processes;
 
 	clock_format_rfc3339(r->time_ns, time);
 	format_seconds(r->elapsed_seconds, elapsed);
-	fprintf(f, "[%s] report %" PRIu64 ", %s after the start: ", time, r->sequence, elapsed);
+	fprintf(f, "[%s] report %" PRIu64 ", after %s: %s", time, r->sequence, elapsed,
+		paint(o, r->n_suspects ? TEXT_RED : TEXT_BOLD));
 	if (r->n_suspects)
-		fprintf(f, "%s%zu suspect%s%s\n", paint(o, TEXT_RED), r->n_suspects,
-			plural(r->n_suspects), paint(o, TEXT_PLAIN));
+		fprintf(f, "%zu suspect%s", r->n_suspects, plural(r->n_suspects));
 	else
-		fputs(all_early ? "too early for a suspicion\n" : "no suspects\n", f);
-	put_host(f, s, r);
+		fputs("no suspects", f);
+	fprintf(f, "%s", paint(o, TEXT_PLAIN));
+	if (r->n_early)
+		fprintf(f, ", %zu too new", r->n_early);
+	fputs("\n", f);
+	put_host(f, o, s, r);
 	put_together(f, r);
 	put_cost(f, r);
 	put_table(f, o, "SUSPECTS", r->processes, r->n_processes, true, 0);
@@ -328,8 +339,8 @@ static int text_report(FILE *f, const struct watch_output_options *o,
 		  r->n_processes, false, r->n_more);
 	put_table(f, o, o->all ? "OTHER CGROUPS" : "GROWING CGROUPS, NOT SUSPECTED", r->cgroups,
 		  r->n_cgroups, false, r->n_more_cgroups);
-	if (!r->n_processes && !r->n_cgroups && !all_early)
-		fputs("nothing grows\n", f);
+	if (!r->n_processes && !r->n_cgroups)
+		fputs(r->n_early ? "nothing else grows\n" : "nothing grows\n", f);
 	fputs("\n", f);
 	return stream_flush(f);
 }
@@ -352,7 +363,8 @@ static int text_session(FILE *f, const struct watch_output_options *o,
 	fputs(", Linux ", f);
 	escape_put(f, s->kernel, 0);
 	format_seconds(s->interval_seconds, interval);
-	fprintf(f, ", seep %s, a report every %s\n\n", s->version, interval);
+	fprintf(f, ", seep %s\n", s->version);
+	fprintf(f, "A report every %s. Growth is known after about half a minute.\n\n", interval);
 	return stream_flush(f);
 }
 
