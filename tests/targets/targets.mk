@@ -186,3 +186,5 @@ $(TARGETS_OUT)/stack_rust: tests/targets/stack_rust.rs tests/targets/stack_rust_
 	$(Q)MAKEFLAGS= rustc --edition 2021 -O -C link-arg=$@.glue.o $< -o $@
 	$(Q)rm $@.glue.o
 endif
+
+$(TARGETS_OUT)/watch_load: TARGETS_LIBS = -lm

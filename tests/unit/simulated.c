@@ -346,3 +346,22 @@ void simulated_population(struct simulated population[POPULATION], uint64_t seed
 		for (size_t i = 0; i < others[kind]; i++, n++)
 			simulated_start(&population[n], kind, seed * POPULATION + n, 0);
 }
+
+void simulated_varied_population(struct simulated population[POPULATION], uint64_t seed)
+{
+	simulated_population(population, seed);
+	for (size_t i = 0; i < POPULATION; i++) {
+		struct simulated *s = &population[i];
+		uint64_t random = seed * 1000 + i;
+
+		simulated_uniform(&random);
+		if (s->rate > 0 && simulated_uniform(&random) < 0.3)
+			simulated_start(s, LEAK_WARM, seed * 1000 + i, s->rate);
+		if (simulated_uniform(&random) < 0.5)
+			s->delay = 10 * pow(1500, simulated_uniform(&random));
+		if (!(s->rate > 0) && simulated_uniform(&random) < 0.2) {
+			s->period *= 10;
+			s->phase *= 10;
+		}
+	}
+}

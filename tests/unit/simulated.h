@@ -59,5 +59,7 @@ double simulated_uniform(uint64_t *random);
 #define POPULATION_LEAKS 20 /* the first of it, rates from 1 KB/s to 10 MB/s */
 /* The 200 processes. */
 void simulated_population(struct simulated population[POPULATION], uint64_t seed);
+/* The same with more variety: leaks after a warm-up, half of all begin late, some caches and warm-ups are ten times as slow. */
+void simulated_varied_population(struct simulated population[POPULATION], uint64_t seed);
 
 #endif

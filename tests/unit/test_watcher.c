@@ -283,14 +283,19 @@ static void workers_come_and_go(void **state)
 	host_end(&h);
 }
 
-#define N_SEEDS 25
+#define N_HOSTS 25
 #define N_DECADES 4
-static const int minutes[] = {1, 5, 10};
+#define N_LOOKS 3
+static const int looks_minutes[N_LOOKS] = {1, 5, 10};
 
+/* What was found on all hosts at one time by one rule. */
 struct tally {
-	unsigned int found, suspected, other_kinds[SIMULATED_KINDS], other;
-	unsigned int leaks[N_DECADES], found_leaks[N_DECADES];
+	unsigned int found, wrong, wrong_kinds[SIMULATED_KINDS];
+	unsigned int leaks[N_DECADES], found_leaks[N_DECADES]; /* by rate */
 };
+
+/* A confidence of 0 stands for the watcher's own suspicion. */
+static const double rules[] = {0, 0.5, 0.3};
 
 static unsigned int decade_of(double rate)
 {
@@ -313,63 +318,91 @@ static void tally_up(struct tally *t, const struct host *h, const struct simulat
 			t->found_leaks[decade_of(s->rate)] += found;
 			t->found += found;
 		} else {
-			t->other += found;
-			t->other_kinds[s->kind] += found;
+			t->wrong += found;
+			t->wrong_kinds[s->kind] += found;
 		}
 	}
 }
 
-static void tally_print(const struct tally *t, int at)
+static double recall(const struct tally *t, size_t first_decade)
 {
-	print_message("# %2d min  %5.2f  %5.2f   ", at,
-		      t->found / (double)(POPULATION_LEAKS * N_SEEDS),
-		      t->found + t->other ? t->found / (double)(t->found + t->other) : NAN);
+	unsigned int leaks = 0, found = 0;
+
+	for (size_t i = first_decade; i < N_DECADES; i++) {
+		leaks += t->leaks[i];
+		found += t->found_leaks[i];
+	}
+	return found / (double)leaks;
+}
+
+static double precision(const struct tally *t)
+{
+	return t->found / (double)(t->found + t->wrong);
+}
+
+static void tally_print(const struct tally *t, int minutes)
+{
+	print_message("# %2d min  %6.2f  %9.2f  ", minutes, recall(t, 0), precision(t));
 	for (size_t i = 0; i < N_DECADES; i++)
-		print_message(" %5.2f", t->found_leaks[i] / (double)t->leaks[i]);
-	print_message("   ");
+		print_message(" %8.2f", t->found_leaks[i] / (double)t->leaks[i]);
+	print_message("  ");
 	for (size_t kind = 0; kind < SIMULATED_KINDS; kind++)
-		if (t->other_kinds[kind])
-			print_message(" %s %.2f", simulated_name(kind),
-				      t->other_kinds[kind] / (double)N_SEEDS);
+		if (t->wrong_kinds[kind])
+			print_message(" %s %.2f;", simulated_name(kind),
+				      t->wrong_kinds[kind] / (double)N_HOSTS);
 	print_message("\n");
 }
 
+static void watch_population(struct tally tallies[][N_LOOKS], uint64_t seed)
+{
+	static struct simulated population[POPULATION];
+	static struct host h;
+
+	host_start(&h, POPULATION, 0);
+	simulated_population(population, seed);
+	for (int second = 0, look = 0; look < N_LOOKS; second++) {
+		for (size_t i = 0; i < POPULATION; i++)
+			h.processes[i].anon_bytes = simulated_next(&population[i], 1);
+		host_pass(&h);
+		if (second != looks_minutes[look] * 60)
+			continue;
+		host_look(&h);
+		for (size_t rule = 0; rule < ARRAY_SIZE(rules); rule++)
+			tally_up(&tallies[rule][look], &h, population, rules[rule]);
+		look++;
+	}
+	host_end(&h);
+}
+
+/* The issue's proof. In a minute 1 KB/s is 60 KB, less than what a counter lags by, and ten kinds of program that are no leak
+ * have grown as evenly: what is known then is a hint, not a verdict. */
 static void population_of_the_issue(void **state)
 {
-	static struct tally suspects[3], growing[3], hints[3];
-	static struct host h;
-	struct simulated population[POPULATION];
+	static struct tally tallies[ARRAY_SIZE(rules)][N_LOOKS];
+	const struct tally *suspects = tallies[0], *growing = tallies[1], *hints = tallies[2];
 
 	(void)state;
-	for (int seed = 0; seed < N_SEEDS; seed++) {
-		host_start(&h, POPULATION, 0);
-		simulated_population(population, 70 + seed);
-		for (int second = 0, at = 0; at < 3; second++) {
-			for (size_t i = 0; i < POPULATION; i++)
-				h.processes[i].anon_bytes = simulated_next(&population[i], 1);
-			host_pass(&h);
-			if (second != minutes[at] * 60)
-				continue;
-			host_look(&h);
-			tally_up(&suspects[at], &h, population, 0);
-			tally_up(&growing[at], &h, population, 0.5);
-			tally_up(&hints[at++], &h, population, 0.3);
-		}
-		host_end(&h);
+	for (int seed = 0; seed < N_HOSTS; seed++)
+		watch_population(tallies, 70 + seed);
+	print_message("# %d hosts of 200 processes, 20 of them leak; wrong ones a host\n", N_HOSTS);
+	for (size_t rule = 0; rule < ARRAY_SIZE(rules); rule++) {
+		if (rules[rule] > 0)
+			print_message("# confidence of %.1f or more%s\n", rules[rule],
+				      rule == 1 ? ": \"growing\"" : "");
+		else
+			print_message("# suspects\n");
+		print_message("# after   recall  precision    1-10 KB/s  -100 KB    -1 MB   -10 MB"
+			      "   wrong\n");
+		for (size_t look = 0; look < N_LOOKS; look++)
+			tally_print(&tallies[rule][look], looks_minutes[look]);
 	}
-	print_message("# %d hosts with 200 processes, 20 of which leak; false ones per host\n",
-		      N_SEEDS);
-	for (size_t each = 0; each < 3; each++) {
-		print_message("# %s\n", each == 0   ? "suspects"
-					: each == 1 ? "confidence >= 0.5: \"growing\""
-						    : "confidence >= 0.3");
-		print_message("# after  recall  prec.   1-10 -100K   -1M  -10MB/s\n");
-		for (size_t at = 0; at < 3; at++)
-			tally_print(each == 0	? &suspects[at]
-				    : each == 1 ? &growing[at]
-						: &hints[at],
-				    minutes[at]);
-	}
+	assert_true(recall(&hints[0], 1) >= 0.65 && precision(&hints[0]) >= 0.35);
+	assert_true(recall(&growing[1], 1) >= 0.9 && precision(&growing[1]) >= 0.8);
+	assert_true(recall(&growing[2], 1) >= 0.95 && precision(&growing[2]) >= 0.9);
+	assert_true(recall(&growing[2], 0) >= 0.85);
+	assert_true(suspects[0].wrong <= N_HOSTS / 5);
+	assert_true(recall(&suspects[1], 1) >= 0.75 && precision(&suspects[1]) >= 0.85);
+	assert_true(recall(&suspects[2], 1) >= 0.93 && precision(&suspects[2]) >= 0.95);
 }
 
 static double thread_seconds(void)

@@ -11,11 +11,13 @@
 #define EARLY_SECONDS 30.0 /* before, nothing is certain */
 #define EARLY_CONFIDENCE 0.4
 #define GROWING_CONFIDENCE 0.5
+#define UNSURE_CONFIDENCE 0.3 /* too much to call it anything else */
 /* No less is called a change: counters of the kernel lag by 64 pages a processor. */
 #define STEADY_BYTES 524288.0
-#define STEADY_RATIO 0.01
-#define WARM_RATIO 1.7	/* growth of the first half of a life over the second's */
-#define ALIKE_RATIO 3.0 /* rates of two lives that count as one */
+#define STEADY_RATIO 0.02 /* of the amount */
+#define PLATEAU_RATIO 0.1 /* of all that it has ever changed */
+#define WARM_RATIO 1.7	  /* growth of the first half of a life over the second's */
+#define ALIKE_RATIO 3.0	  /* rates of two lives that count as one */
 /* An estimate holds for this part of the time that it was made from. */
 #define RECHECK_RATIO 0.0625
 #define RECHECK_SECONDS_MIN 2.0
@@ -162,7 +164,7 @@ static double recent_range(const struct view *v, double middle_ticks)
 }
 
 /* What it is instead of growing. */
-static const char *calm_verdict(const struct view *v)
+static const char *calm_verdict(const struct view *v, double confidence)
 {
 	const struct series *s = v->series;
 	double middle = (s->border_ticks + (double)s->last_ticks) / 2;
@@ -170,7 +172,10 @@ static const char *calm_verdict(const struct view *v)
 	double start = v->floors[v->first], halfway = view_floor(v, middle);
 	double end = v->floors[s->n - 1];
 
-	if (recent_range(v, middle) <= fmax(STEADY_BYTES, STEADY_RATIO * s->last))
+	if (confidence >= UNSURE_CONFIDENCE)
+		return "unknown";
+	if (recent_range(v, middle) <=
+	    fmax(PLATEAU_RATIO * range, fmax(STEADY_BYTES, STEADY_RATIO * s->last)))
 		return "steady";
 	if (end - start >= range / 2 && halfway - start >= WARM_RATIO * (end - halfway))
 		return "warming-up";
@@ -225,7 +230,7 @@ static void judge(struct trend *t)
 		seconds = (w.to_ticks - w.from_ticks) / SERIES_TICKS;
 	} else {
 		fit_life(&v, e);
-		e->verdict = calm_verdict(&v);
+		e->verdict = calm_verdict(&v, e->confidence);
 	}
 	t->valid_ticks = recheck_ticks(seconds, e->confidence >= GROWING_CONFIDENCE);
 }
