@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "attach/privilege.h"
@@ -34,6 +35,7 @@ _Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == 
 	       "link kinds");
 
 #define LOG_BYTES 4096
+#define NUMBER_TRIES 16
 
 struct kernel {
 	struct seep_bpf *object;
@@ -41,6 +43,7 @@ struct kernel {
 	enum link_kind link;
 	uint64_t start_ns;
 	bool empty;
+	struct wire_governed *governed; /* WIRE_GOVERNED records, or NULL */
 	bool bytes_bound; /* an empty map's account is that of a full one */
 };
 
@@ -121,6 +124,7 @@ static void set_settings(struct kernel *k, const struct kernel_options *o)
 		.count_unknown = !bounded && o->sampling == KERNEL_SAMPLE_ALL,
 		.vm = o->vm,
 		.stack_mode = o->stack,
+		.governed = o->governed,
 	};
 }
 
@@ -132,6 +136,8 @@ static int set_sizes(struct kernel *k, const struct kernel_options *o)
 		err = bpf_map__set_max_entries(k->object->maps.sites, o->max_sites);
 	if (!err)
 		err = bpf_map__set_max_entries(k->object->maps.stacks, o->max_stacks);
+	if (!err && !o->governed)
+		err = bpf_map__set_max_entries(k->object->maps.governed, 1);
 	if (!err && (o->trace_calls || o->vm))
 		err = bpf_map__set_max_entries(k->object->maps.event_ring, 16 << 20);
 	return err;
@@ -250,6 +256,18 @@ static uint64_t map_bytes(const struct bpf_map *map)
 	return bytes;
 }
 
+static int map_governed(struct kernel *k, struct diag *d)
+{
+	void *records = mmap(NULL, WIRE_GOVERNED * sizeof(struct wire_governed),
+			     PROT_READ | PROT_WRITE, MAP_SHARED,
+			     bpf_map__fd(k->object->maps.governed), 0);
+
+	if (records == MAP_FAILED)
+		return diag_set(d, errno, "cannot map the governor's records: %s", strerror(errno));
+	k->governed = records;
+	return 0;
+}
+
 int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d)
 {
 	struct kernel *k;
@@ -277,6 +295,12 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 		kernel_close(k);
 		return err;
 	}
+	if (options->governed)
+		err = map_governed(k, d);
+	if (err) {
+		kernel_close(k);
+		return err;
+	}
 	k->bytes_bound = map_bytes(k->object->maps.live) >=
 			 (uint64_t)options->max_outstanding *
 				 (sizeof(struct wire_block_key) + sizeof(struct wire_block));
@@ -289,6 +313,8 @@ void kernel_close(struct kernel *k)
 	if (!k)
 		return;
 	links_done(&k->syscalls);
+	if (k->governed)
+		munmap(k->governed, WIRE_GOVERNED * sizeof(*k->governed));
 	seep_bpf__destroy(k->object);
 	free(k);
 }
@@ -354,6 +380,41 @@ uint64_t kernel_missed_runs(const struct kernel *k)
 	return sum;
 }
 
+struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance)
+{
+	struct wire_governed *g = k->governed ? &k->governed[instance % WIRE_GOVERNED] : NULL;
+
+	return g && instance && __atomic_load_n(&g->instance, __ATOMIC_ACQUIRE) == instance ? g
+											  : NULL;
+}
+
+void kernel_govern_forget(struct kernel *k, uint32_t instance)
+{
+	struct wire_governed *g = kernel_governed(k, instance);
+
+	if (!g)
+		return;
+	memset((char *)g + sizeof(g->instance), 0, sizeof(*g) - sizeof(g->instance));
+	__atomic_store_n(&g->instance, 0, __ATOMIC_RELEASE);
+}
+
+/* As lifecycle.bpf.c's instance_number(). */
+static uint32_t instance_number(struct kernel *k)
+{
+	uint32_t instance = 0, nobody;
+
+	for (int i = 0; i < NUMBER_TRIES; i++) {
+		instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+		nobody = 0;
+		if (!k->governed ||
+		    __atomic_compare_exchange_n(&k->governed[instance % WIRE_GOVERNED].instance,
+						&nobody, instance, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			break;
+	}
+	return instance;
+}
+
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d)
 {
@@ -367,7 +428,7 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	__u32 key = pid;
 	int err;
 
-	member.instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+	member.instance = instance_number(k);
 	member.leader = member.instance;
 	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance,
 				  &process, BPF_NOEXIST);
