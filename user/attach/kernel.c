@@ -388,6 +388,11 @@ struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance)
 											  : NULL;
 }
 
+uint32_t kernel_governed_at(const struct kernel *k, uint32_t i)
+{
+	return __atomic_load_n(&k->governed[i].instance, __ATOMIC_ACQUIRE);
+}
+
 void kernel_govern_forget(struct kernel *k, uint32_t instance)
 {
 	struct wire_governed *g = kernel_governed(k, instance);

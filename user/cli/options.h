@@ -83,6 +83,8 @@ struct trace_options {
 	int stack;		      /* enum options_stack */
 	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
 
+	uint64_t budget_percent; /* of the targets' CPU time that probes may cost, 0: no bound */
+
 	uint64_t interval_ns; /* between reports */
 	uint64_t count;	      /* reports until the end, 0: no limit */
 	uint64_t duration_ns; /* duration of the trace, 0: no limit */

@@ -20,6 +20,7 @@
 #include "cli/assemble.h"
 #include "cli/calls.h"
 #include "cli/commands.h"
+#include "cli/governing.h"
 #include "cli/options.h"
 #include "cli/sink.h"
 #include "cli/tracing.h"
@@ -439,6 +440,8 @@ static int start(struct trace *t, struct diag *d)
 	err = open_events(t, d);
 	if (!err)
 		err = open_sink(t, d);
+	if (!err)
+		err = governing_prepare(&t->tracing, &t->options, d);
 	if (!err && !t->options.pids.n)
 		err = hold_command(t, d);
 	if (!err)
