@@ -42,12 +42,21 @@ struct fault {
 	u32 in_kernel;	/* the kernel touched the memory, on behalf of a system call */
 };
 
+/* Not yet told to the governor. */
+struct hits {
+	u32 n; /* of all kinds, since the last one that was timed */
+	u32 n_stepped;
+	u32 n_entries, n_returns, n_frees;
+	u32 pad;
+};
+
 struct thread {
 	u32 depth;
 	wire_instance instance; /* as of `epoch` */
 	u64 epoch;
 	struct pending pending[MAX_PENDING];
 	struct silent_call freed;
+	struct hits hits;
 	u64 brk; /* the break's place when a brk call began, 0: none is under way */
 	struct fault fault;
 	struct wire_stack stack; /* scratch, like walk: a thread cannot be preempted by itself */

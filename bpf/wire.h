@@ -24,13 +24,15 @@ enum wire_function {
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
  * probed function, so nobody needs to know when it ends; bit 18: a direct call of it comes from its own allocator, as in
- * a shared libc, where all others go through the PLT; bits 24-31: bytes from its entry to the probe. */
+ * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bit 19: the probed instruction is stepped; bits 24-31: bytes from its entry to the probe. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
 #define WIRE_COOKIE_LEAF_BIT (1ULL << 17)
 #define WIRE_COOKIE_PLT_BIT (1ULL << 18)
+#define WIRE_COOKIE_STEPPED_BIT (1ULL << 19)
 #define WIRE_COOKIE_SITE_BITS(site) ((__u64)((site)&0xff) << 24)
 #define WIRE_COOKIE_PLT(cookie) (((cookie) >> 18) & 1)
+#define WIRE_COOKIE_STEPPED(cookie) (((cookie) >> 19) & 1)
 #define WIRE_COOKIE_SITE(cookie) (((cookie) >> 24) & 0xff)
 #define WIRE_COOKIE_LEAF(cookie) (((cookie) >> 17) & 1)
 #define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
@@ -72,10 +74,33 @@ struct wire_settings {
 	__u8 stack_mode; /* enum wire_stack_mode */
 	__u8 growth;	 /* page faults are followed (--growth); a power of two: sample_interval */
 	__u8 everything; /* each process that forks or execs is traced, but not `self` */
-	__u8 pad;
-	__u32 self; /* our own process id */
+	__u8 governed;	 /* hits are counted, and wire_governed says what is recorded */
+	__u32 self;	 /* our own process id */
 };
 _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
+
+/* governed: what the overhead governor orders of an instance, and what it hears of it; the instance's number modulo
+ * WIRE_GOVERNED is the index. Shared memory: user space has it mapped. */
+#define WIRE_GOVERNED 32768
+struct wire_governed {
+	__u32 instance; /* whose it is, 0: nobody's */
+	/* Orders. To change scale, user space first closes by until_ns. */
+	__u32 scale; /* of weights, WIRE_WEIGHT_ONE is one: one by the share of time that is recorded */
+	__u64 sample_interval; /* mean bytes between samples, 0: every allocation is recorded */
+	__u64 until_ns;	       /* CLOCK_MONOTONIC: allocations are recorded until then; 0: always */
+	__u32 flags;
+	/* Counters, a few dozen hits behind; only user space ever zeroes them. */
+	__u32 n_stepped; /* of the hits, those on an instruction that is stepped */
+	__u64 n_entries; /* hits at entries of allocations, and at ret instructions */
+	__u64 n_returns; /* hits of return probes */
+	__u64 n_frees;
+	__u64 run_ns; /* time that our programs ran: an estimate, by timing one hit in WIRE_HITS_TIMED */
+};
+#define WIRE_GOVERNED_INEXACT                                                                      \
+	1 /* not every allocation was recorded: a free without record means nothing */
+_Static_assert(sizeof(struct wire_governed) == 64, "wire_governed");
+/* A prime: which of malloc, its return and free comes next has short periods. */
+#define WIRE_HITS_TIMED 61
 
 enum wire_stack_mode {
 	WIRE_STACK_MODE_CFI = 0,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "attach/tracefs.h"
@@ -34,6 +35,7 @@ _Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == 
 	       "link kinds");
 
 #define LOG_BYTES 4096
+#define NUMBER_TRIES 16
 
 struct kernel {
 	struct seep_bpf *object;
@@ -41,7 +43,8 @@ struct kernel {
 	enum link_kind link;
 	uint64_t start_ns;
 	bool empty;
-	bool bytes_bound; /* an empty map's account is that of a full one */
+	struct wire_governed *governed; /* WIRE_GOVERNED records, or NULL */
+	bool bytes_bound;		/* an empty map's account is that of a full one */
 };
 
 /* libbpf reports through a process-wide callback: the end of its warnings, for the diag. One load at a time. */
@@ -124,6 +127,7 @@ static void set_settings(struct kernel *k, const struct kernel_options *o)
 		.stack_mode = o->stack,
 		.everything = o->everything,
 		.self = getpid(),
+		.governed = o->governed,
 	};
 }
 
@@ -135,6 +139,8 @@ static int set_sizes(struct kernel *k, const struct kernel_options *o)
 		err = bpf_map__set_max_entries(k->object->maps.sites, o->max_sites);
 	if (!err)
 		err = bpf_map__set_max_entries(k->object->maps.stacks, o->max_stacks);
+	if (!err && !o->governed)
+		err = bpf_map__set_max_entries(k->object->maps.governed, 1);
 	if (!err && (o->trace_calls || o->vm || o->growth))
 		err = bpf_map__set_max_entries(k->object->maps.event_ring, 16 << 20);
 	return err;
@@ -331,6 +337,18 @@ static uint64_t map_bytes(const struct bpf_map *map)
 	return bytes;
 }
 
+static int map_governed(struct kernel *k, struct diag *d)
+{
+	void *records = mmap(NULL, WIRE_GOVERNED * sizeof(struct wire_governed),
+			     PROT_READ | PROT_WRITE, MAP_SHARED,
+			     bpf_map__fd(k->object->maps.governed), 0);
+
+	if (records == MAP_FAILED)
+		return diag_set(d, errno, "cannot map the governor's records: %s", strerror(errno));
+	k->governed = records;
+	return 0;
+}
+
 int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d)
 {
 	struct kernel *k;
@@ -361,6 +379,12 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 		kernel_close(k);
 		return err;
 	}
+	if (options->governed)
+		err = map_governed(k, d);
+	if (err) {
+		kernel_close(k);
+		return err;
+	}
 	k->bytes_bound = map_bytes(k->object->maps.live) >=
 			 (uint64_t)options->max_outstanding *
 				 (sizeof(struct wire_block_key) + sizeof(struct wire_block));
@@ -373,6 +397,8 @@ void kernel_close(struct kernel *k)
 	if (!k)
 		return;
 	links_done(&k->syscalls);
+	if (k->governed)
+		munmap(k->governed, WIRE_GOVERNED * sizeof(*k->governed));
 	seep_bpf__destroy(k->object);
 	free(k);
 }
@@ -445,6 +471,46 @@ uint64_t kernel_missed_runs(const struct kernel *k)
 	return sum;
 }
 
+struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance)
+{
+	struct wire_governed *g = k->governed ? &k->governed[instance % WIRE_GOVERNED] : NULL;
+
+	return g && instance && __atomic_load_n(&g->instance, __ATOMIC_ACQUIRE) == instance ? g
+											    : NULL;
+}
+
+uint32_t kernel_governed_at(const struct kernel *k, uint32_t i)
+{
+	return __atomic_load_n(&k->governed[i].instance, __ATOMIC_ACQUIRE);
+}
+
+void kernel_govern_forget(struct kernel *k, uint32_t instance)
+{
+	struct wire_governed *g = kernel_governed(k, instance);
+
+	if (!g)
+		return;
+	memset((char *)g + sizeof(g->instance), 0, sizeof(*g) - sizeof(g->instance));
+	__atomic_store_n(&g->instance, 0, __ATOMIC_RELEASE);
+}
+
+/* As lifecycle.bpf.c's instance_number(). */
+static uint32_t instance_number(struct kernel *k)
+{
+	uint32_t instance = 0, nobody;
+
+	for (int i = 0; i < NUMBER_TRIES; i++) {
+		instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+		nobody = 0;
+		if (!k->governed ||
+		    __atomic_compare_exchange_n(&k->governed[instance % WIRE_GOVERNED].instance,
+						&nobody, instance, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			break;
+	}
+	return instance;
+}
+
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d)
 {
@@ -458,7 +524,7 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	__u32 key = pid;
 	int err;
 
-	member.instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+	member.instance = instance_number(k);
 	member.leader = member.instance;
 	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance,
 				  &process, BPF_NOEXIST);

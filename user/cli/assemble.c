@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "model/losses.h"
+#include "cli/governing.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
@@ -291,10 +292,12 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r,
 	if (!report->processes)
 		return -ENOMEM;
 	for (size_t i = 0; i < r->snapshot.processes.n; i++) {
-		const struct snapshot_process *from = &r->snapshot.processes.items[i];
+		struct snapshot_process *from = &r->snapshot.processes.items[i];
 		struct process_report *to = &report->processes[report->n_processes];
 
+		governing_excuse(a->tracing, from);
 		fill_process(from, tracing_find(a->tracing, from->instance), last, to);
+		governing_fill(a->tracing, from->instance, to);
 		fill_notes(a, r, from, to);
 		report->n_processes++;
 		if (hashmap_put(ret_indices, from->instance, to))
@@ -539,6 +542,14 @@ static int order_processes(const struct assembly *a, struct assembled *r)
 	return 0;
 }
 
+static bool any_estimated(const struct report *r)
+{
+	for (size_t i = 0; i < r->n_processes; i++)
+		if (r->processes[i].estimated)
+			return true;
+	return false;
+}
+
 int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
 {
 	struct assembled r = {0};
@@ -559,7 +570,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	err = fill_processes(a, last, &r, &indices);
 	if (!err)
 		err = fill_sites(a, &r, &indices);
-	if (!err && (a->sampled || a->older_ns))
+	if (!err && (a->sampled || a->older_ns || any_estimated(&r.report)))
 		err = sum_blocks(a, &r);
 	if (!err)
 		err = fill_losses(a, &r);
@@ -611,8 +622,10 @@ static void forget(struct assembly *a, const struct assembled *r,
 			   process->losses[i].count);
 	if (p)
 		tracing_forget(a->tracing, &r->snapshot, p);
-	else
+	else {
 		collector_forget(a->tracing->collector, &r->snapshot, process->instance);
+		governing_forget(a->tracing, process->instance);
+	}
 }
 
 void assembled_settle(struct assembly *a, struct assembled *r)

@@ -21,6 +21,7 @@
 #include "cli/calls.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/governing.h"
 #include "cli/options.h"
 #include "cli/sink.h"
 #include "cli/tracing.h"
@@ -493,6 +494,8 @@ static int start(struct trace *t, struct diag *d)
 	err = open_events(t, d);
 	if (!err)
 		err = open_sink(t, d);
+	if (!err)
+		err = governing_prepare(&t->tracing, &t->options, d);
 	if (!err && starts_command(t))
 		err = hold_command(t, d);
 	if (!err)

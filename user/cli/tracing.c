@@ -11,6 +11,7 @@
 #include "attach/unwinder.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/governing.h"
 #include "cli/options.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
@@ -228,6 +229,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	t->everything = options->select.everything;
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
+	kernel.governed = t->costs;
 	err = kernel_open(&kernel, &t->kernel, d);
 	if (err)
 		return err;
@@ -251,6 +253,8 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 		err = symbolizer_create(&symbols, &t->symbolizer, d);
 	if (!err)
 		err = cover_create(t->kernel, &cover, &t->cover, d);
+	if (!err)
+		err = governing_start(t, options, d);
 	if (!err && kernel.stack == KERNEL_STACK_CFI)
 		err = unwinder_create(t->kernel, &unwind, &t->unwinder, d);
 	/* Before anything is read from /proc: what is mapped after that must not be missed. */
@@ -271,6 +275,7 @@ void tracing_close(struct tracing *t)
 	struct traced *p;
 	size_t cursor = 0;
 
+	governing_stop(t);
 	cover_destroy(t->cover);
 	mapping_watch_destroy(t->mappings);
 	unwinder_destroy(t->unwinder);
@@ -840,6 +845,7 @@ static void release(struct traced *p)
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
 {
 	collector_forget(t->collector, s, p->instance);
+	governing_forget(t, p->instance);
 	pthread_mutex_lock(&t->lock);
 	if (hashmap_get(&t->by_pid, p->pid) == p)
 		hashmap_take(&t->by_pid, p->pid);

@@ -15,9 +15,11 @@
 #include "process/identity.h"
 
 struct address_space;
+struct calibration;
 struct collector;
 struct collector_event;
 struct cover;
+struct governor;
 struct kernel;
 struct mapping;
 struct mapping_watch;
@@ -48,6 +50,9 @@ struct tracing {
 	struct kernel *kernel;
 	struct cover *cover;
 	struct unwinder *unwinder; /* NULL: stacks by frame pointers, or none */
+	struct calibration *costs; /* with a budget: governing_prepare()'s; else NULL */
+	struct governor *governor; /* NULL: no budget */
+	unsigned budget_percent;
 	struct collector *collector;
 	struct mapping_watch *mappings;
 	struct symbolizer *symbolizer;

@@ -92,6 +92,11 @@ static void read_figures(struct fields *f, struct process_report *p)
 	p->growth_bytes_per_second = fields_double(f, "growth_bytes_per_second", NAN);
 	p->seconds_to_limit = fields_double(f, "seconds_to_limit", NAN);
 	p->overhead_ratio = fields_double(f, "overhead_ratio", NAN);
+	p->mode = fields_string(f, "mode");
+	p->sample_interval_bytes = fields_u64_or_0(f, "sample_interval_bytes");
+	p->duty = fields_double(f, "duty", 1);
+	p->estimated = fields_bool(f, "estimated");
+	p->governed = fields_string(f, "governed");
 	p->seen_from_seconds = fields_double(f, "seen_from_seconds", NAN);
 }
 

@@ -173,10 +173,16 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	}
 }
 
+/* What a governor has recorded in part are estimates, too. */
+static enum report_mode sites_mode(const struct session *s, const struct process_report *p)
+{
+	return p->estimated && s->mode == REPORT_EXACT ? REPORT_SAMPLED_BYTES : s->mode;
+}
+
 static void put_totals(FILE *f, const struct output_options *o, const struct session *s,
 		       const struct process_report *p)
 {
-	const bool sampled = s->mode != REPORT_EXACT;
+	const bool sampled = s->mode != REPORT_EXACT || p->estimated;
 	const char *about = sampled ? "~" : "";
 	const char *noun = s->mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation";
 	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
@@ -227,8 +233,11 @@ static void put_resident(FILE *f, const struct process_report *p)
 		fputs("\n", f);
 	}
 	if (isfinite(p->overhead_ratio))
-		fprintf(f, "  overhead     %.1f%% of its time\n",
+		fprintf(f, "  overhead     %.1f%% of its CPU time\n",
 			fmin(p->overhead_ratio, 1e6) * 100);
+	put_named(f, "  recorded     ", p->governed);
+	if (p->governed)
+		fputs("\n", f);
 }
 
 static void put_not_seen(FILE *f, const struct process_report *p)
@@ -278,7 +287,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 	put_losses(f, o, "  ", p->losses, p->n_losses);
 	if (!o->combined_only) {
 		put_truncated(f, p);
-		text_put_sites(f, o, s->mode, sites);
+		text_put_sites(f, o, sites_mode(s, p), sites);
 	}
 	fputs("\n", f);
 }

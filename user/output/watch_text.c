@@ -128,8 +128,8 @@ static void put_head(FILE *f, const struct watch_output_options *o, bool cgroups
 
 static double row_bytes(const struct watch_row *row)
 {
-	return row->is_cgroup ? row->current_bytes :
-				(double)row->anon_bytes + row->shmem_bytes + row->swap_bytes;
+	return row->is_cgroup ? row->current_bytes
+			      : (double)row->anon_bytes + row->shmem_bytes + row->swap_bytes;
 }
 
 static void put_pressure(FILE *f, const char *prefix, double ratio)
@@ -308,13 +308,13 @@ static void put_cost(FILE *f, const struct watch_report *r)
 
 	format_count(c->n_passes, passes);
 	format_count(c->n_missed, missed);
-	fprintf(f, "cost: %s pass%s of %.2f ms CPU, %s missed; all of seep %.2f%% of a CPU\n", passes,
-		c->n_passes == 1 ? "" : "es", c->pass_cpu_seconds * 1e3,
+	fprintf(f, "cost: %s pass%s of %.2f ms CPU, %s missed; all of seep %.2f%% of a CPU\n",
+		passes, c->n_passes == 1 ? "" : "es", c->pass_cpu_seconds * 1e3,
 		c->n_missed ? missed : "none", c->cpu_ratio * 100);
 }
 
-static int text_report(FILE *f, const struct watch_output_options *o,
-		       const struct watch_session *s, const struct watch_report *r)
+static int text_report(FILE *f, const struct watch_output_options *o, const struct watch_session *s,
+		       const struct watch_report *r)
 {
 	char time[CLOCK_RFC3339_SIZE], elapsed[FORMAT_SIZE];
 
