@@ -17,8 +17,8 @@
 #include <bpf/bpf_helpers.h>
 
 #define PF_KTHREAD 0x00200000
-#define CPUS_MAX 8192	   /* NR_CPUS of the largest configurations */
-#define CSS_MAX 65536	   /* the kernel has no more memory cgroups (MEM_CGROUP_ID_MAX) */
+#define CPUS_MAX 8192 /* NR_CPUS of the largest configurations */
+#define CSS_MAX 65536 /* the kernel has no more memory cgroups (MEM_CGROUP_ID_MAX) */
 #define CGROUP_LEVELS 32
 #define READS_MAX 2
 

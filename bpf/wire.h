@@ -369,7 +369,8 @@ _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 enum wire_watch_kind {
 	WIRE_WATCH_TASK = 1,	/* struct wire_watch_task */
 	WIRE_WATCH_PROCESS = 2, /* struct wire_watch_process */
-	WIRE_WATCH_CGROUP = 3,	/* struct wire_watch_cgroup; before the first process that is in it */
+	WIRE_WATCH_CGROUP =
+		3, /* struct wire_watch_cgroup; before the first process that is in it */
 };
 
 /* The kernel's MM_FILEPAGES and so on, which are not in its BTF. */

@@ -81,7 +81,8 @@ static int load(struct watch_reader *r, struct diag *d)
 	}
 	libbpf_set_print(print);
 	if (err)
-		return privilege_explain(d, -err, "loading the BPF program that reads processes' memory",
+		return privilege_explain(d, -err,
+					 "loading the BPF program that reads processes' memory",
 					 last_sentence(log));
 	return 0;
 }
@@ -133,7 +134,9 @@ static int read_records(struct watch_reader *r, int fd, struct diag *d)
 		if (n < 0)
 			return diag_set(d, errno, "memory of processes: %s", strerror(errno));
 		if (!n)
-			return had ? diag_set(d, EPROTO, "memory of processes: ends within a record") : 0;
+			return had ? diag_set(d, EPROTO,
+					      "memory of processes: ends within a record")
+				   : 0;
 		err = watch_records_add(&r->records, r->buffer, had + n, &used, d);
 		if (err)
 			return err;
