@@ -164,7 +164,9 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	fputs("\n", f);
 	if (p->container || p->pod) {
 		put_named(f, "  container    ",
-			  p->container_name ? p->container_name : p->container);
+			  p->container_name ? p->container_name
+			  : p->container    ? p->container
+					    : "?");
 		if (p->container_name)
 			put_named(f, ", id ", p->container);
 		put_named(f, ", pod ", p->pod);
