@@ -27,11 +27,12 @@ mount -t tmpfs tmpfs "$1/private"
 mkdir "$1/private/upper" "$1/private/work" "$1/private/root"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/private/upper,workdir=$1/private/work" \
     "$1/private/root"
-mkdir -p "$1/private/root/proc" "$1/private/root/tmp"
+mkdir -p "$1/private/root/proc" "$1/private/root/tmp" "$1/private/root/old"
 mount -t proc proc "$1/private/root/proc"
 cd "$1/private/root"
 shift 2
-exec chroot . "$@"
+pivot_root . old
+exec "$@"
 """
 
 
@@ -64,6 +65,8 @@ class Container(Program):
             raise Failure(f"the target is not the first of its namespace: {first}")
         children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         self.target = int(children[0])
+        if f" /{name}\n" not in pathlib.Path(f"/proc/{self.target}/maps").read_text():
+            raise Failure("the target's files are not named as in its own root")
 
     def __exit__(self, *exception):
         super().__exit__(*exception)
