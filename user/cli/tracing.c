@@ -290,15 +290,34 @@ void tracing_close(struct tracing *t)
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
 	strings_done(&t->strings);
+	containers_done(&t->containers);
 	pthread_mutex_destroy(&t->lock);
+}
+
+static const char *known(struct tracing *t, const char *text)
+{
+	return text[0] ? strings_intern(&t->strings, text) : NULL;
+}
+
+static void describe_container(struct tracing *t, struct traced *p, const struct identity *id)
+{
+	struct container_names names;
+
+	containers_find(&t->containers, id->container, &names);
+	p->container = known(t, id->container);
+	p->container_name = known(t, names.name);
+	p->pod = known(t, names.pod);
+	p->namespace_ = known(t, names.namespace_);
+	p->pod_uid = known(t, id->pod_uid);
+	p->namespace_pid = id->ns_pid != id->pid ? id->ns_pid : 0;
 }
 
 static void describe(struct tracing *t, struct traced *p, const struct identity *id)
 {
 	p->comm = strings_intern(&t->strings, id->comm);
 	p->exe = strings_intern(&t->strings, id->exe);
-	p->cgroup = id->cgroup[0] ? strings_intern(&t->strings, id->cgroup) : NULL;
-	p->container = id->container[0] ? strings_intern(&t->strings, id->container) : NULL;
+	p->cgroup = known(t, id->cgroup);
+	describe_container(t, p, id);
 	p->limit_bytes = id->limit_bytes;
 	p->start_real_ns = id->start_real_ns;
 }
@@ -351,6 +370,10 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 		p->exe = lender->exe;
 		p->cgroup = lender->cgroup;
 		p->container = lender->container;
+		p->container_name = lender->container_name;
+		p->pod = lender->pod;
+		p->namespace_ = lender->namespace_;
+		p->pod_uid = lender->pod_uid;
 	}
 	if (address_space_create(t->symbolizer, pid, &p->space) ||
 	    hashmap_put(&t->traced, instance, p)) {

@@ -12,6 +12,7 @@
 #include "base/hashmap.h"
 #include "base/strings.h"
 #include "model/snapshot.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 struct address_space;
@@ -32,6 +33,8 @@ struct traced {
 	instance_id instance;
 	pid_t pid;
 	const char *comm, *exe, *cgroup, *container; /* interned */
+	const char *container_name, *namespace_, *pod, *pod_uid;
+	pid_t namespace_pid; /* 0: pid */
 	uint64_t start_real_ns;
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
@@ -57,6 +60,7 @@ struct tracing {
 	struct mapping_watch *mappings;
 	struct symbolizer *symbolizer;
 	struct strings strings;
+	struct containers containers; /* under lock */
 	pthread_mutex_t lock;
 	struct hashmap traced; /* instance -> struct traced */
 	struct hashmap

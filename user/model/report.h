@@ -55,7 +55,10 @@ struct process_report {
 	uint32_t pid;
 	uint64_t start_ns; /* CLOCK_REALTIME */
 	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
-	bool final; /* its last report */
+	const char *container_name,
+		*pod_uid;	/* what the runtime calls it; from the cgroup's path */
+	uint32_t namespace_pid; /* its pid in its own pid namespace; 0: the same as ours */
+	bool final;		/* its last report */
 	const char *
 		ended; /* "exit", "exec", "released" (it lives on, untraced), or NULL while it is traced */
 	int exit_status; /* wait(2) status, with ended "exit" */

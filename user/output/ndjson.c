@@ -58,9 +58,15 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 	json_put_string(j, "comm", p->comm);
 	json_put_string(j, "exe", p->exe);
 	json_put_string(j, "cgroup", p->cgroup);
+	if (p->namespace_pid)
+		json_put_u64(j, "namespace_pid", p->namespace_pid);
+	else
+		json_put_null(j, "namespace_pid");
 	json_put_string(j, "container", p->container);
+	json_put_string(j, "container_name", p->container_name);
 	json_put_string(j, "namespace", p->namespace_);
 	json_put_string(j, "pod", p->pod);
+	json_put_string(j, "pod_uid", p->pod_uid);
 	json_put_string(j, "ended", p->ended);
 	if (p->ended)
 		json_put_u64(j, "exit_status", (uint16_t)p->exit_status);

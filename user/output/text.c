@@ -163,9 +163,16 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 		fputs(", about to be killed: out of memory", f);
 	fputs("\n", f);
 	if (p->container || p->pod) {
-		put_named(f, "  container    ", p->container ? p->container : "?");
+		put_named(f, "  container    ",
+			  p->container_name ? p->container_name
+			  : p->container    ? p->container
+					    : "?");
+		if (p->container_name)
+			put_named(f, ", id ", p->container);
 		put_named(f, ", pod ", p->pod);
 		put_named(f, " in ", p->namespace_);
+		if (p->namespace_pid)
+			fprintf(f, ", pid %u there", p->namespace_pid);
 		fputs("\n", f);
 	} else if (o->verbose && p->cgroup) {
 		put_named(f, "  cgroup       ", p->cgroup);
