@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "attach/privilege.h"
 #include "attach/tracefs.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "plan/plan.h"
+#include "process/privilege.h"
 #include "wire.h"
 /* Uses the types of wire.h. */
 #include "seep.skel.h"
