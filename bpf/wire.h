@@ -452,4 +452,58 @@ struct wire_watch_cgroup {
 };
 _Static_assert(sizeof(struct wire_watch_cgroup) == 40, "wire_watch_cgroup");
 
+/* watch.bpf.c's records, as a pass of its iterator writes them: tasks in order of their ids, threads included. */
+enum wire_watch_kind {
+	WIRE_WATCH_TASK = 1,	/* struct wire_watch_task */
+	WIRE_WATCH_PROCESS = 2, /* struct wire_watch_process */
+	WIRE_WATCH_CGROUP =
+		3, /* struct wire_watch_cgroup; before the first process that is in it */
+};
+
+/* The kernel's MM_FILEPAGES and so on, which are not in its BTF. */
+enum wire_watch_counter {
+	WIRE_WATCH_FILE = 0,
+	WIRE_WATCH_ANON = 1,
+	WIRE_WATCH_SWAP = 2,
+	WIRE_WATCH_SHMEM = 3,
+	WIRE_WATCH_COUNTERS = 4,
+};
+
+/* What one thread adds to its process. */
+struct wire_watch_task {
+	__u32 kind;
+	__u32 pid; /* of its process */
+	__u64 cpu_ns;
+	__s32 pages[WIRE_WATCH_COUNTERS]; /* not yet in the process's; before 6.2, else 0 */
+};
+_Static_assert(sizeof(struct wire_watch_task) == 32, "wire_watch_task");
+
+/* A process, with the thread at which its memory was read: its first, or each other one when the first has ended; then the records
+ * differ in the thread only. */
+struct wire_watch_process {
+	struct wire_watch_task task;
+	__s64 pages[WIRE_WATCH_COUNTERS];
+	__u64 page_table_bytes;
+	__u64 ended_cpu_ns; /* of its threads that have ended */
+	__u64 start_boottime_ns;
+	__u64 program; /* changes at exec */
+	char comm[16];
+	__u32 uid;
+	__u32 parent_pid;
+	__u32 cgroup; /* index, WIRE_WATCH_NO_CGROUP: none */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct wire_watch_process) == 128, "wire_watch_process");
+#define WIRE_WATCH_NO_CGROUP 0xffffffffU
+
+struct wire_watch_cgroup {
+	__u32 kind;
+	__u32 index; /* 0, 1, 2... in each pass */
+	__u64 id;
+	__u64 pages;
+	__u64 limit_pages; /* huge: none */
+	__u64 limit_used_pages;
+};
+_Static_assert(sizeof(struct wire_watch_cgroup) == 40, "wire_watch_cgroup");
+
 #endif
