@@ -10,7 +10,7 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace report doctor help
+COMMANDS := trace watch report doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -192,7 +192,7 @@ $(TARGETS_OUT)/%: tests/targets/%.c Makefile
 
 # Programs that the benchmark measures, and the floor that it measures against.
 BENCH_OUT := $(OUT)/bench
-BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big walks walks_fp tables)
+BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big walks walks_fp tables watch)
 
 $(BENCH_OUT)/%: tools/bench/%.c $(LIBSEEP)
 	$(call say,BENCH,$@)

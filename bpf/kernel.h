@@ -23,6 +23,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+typedef struct {
+	long counter;
+} atomic_long_t;
+
 struct xol_area {
 	unsigned long
 		vaddr; /* where the [uprobes] page of a process is; its first slot is the return trampoline */
@@ -47,18 +51,99 @@ struct mm_struct {
 	struct uprobes_state uprobes_state;
 	unsigned long task_size; /* end of the process's address space */
 	unsigned long start_brk, brk;
+	atomic_long_t pgtables_bytes;
+};
+
+/* Resident pages and swap entries are counted per CPU, each part up to a batch, since 6.2, f1a7941243c1. */
+struct percpu_counter {
+	s64 count;
+	s32 *counters; /* of a CPU; not with !CONFIG_SMP */
+};
+
+struct mm_struct___per_cpu {
+	struct percpu_counter rss_stat[4];
+};
+
+struct bpf_array {
+	void *pptrs[1]; /* of a per-CPU array: its elements' per-CPU variables */
+};
+
+/* Before, each thread had a part. */
+struct mm_rss_stat {
+	atomic_long_t count[4];
+};
+
+struct mm_struct___per_task {
+	struct mm_rss_stat rss_stat;
+};
+
+struct task_rss_stat {
+	int count[4];
+};
+
+struct task_struct___rss {
+	struct task_rss_stat rss_stat;
 };
 
 struct signal_struct {
 	atomic_t live; /* threads not yet in do_exit */
+	unsigned long long sum_sched_runtime;
+};
+
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t euid;
+};
+
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	int id; /* small: the lowest that was free */
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1]; /* by enum cgroup_subsys_id */
+};
+
+enum cgroup_subsys_id {
+	memory_cgrp_id = 4,
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+	struct page_counter *parent;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
 };
 
 struct task_struct {
 	int pid;
 	int tgid;
-	int exit_code;
 	unsigned int flags; /* PF_* */
 	char comm[16];
+	u64 self_exec_id; /* u32 before 5.7 */
+	struct sched_entity se;
+	const struct cred *cred;
+	struct css_set *cgroups;
+	int exit_code;
 	u64 start_boottime; /* 5.5, cf25e24db61c */
 	struct mm_struct *mm;
 	struct uprobe_task *utask;
@@ -67,6 +152,8 @@ struct task_struct {
 	struct task_struct *real_parent;
 	unsigned long sas_ss_sp;
 	unsigned long sas_ss_size;
+	unsigned long min_flt, maj_flt; /* page faults that have ended */
+	int pagefault_disabled;		/* > 0: faults fail at once */
 };
 
 struct vm_unmapped_area_info {
@@ -83,6 +170,18 @@ struct sigaction {
 
 struct k_sigaction {
 	struct sigaction sa;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	u64 session_id; /* another for each pass */
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task; /* NULL at the end */
 };
 
 #pragma clang attribute pop

@@ -40,6 +40,35 @@ static __always_inline struct wire_event *event_reserve(u32 type, struct task_st
 	return event;
 }
 
+#define NUMBER_TRIES 16
+
+/* A number that was never used in this session; where processes are governed, one whose record is free, with the orders that its
+ * parent has: a pool of workers need not be found expensive one by one. */
+static __always_inline wire_instance instance_number(wire_instance parent)
+{
+	struct wire_governed *g, *before;
+	wire_instance instance = 0;
+	u32 index;
+	int i;
+
+	for (i = 0; i < NUMBER_TRIES; i++) {
+		instance = __sync_fetch_and_add(&next_instance, 1);
+		index = instance % WIRE_GOVERNED;
+		if (!settings.governed)
+			return instance;
+		g = bpf_map_lookup_elem(&governed, &index);
+		if (!g || !instance || __sync_val_compare_and_swap(&g->instance, 0, instance))
+			continue;
+		before = governed_get(parent);
+		if (before && before->sample_interval) {
+			g->sample_interval = before->sample_interval;
+			g->flags = WIRE_GOVERNED_INEXACT;
+		}
+		return instance;
+	}
+	return instance;
+}
+
 /* A new instance for a process, 0 when the tables are full. */
 static __always_inline wire_instance instance_create(struct task_struct *task, wire_instance parent,
 						     bool forked)
@@ -52,7 +81,7 @@ static __always_inline wire_instance instance_create(struct task_struct *task, w
 		.forked = forked,
 		.n_members = 1,
 	};
-	wire_instance instance = __sync_fetch_and_add(&next_instance, 1);
+	wire_instance instance = instance_number(forked ? parent : 0);
 
 	if (bpf_map_update_elem(&instances, &instance, &process, BPF_NOEXIST)) {
 		lost(parent, WIRE_LOST_PROCESSES);

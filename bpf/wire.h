@@ -24,13 +24,15 @@ enum wire_function {
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
  * probed function, so nobody needs to know when it ends; bit 18: a direct call of it comes from its own allocator, as in
- * a shared libc, where all others go through the PLT; bits 24-31: bytes from its entry to the probe. */
+ * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bit 19: the probed instruction is stepped; bits 24-31: bytes from its entry to the probe. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
 #define WIRE_COOKIE_LEAF_BIT (1ULL << 17)
 #define WIRE_COOKIE_PLT_BIT (1ULL << 18)
+#define WIRE_COOKIE_STEPPED_BIT (1ULL << 19)
 #define WIRE_COOKIE_SITE_BITS(site) ((__u64)((site)&0xff) << 24)
 #define WIRE_COOKIE_PLT(cookie) (((cookie) >> 18) & 1)
+#define WIRE_COOKIE_STEPPED(cookie) (((cookie) >> 19) & 1)
 #define WIRE_COOKIE_SITE(cookie) (((cookie) >> 24) & 0xff)
 #define WIRE_COOKIE_LEAF(cookie) (((cookie) >> 17) & 1)
 #define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
@@ -41,6 +43,7 @@ enum wire_kind {
 	WIRE_KIND_MALLOC = 1,
 	WIRE_KIND_MMAP = 2,
 	WIRE_KIND_BRK = 3,
+	WIRE_KIND_FAULT = 4,
 };
 
 enum wire_sampling {
@@ -69,11 +72,35 @@ struct wire_settings {
 	__u8 count_unknown; /* every allocation is recorded, so that a free without record means something */
 	__u8 vm;	    /* mmap and brk are followed (--mmap) */
 	__u8 stack_mode; /* enum wire_stack_mode */
+	__u8 growth;	 /* page faults are followed (--growth); a power of two: sample_interval */
 	__u8 everything; /* each process that forks or execs is traced, but not `self` */
-	__u8 pad[2];
-	__u32 self; /* our own process id */
+	__u8 governed;	 /* hits are counted, and wire_governed says what is recorded */
+	__u32 self;	 /* our own process id */
 };
 _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
+
+/* governed: what the overhead governor orders of an instance, and what it hears of it; the instance's number modulo
+ * WIRE_GOVERNED is the index. Shared memory: user space has it mapped. */
+#define WIRE_GOVERNED 32768
+struct wire_governed {
+	__u32 instance; /* whose it is, 0: nobody's */
+	/* Orders. To change scale, user space first closes by until_ns. */
+	__u32 scale; /* of weights, WIRE_WEIGHT_ONE is one: one by the share of time that is recorded */
+	__u64 sample_interval; /* mean bytes between samples, 0: every allocation is recorded */
+	__u64 until_ns;	       /* CLOCK_MONOTONIC: allocations are recorded until then; 0: always */
+	__u32 flags;
+	/* Counters, a few dozen hits behind; only user space ever zeroes them. */
+	__u32 n_stepped; /* of the hits, those on an instruction that is stepped */
+	__u64 n_entries; /* hits at entries of allocations, and at ret instructions */
+	__u64 n_returns; /* hits of return probes */
+	__u64 n_frees;
+	__u64 run_ns; /* time that our programs ran: an estimate, by timing one hit in WIRE_HITS_TIMED */
+};
+#define WIRE_GOVERNED_INEXACT                                                                      \
+	1 /* not every allocation was recorded: a free without record means nothing */
+_Static_assert(sizeof(struct wire_governed) == 64, "wire_governed");
+/* A prime: which of malloc, its return and free comes next has short periods. */
+#define WIRE_HITS_TIMED 61
 
 enum wire_stack_mode {
 	WIRE_STACK_MODE_CFI = 0,
@@ -347,6 +374,8 @@ enum wire_event_type {
 	WIRE_EVENT_TAKE = 34, /* address, size: a call begins that may unmap or move this */
 	WIRE_EVENT_DONE =
 		35, /* the call ended; address, size: where what it took is now, size 0: gone */
+	WIRE_EVENT_FAULT =
+		36, /* address, size, site: memory that was touched first; flags: its weight, a whole number */
 };
 
 struct wire_event {
@@ -365,7 +394,62 @@ struct wire_event {
 _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
-#define WIRE_EVENT_EXECED 4	   /* STRANGER: it runs another program; comes with RENAMED */
-#define WIRE_EVENT_RENAMED 8	   /* STRANGER: its new name is in address and size_bytes */
+#define WIRE_EVENT_PAGES 4	   /* TAKE, DONE: of the pages only, the range stays */
+#define WIRE_EVENT_EXECED 8	   /* STRANGER: it runs another program; comes with RENAMED */
+#define WIRE_EVENT_RENAMED 16	   /* STRANGER: its new name is in address and size_bytes */
+
+/* watch.bpf.c's records, as a pass of its iterator writes them: tasks in order of their ids, threads included. */
+enum wire_watch_kind {
+	WIRE_WATCH_TASK = 1,	/* struct wire_watch_task */
+	WIRE_WATCH_PROCESS = 2, /* struct wire_watch_process */
+	WIRE_WATCH_CGROUP =
+		3, /* struct wire_watch_cgroup; before the first process that is in it */
+};
+
+/* The kernel's MM_FILEPAGES and so on, which are not in its BTF. */
+enum wire_watch_counter {
+	WIRE_WATCH_FILE = 0,
+	WIRE_WATCH_ANON = 1,
+	WIRE_WATCH_SWAP = 2,
+	WIRE_WATCH_SHMEM = 3,
+	WIRE_WATCH_COUNTERS = 4,
+};
+
+/* What one thread adds to its process. */
+struct wire_watch_task {
+	__u32 kind;
+	__u32 pid; /* of its process */
+	__u64 cpu_ns;
+	__s32 pages[WIRE_WATCH_COUNTERS]; /* not yet in the process's; before 6.2, else 0 */
+};
+_Static_assert(sizeof(struct wire_watch_task) == 32, "wire_watch_task");
+
+/* A process, with the thread at which its memory was read: its first, or each other one when the first has ended; then the records
+ * differ in the thread only. */
+struct wire_watch_process {
+	struct wire_watch_task task;
+	__s64 pages[WIRE_WATCH_COUNTERS];
+	__u64 page_table_bytes;
+	__u64 ended_cpu_ns; /* of its threads that have ended */
+	__u64 start_boottime_ns;
+	__u64 program; /* changes at exec */
+	char comm[16];
+	__u32 uid;
+	__u32 parent_pid;
+	__u32 cgroup; /* index, WIRE_WATCH_NO_CGROUP: none */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct wire_watch_process) == 128, "wire_watch_process");
+#define WIRE_WATCH_NO_CGROUP 0xffffffffU
+
+struct wire_watch_cgroup {
+	__u32 kind;
+	__u32 index; /* 0, 1, 2... in each pass */
+	__u64 id;
+	__u64 pages;
+	__u64 limit_pages; /* huge: none */
+	__u64 limit_used_pages;
+};
+_Static_assert(sizeof(struct wire_watch_cgroup) == 40, "wire_watch_cgroup");
 
 #endif

@@ -71,7 +71,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.stack, OPTIONS_STACK_CFI);
 	assert_int_equal(o.unwind_memory_bytes, 64 << 20);
 	assert_false(o.trace || o.show_allocs || o.combined_only || o.no_follow || o.mmap ||
-		     o.verbose || o.quiet);
+		     o.growth || o.verbose || o.quiet);
 	trace_options_done(&o);
 }
 

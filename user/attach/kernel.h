@@ -11,6 +11,7 @@
 #include "base/diag.h"
 
 struct kernel;
+struct wire_governed;
 struct wire_unwind;
 
 /* How far stacks are followed; the same values as bpf/wire.h's enum wire_stack_mode. */
@@ -34,9 +35,11 @@ struct kernel_options {
 	uint64_t min_size_bytes, max_size_bytes; /* recorded sizes; max 0: no bound */
 	uint32_t max_outstanding, max_sites, max_stacks, max_frames;
 	bool follow, trace_calls, vm;
+	bool growth; /* touched pages and mappings instead of allocations; sample_interval: a power of two, 4096 or more */
 	bool everything; /* each process that forks or execs from now on is traced, but not ourselves */
 	bool strangers; /* events of processes that are not traced: execs, and the next two */
 	bool strange_names, strange_cgroups;
+	bool governed; /* hits are counted, and kernel_governed()'s records order what is recorded */
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 
@@ -64,6 +67,12 @@ enum link_kind kernel_link(const struct kernel *k);
 uint64_t kernel_start_ns(const struct kernel *k);
 void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
 void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret);
+/* The governor's record of an instance, shared with the kernel; NULL: it is not governed. Thread-safe. */
+struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance);
+/* Whose the i-th of WIRE_GOVERNED records is, 0: nobody's. */
+uint32_t kernel_governed_at(const struct kernel *k, uint32_t i);
+/* Gives the record back, once nothing of the instance runs any more. */
+void kernel_govern_forget(struct kernel *k, uint32_t instance);
 /* Bytes that all maps take in the kernel just now, by its own account; before 6.3 (90a5527d7686) it accounts for full maps, and
  * ret_bound is set. */
 uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound);

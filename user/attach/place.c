@@ -55,6 +55,8 @@ static int add(struct probe_list *list, const struct plan *plan, const struct pl
 
 	if (is_leaf(plan, probe))
 		p.cookie |= WIRE_COOKIE_LEAF_BIT;
+	if (probe->cost == PLAN_STEPPED)
+		p.cookie |= WIRE_COOKIE_STEPPED_BIT;
 	if (plan->shared_libc && probe->site <= 0xff)
 		p.cookie |= WIRE_COOKIE_PLT_BIT;
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "model/losses.h"
+#include "cli/governing.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
@@ -183,6 +184,11 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 		.exe = p ? p->exe : NULL,
 		.cgroup = p ? p->cgroup : NULL,
 		.container = p ? p->container : NULL,
+		.container_name = p ? p->container_name : NULL,
+		.namespace_ = p ? p->namespace_ : NULL,
+		.pod = p ? p->pod : NULL,
+		.pod_uid = p ? p->pod_uid : NULL,
+		.namespace_pid = p ? p->namespace_pid : 0,
 		.final = last || from->ended,
 		.ended = from->ended,
 		.exit_status = from->exit_status,
@@ -249,7 +255,7 @@ static void note_files(struct assembly *a, const struct snapshot_process *from, 
 {
 	struct tracing *t = a->tracing;
 
-	if (!from->ended)
+	if (!from->ended && !t->growth)
 		notes->n += cover_notes(t->cover, from->pid, notes->items + notes->n,
 					ARRAY_SIZE(notes->items) / 2);
 	if (t->unwinder)
@@ -292,10 +298,12 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r,
 	if (!report->processes)
 		return -ENOMEM;
 	for (size_t i = 0; i < r->snapshot.processes.n; i++) {
-		const struct snapshot_process *from = &r->snapshot.processes.items[i];
+		struct snapshot_process *from = &r->snapshot.processes.items[i];
 		struct process_report *to = &report->processes[report->n_processes];
 
+		governing_excuse(a->tracing, from);
 		fill_process(from, tracing_find(a->tracing, from->instance), last, to);
+		governing_fill(a->tracing, from->instance, to);
 		fill_notes(a, r, from, to);
 		report->n_processes++;
 		if (hashmap_put(ret_indices, from->instance, to))
@@ -432,12 +440,15 @@ static int sum_blocks(struct assembly *a, struct assembled *r)
 	return err;
 }
 
-static void sum_sites(struct report *report)
+/* growth: a mapping and the pages in it are the same memory; what was touched counts. */
+static void sum_sites(struct report *report, bool growth)
 {
 	for (size_t i = 0; i < report->n_sites; i++) {
 		const struct site *site = &report->sites[i];
 		struct process_report *p = &report->processes[site->process];
 
+		if (growth && site->kind != SITE_FAULT)
+			continue;
 		p->outstanding_bytes += site->outstanding_bytes;
 		p->outstanding_allocations += site->outstanding_allocations;
 		p->allocated_bytes += site->allocated_bytes;
@@ -537,6 +548,14 @@ static int order_processes(const struct assembly *a, struct assembled *r)
 	return 0;
 }
 
+static bool any_estimated(const struct report *r)
+{
+	for (size_t i = 0; i < r->n_processes; i++)
+		if (r->processes[i].estimated)
+			return true;
+	return false;
+}
+
 int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
 {
 	struct assembled r = {0};
@@ -557,7 +576,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	err = fill_processes(a, last, &r, &indices);
 	if (!err)
 		err = fill_sites(a, &r, &indices);
-	if (!err && (a->sampled || a->older_ns))
+	if (!err && (a->sampled || a->older_ns || any_estimated(&r.report)))
 		err = sum_blocks(a, &r);
 	if (!err)
 		err = fill_losses(a, &r);
@@ -566,7 +585,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 		assembled_settle(a, &r);
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
-	sum_sites(&r.report);
+	sum_sites(&r.report, a->pages);
 	if (order_processes(a, &r)) {
 		assembled_settle(a, &r);
 		return diag_set(d, ENOMEM, "out of memory");
@@ -609,8 +628,10 @@ static void forget(struct assembly *a, const struct assembled *r,
 			   process->losses[i].count);
 	if (p)
 		tracing_forget(a->tracing, &r->snapshot, p);
-	else
+	else {
 		collector_forget(a->tracing->collector, &r->snapshot, process->instance);
+		governing_forget(a->tracing, process->instance);
+	}
 }
 
 void assembled_settle(struct assembly *a, struct assembled *r)

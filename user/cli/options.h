@@ -77,6 +77,7 @@ struct trace_options {
 	const char *object;	    /* -O: only this file's functions, or NULL */
 	const char *symbols_prefix; /* -S: or NULL */
 	bool mmap;		    /* mmap and brk as well */
+	bool growth; /* instead: touched pages, mmap and brk; sample_bytes is set, a power of two */
 
 	uint64_t max_outstanding; /* blocks the kernel map may hold */
 	uint64_t max_sites;
@@ -86,9 +87,39 @@ struct trace_options {
 	int stack;		      /* enum options_stack */
 	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
 
+	uint64_t budget_percent; /* of the targets' CPU time that probes may cost, 0: no bound */
+
 	uint64_t interval_ns; /* between reports */
 	uint64_t count;	      /* reports until the end, 0: no limit */
 	uint64_t duration_ns; /* duration of the trace, 0: no limit */
+};
+
+enum options_watch_sort {
+	OPTIONS_WATCH_WORST, /* as struct watcher has them */
+	OPTIONS_WATCH_GROWTH,
+	OPTIONS_WATCH_SIZE,
+	OPTIONS_WATCH_LIMIT, /* who reaches it first */
+};
+
+/* `seep watch`. Strings are the caller's argv. */
+struct watch_options {
+	struct pid_list pids; /* what is shown; empty: all */
+	const char *comm;     /* these five as in struct selector; NULL: any */
+	const char *exe;
+	const char *cgroup;
+	const char *container;
+	const char *user;
+	bool all;	    /* also what does not grow */
+	bool cgroups;	    /* no processes */
+	uint64_t top;	    /* rows beside the suspects, 0: all */
+	int sort;	    /* enum options_watch_sort */
+	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int color;	    /* enum options_color */
+	const char *output; /* NULL: stdout */
+	bool verbose, quiet;
+	uint64_t interval_ns; /* between reports */
+	uint64_t count;	      /* reports until the end, 0: no limit */
+	uint64_t duration_ns; /* 0: no limit */
 };
 
 /* `seep report`. */
@@ -139,10 +170,12 @@ enum options_request {
  *		return command_settle(&command_trace, r, &d);
  */
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d);
+int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);
+void watch_options_done(struct watch_options *o);
 void doctor_options_done(struct doctor_options *o);
 
 /* The name that output_find() knows. */

@@ -7,8 +7,10 @@
 #include "cli/manual.h"
 #include "cli/option_spec.h"
 
+#define GROWTH_DISTANCE (64 << 10) /* bytes between samples of touched pages */
 #define NS_PER_MS 1000000ULL
 #define NS_PER_HOUR (3600 * NS_PER_SECOND)
+#define BUDGET_UNSET UINT64_MAX
 #define LATER "comes with a later version"
 
 static const struct trace_options defaults = {
@@ -122,6 +124,12 @@ static const struct option_spec options[] = {
 	 .help = "also memory that the program takes with mmap and brk itself",
 	 .man = "Shown as kinds of their own. The allocator's own mappings and thread stacks are "
 		"not counted twice."},
+	{"growth", 0, NULL, OPTION_INTO_FLAG(struct trace_options, growth), FILTER,
+	 .help = "not allocations but what grows: pages touched first, mmap, brk; no probes",
+	 .man = "For any allocator and language, also where no allocation function is found, at a "
+		"cost that follows the growth: see GROWTH. --sample-bytes SIZE sets the mean "
+		"distance of the sampled pages, here 64k without it and rounded up to a power of "
+		"two; 4k takes every page. Not with -s, -t, -z, -Z, -O, -S and --mmap."},
 	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
 	 .help = "only the allocation functions that FILE defines",
 	 .man = "A library or an executable. Without it, those of every file that the target has "
@@ -176,6 +184,14 @@ static const struct option_spec options[] = {
 	 .man = "Taken as files come; 'seep doctor -p PID' says how much a process needs. When it "
 		"is used up, the file whose code is seen least goes by frame pointers, and the "
 		"report names it."},
+	{"budget", 0, "PERCENT", OPTION_INTO_COUNT(struct trace_options, budget_percent), LIMIT,
+	 .max = 100,
+	 .help = "CPU time that probes may cost, in percent of each target's own; 0: no bound",
+	 .man = "Without it, what is named by -p or started is traced exactly, whatever that costs. "
+		"With it each process is recorded as well as the budget allows, which its reports "
+		"say: exact, sampled by bytes, in windows of time, or not at all until its load "
+		"falls. Less than a thousandth of a CPU is always allowed. See GOVERNOR in "
+		"seep-trace(1)."},
 	{"link", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, link), .choices = options_links,
 	 LIMIT, .help = "how to attach the probes",
 	 .man = "best takes the cheapest kind that this kernel lets attach; the others force "
@@ -273,6 +289,10 @@ static int check(const struct trace_options *o, struct diag *d)
 	if (o->sample_bytes && o->sample_rate > 1)
 		return options_error(
 			d, "-s and --sample-bytes exclude each other: sample by count or by bytes");
+	if (o->budget_percent && o->budget_percent != BUDGET_UNSET && o->sample_rate > 1)
+		return options_error(d,
+				     "-s and --budget exclude each other: the governor samples by "
+				     "bytes, as --sample-bytes");
 	if (o->max_size_bytes && o->min_size_bytes > o->max_size_bytes)
 		return options_error(d, "-z %llu is larger than -Z %llu: no allocation would count",
 				     (unsigned long long)o->min_size_bytes,
@@ -283,20 +303,46 @@ static int check(const struct trace_options *o, struct diag *d)
 			"-t prints to stdout, where it would mix with --format %s: give --output "
 			"FILE",
 			options_format_name(o->format));
+	if (o->growth && (o->sample_rate > 1 || o->trace || o->min_size_bytes ||
+			  o->max_size_bytes || o->object || o->symbols_prefix || o->mmap))
+		return options_error(d, "--growth follows no allocations: it takes none of -s, -t, "
+					"-z, -Z, -O, -S and --mmap");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
 	return 0;
 }
 
+/* Pages come in powers of two, 4 KiB at least. */
+static uint64_t page_distance(uint64_t sample_bytes)
+{
+	uint64_t distance = 4096;
+
+	while (distance < sample_bytes)
+		distance *= 2;
+	return distance;
+}
+
+/* Whoever names a process wants it exact. There is nothing to govern where no probe is placed, or sampling is fixed. */
+static uint64_t default_budget(const struct trace_options *o)
+{
+	return o->pids.n || o->command || o->argv || o->growth || o->sample_rate > 1 ? 0 : 5;
+}
+
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d)
 {
 	struct trace_options o = defaults;
-	int r = options_parse(&command_trace, argc, argv, &o, d);
+	int r;
 
+	o.budget_percent = BUDGET_UNSET;
+	r = options_parse(&command_trace, argc, argv, &o, d);
 	if (!r)
 		r = check_target(&o, d);
 	if (!r)
 		r = check(&o, d);
+	if (!r && o.growth)
+		o.sample_bytes = page_distance(o.sample_bytes ? o.sample_bytes : GROWTH_DISTANCE);
+	if (o.budget_percent == BUDGET_UNSET)
+		o.budget_percent = default_budget(&o);
 	if (r)
 		trace_options_done(&o);
 	else

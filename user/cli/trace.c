@@ -21,6 +21,7 @@
 #include "cli/calls.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/governing.h"
 #include "cli/options.h"
 #include "cli/sink.h"
 #include "cli/tracing.h"
@@ -149,6 +150,19 @@ static int open_sink(struct trace *t, struct diag *d)
 	return sink_open(&t->sink, o->output, o->capture, d);
 }
 
+static void log_attached(struct trace *t, const struct identity *id)
+{
+	if (t->options.growth)
+		log_info(
+			"watching process %d (%s) grow, without probes; Ctrl-C for the last report",
+			id->pid, id->comm);
+	else
+		log_info(
+			"tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report",
+			id->pid, id->comm, cover_count(t->tracing.cover, id->pid),
+			link_kind_name(kernel_link(t->tracing.kernel)));
+}
+
 static int start_pids(struct trace *t, struct diag *d)
 {
 	const struct pid_list *pids = &t->options.pids;
@@ -160,10 +174,7 @@ static int start_pids(struct trace *t, struct diag *d)
 		if (err)
 			return err;
 		if (!identity_read(pids->items[i], &id, d) && !t->options.quiet)
-			log_info(
-				"tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report",
-				id.pid, id.comm, cover_count(t->tracing.cover, id.pid),
-				link_kind_name(kernel_link(t->tracing.kernel)));
+			log_attached(t, &id);
 	}
 	return 0;
 }
@@ -266,7 +277,8 @@ static void describe_session(struct trace *t)
 	char link[32];
 
 	uname(&t->host);
-	snprintf(link, sizeof(link), "link:%s", link_kind_name(kernel_link(t->tracing.kernel)));
+	snprintf(link, sizeof(link), "link:%s",
+		 o->growth ? "none" : link_kind_name(kernel_link(t->tracing.kernel)));
 	t->capabilities[0] = strings_intern(&t->tracing.strings, link);
 	t->capabilities[1] = stack_capabilities[o->stack];
 	t->session = (struct session){
@@ -275,7 +287,8 @@ static void describe_session(struct trace *t)
 		.kernel = t->host.release,
 		.hostname = t->host.nodename,
 		.start_ns = clock_realtime_ns(),
-		.mode = o->sample_bytes	     ? REPORT_SAMPLED_BYTES
+		.mode = o->growth	     ? REPORT_SAMPLED_PAGES
+			: o->sample_bytes    ? REPORT_SAMPLED_BYTES
 			: o->sample_rate > 1 ? REPORT_SAMPLED_COUNT
 					     : REPORT_EXACT,
 		.sample_interval = o->sample_bytes	? o->sample_bytes
@@ -481,6 +494,8 @@ static int start(struct trace *t, struct diag *d)
 	err = open_events(t, d);
 	if (!err)
 		err = open_sink(t, d);
+	if (!err)
+		err = governing_prepare(&t->tracing, &t->options, d);
 	if (!err && starts_command(t))
 		err = hold_command(t, d);
 	if (!err)
@@ -491,6 +506,7 @@ static int start(struct trace *t, struct diag *d)
 	t->tracing.on_call = calls_print;
 	t->tracing.on_call_arg = &t->calls;
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;
+	t->assembly.pages = t->options.growth;
 	t->assembly.older_ns = t->options.older_ns;
 	t->assembly.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
 	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;

@@ -11,6 +11,7 @@
 #include "attach/unwinder.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/governing.h"
 #include "cli/lightly.h"
 #include "cli/options.h"
 #include "collect/collector.h"
@@ -77,6 +78,8 @@ static void probe(struct tracing *t, pid_t pid)
 	/* First, so that no stack is taken by what is not known yet. */
 	if (lightly_is_walked(t, pid))
 		follow_mappings(t, pid);
+	if (t->growth)
+		return;
 	err = cover_update(t->cover, pid, &d);
 	if (err > 0)
 		first_probes(t, pid);
@@ -162,7 +165,8 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 			: o->link == OPTIONS_LINK_MULTI ? LINK_MULTI
 			: o->link == OPTIONS_LINK_PERF	? LINK_PERF
 							: 0,
-		.sampling = o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
+		.sampling = o->growth		 ? KERNEL_SAMPLE_ALL
+			    : o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
 			    : o->sample_rate > 1 ? KERNEL_SAMPLE_COUNT
 						 : KERNEL_SAMPLE_ALL,
 		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate,
@@ -182,6 +186,7 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 		.strange_cgroups = o->select.cgroup || o->select.container,
 		.trace_calls = o->trace,
 		.vm = o->mmap,
+		.growth = o->growth,
 	};
 }
 
@@ -204,9 +209,11 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 
 	pthread_mutex_init(&t->lock, NULL);
 	t->quiet = options->quiet;
+	t->growth = options->growth;
 	t->everything = options->select.everything;
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
+	kernel.governed = t->costs;
 	err = kernel_open(&kernel, &t->kernel, d);
 	if (err)
 		return err;
@@ -223,12 +230,15 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.stranger_ring = maps.stranger_ring,
 							.evict = kernel_evict_fd(t->kernel)},
 			       kernel_start_ns(t->kernel),
-			       options->mmap ? options->max_outstanding : 0, on_event, t,
+			       options->mmap || options->growth ? options->max_outstanding : 0,
+			       options->growth ? options->max_outstanding : 0, on_event, t,
 			       &t->collector, d);
 	if (!err)
 		err = symbolizer_create(&symbols, &t->symbolizer, d);
 	if (!err)
 		err = cover_create(t->kernel, &cover, &t->cover, d);
+	if (!err)
+		err = governing_start(t, options, d);
 	if (!err && kernel.stack == KERNEL_STACK_CFI)
 		err = unwinder_create(t->kernel, &unwind, &t->unwinder, d);
 	/* Before anything is read from /proc: what is mapped after that must not be missed. */
@@ -249,6 +259,7 @@ void tracing_close(struct tracing *t)
 	struct traced *p;
 	size_t cursor = 0;
 
+	governing_stop(t);
 	cover_destroy(t->cover);
 	mapping_watch_destroy(t->mappings);
 	unwinder_destroy(t->unwinder);
@@ -263,17 +274,48 @@ void tracing_close(struct tracing *t)
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
 	strings_done(&t->strings);
+	containers_done(&t->containers);
 	pthread_mutex_destroy(&t->lock);
+}
+
+static const char *known(struct tracing *t, const char *text)
+{
+	return text[0] ? strings_intern(&t->strings, text) : NULL;
+}
+
+static void describe_container(struct tracing *t, struct traced *p, const struct identity *id)
+{
+	struct container_names names;
+
+	containers_find(&t->containers, id->container, &names);
+	p->container = known(t, id->container);
+	p->container_name = known(t, names.name);
+	p->pod = known(t, names.pod);
+	p->namespace_ = known(t, names.namespace_);
+	p->pod_uid = known(t, id->pod_uid);
+	p->namespace_pid = id->ns_pid != id->pid ? id->ns_pid : 0;
 }
 
 void traced_describe(struct tracing *t, struct traced *p, const struct identity *id)
 {
 	p->comm = strings_intern(&t->strings, id->comm);
 	p->exe = strings_intern(&t->strings, id->exe);
-	p->cgroup = id->cgroup[0] ? strings_intern(&t->strings, id->cgroup) : NULL;
-	p->container = id->container[0] ? strings_intern(&t->strings, id->container) : NULL;
+	p->cgroup = known(t, id->cgroup);
+	describe_container(t, p, id);
 	p->limit_bytes = id->limit_bytes;
 	p->start_real_ns = id->start_real_ns;
+}
+
+void traced_inherit(struct traced *p, const struct traced *parent)
+{
+	p->comm = parent->comm;
+	p->exe = parent->exe;
+	p->cgroup = parent->cgroup;
+	p->container = parent->container;
+	p->container_name = parent->container_name;
+	p->pod = parent->pod;
+	p->namespace_ = parent->namespace_;
+	p->pod_uid = parent->pod_uid;
 }
 
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
@@ -294,12 +336,8 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 		return lightly_keep(t, p, lender);
 	if (!identity_read(pid, &id, &d))
 		traced_describe(t, p, &id);
-	else if (lender) {
-		p->comm = lender->comm;
-		p->exe = lender->exe;
-		p->cgroup = lender->cgroup;
-		p->container = lender->container;
-	}
+	else if (lender)
+		traced_inherit(p, lender);
 	if (address_space_create(t->symbolizer, pid, &p->space) ||
 	    hashmap_put(&t->traced, instance, p)) {
 		traced_free(p);
@@ -380,11 +418,11 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 		return diag_set(d, ENOMEM, "out of memory");
 	if (!t->everything)
 		follow_mappings(t, id->pid);
-	err = cover_update(t->cover, id->pid, d);
+	err = t->growth ? 0 : cover_update(t->cover, id->pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
 					: age_seconds(p);
-	if (err >= 0 && !cover_count(t->cover, id->pid))
+	if (err >= 0 && !t->growth && !cover_count(t->cover, id->pid))
 		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
 	else if (err >= 0)
 		tell_traced(t, id->pid, id->comm);
@@ -404,7 +442,7 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 		err = tracing_begin(t, &id, 0, d);
 	if (err)
 		return err;
-	if (!cover_count(t->cover, pid))
+	if (!t->growth && !cover_count(t->cover, pid))
 		return diag_set_hint(
 			d, ENOENT, EXIT_RUNTIME,
 			t->restricted
@@ -493,7 +531,9 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	now_ns = clock_monotonic_ns();
 	if (!p)
 		return;
-	p->seen_from_seconds = late ? (double)(now_ns - e->time_ns) / NS_PER_SECOND : 0;
+	/* The kernel follows what grows by itself. */
+	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
+						  : 0;
 	p->covered_ns = cover_count(t->cover, e->pid) ? now_ns : 0;
 }
 
@@ -733,6 +773,7 @@ void traced_release(struct traced *p)
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
 {
 	collector_forget(t->collector, s, p->instance);
+	governing_forget(t, p->instance);
 	pthread_mutex_lock(&t->lock);
 	if (hashmap_get(&t->by_pid, p->pid) == p)
 		hashmap_take(&t->by_pid, p->pid);

@@ -12,12 +12,15 @@
 #include "base/hashmap.h"
 #include "base/strings.h"
 #include "model/snapshot.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 struct address_space;
+struct calibration;
 struct collector;
 struct collector_event;
 struct cover;
+struct governor;
 struct kernel;
 struct mapping;
 struct mapping_watch;
@@ -30,6 +33,8 @@ struct traced {
 	instance_id instance;
 	pid_t pid;
 	const char *comm, *exe, *cgroup, *container; /* interned */
+	const char *container_name, *namespace_, *pod, *pod_uid;
+	pid_t namespace_pid; /* 0: pid */
 	uint64_t start_real_ns;
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
@@ -49,10 +54,14 @@ struct tracing {
 	struct kernel *kernel;
 	struct cover *cover;
 	struct unwinder *unwinder; /* NULL: stacks by frame pointers, or none */
+	struct calibration *costs; /* with a budget: governing_prepare()'s; else NULL */
+	struct governor *governor; /* NULL: no budget */
+	unsigned budget_percent;
 	struct collector *collector;
 	struct mapping_watch *mappings;
 	struct symbolizer *symbolizer;
 	struct strings strings;
+	struct containers containers; /* under lock */
 	pthread_mutex_t lock;
 	struct hashmap traced; /* instance -> struct traced */
 	struct hashmap
@@ -61,6 +70,7 @@ struct tracing {
 	bool everything; /* every process is traced: looked at when it has something to show, and not before */
 	bool quiet;
 	bool restricted; /* by -O or -S */
+	bool growth;	 /* touched pages and mappings, without probes */
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
 	struct hashmap touched;	   /* pids with new mappings since the last drain */
 	struct hashmap generating; /* those with code of no file */
@@ -111,6 +121,8 @@ void tracing_refresh(struct tracing *t);
 struct traced *tracing_find(struct tracing *t, instance_id instance);
 /* What is known of it from now on. Caller holds the lock. */
 void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
+/* It is called what the process is called that it was forked from. Caller holds the lock. */
+void traced_inherit(struct traced *p, const struct traced *parent);
 /* Frees it, unless others still use its mappings: then the last of them does. Caller holds the lock. */
 void traced_release(struct traced *p);
 /* The address space to name its stacks by: its own, or its parent's; NULL: none is known. Caller holds the lock. */

@@ -31,13 +31,15 @@ struct collector {
 	collector_event_fn on_event;
 	void *arg;
 	struct hashmap stacks; /* id -> struct kept_stack */
-	struct ranges *ranges; /* NULL: not followed */
+	struct ranges *ranges; /* of mmap and brk; NULL: not followed */
+	struct ranges *pages;  /* that were touched in them; NULL: not followed */
 	struct evictor evictor;
 	uint64_t n_reads;
 };
 
 _Static_assert((int)WIRE_KIND_MALLOC == (int)SITE_MALLOC && (int)WIRE_KIND_MMAP == (int)SITE_MMAP &&
-		       (int)WIRE_KIND_BRK == (int)SITE_BRK,
+		       (int)WIRE_KIND_BRK == (int)SITE_BRK &&
+		       (int)WIRE_KIND_FAULT == (int)SITE_FAULT,
 	       "report.h and wire.h number the kinds alike");
 
 /* Names of the causes, a contract of the output. In enum wire_loss's order. */
@@ -83,34 +85,58 @@ static const enum collector_event_type event_types[] = {
 };
 
 /* Not for an instance whose last report was made: a vfork child may outlive the process that it borrows from. */
-static void add_range(struct collector *c, enum site_kind kind, const struct wire_event *e)
+static bool may_add(struct collector *c, const struct ranges *r, const struct wire_event *e)
 {
 	struct wire_process process;
 
-	if (ranges_has(c->ranges, e->instance) ||
-	    !bpf_map_lookup_elem(c->maps.instances, &e->instance, &process))
+	return ranges_has(r, e->instance) ||
+	       !bpf_map_lookup_elem(c->maps.instances, &e->instance, &process);
+}
+
+static void add_range(struct collector *c, enum site_kind kind, const struct wire_event *e)
+{
+	if (may_add(c, c->ranges, e))
 		ranges_add(c->ranges, e->instance, kind, e->site, e->time_ns, e->address,
 			   e->size_bytes);
 }
 
-static void follow_range(struct collector *c, const struct wire_event *e)
+static void follow_call(struct ranges *r, const struct wire_event *e)
 {
 	switch (e->type) {
-	case WIRE_EVENT_MMAP:
-		add_range(c, SITE_MMAP, e);
-		break;
-	case WIRE_EVENT_BRK:
-		add_range(c, SITE_BRK, e);
-		break;
 	case WIRE_EVENT_TAKE:
-		ranges_take(c->ranges, e->instance, e->tid, e->address, e->size_bytes);
+		ranges_take(r, e->instance, e->tid, e->address, e->size_bytes);
 		break;
 	case WIRE_EVENT_DONE:
 		if (e->flags & WIRE_EVENT_FAILED)
-			ranges_put_back(c->ranges, e->instance, e->tid);
+			ranges_put_back(r, e->instance, e->tid);
 		else
-			ranges_settle(c->ranges, e->instance, e->tid, e->address, e->size_bytes);
+			ranges_settle(r, e->instance, e->tid, e->address, e->size_bytes);
 		break;
+	}
+}
+
+static void follow_range(struct collector *c, const struct wire_event *e)
+{
+	if (e->type == WIRE_EVENT_MMAP)
+		add_range(c, SITE_MMAP, e);
+	else if (e->type == WIRE_EVENT_BRK)
+		add_range(c, SITE_BRK, e);
+	else if (!(e->flags & WIRE_EVENT_PAGES))
+		follow_call(c->ranges, e);
+}
+
+static void follow_pages(struct collector *c, const struct wire_event *e)
+{
+	if (e->type == WIRE_EVENT_FAULT) {
+		if (may_add(c, c->pages, e))
+			ranges_touch(c->pages, e->instance, e->site, e->time_ns, e->address,
+				     e->size_bytes, e->flags);
+	} else if (e->type == WIRE_EVENT_MMAP || e->type == WIRE_EVENT_BRK) {
+		/* At a fixed address it replaces what was there. */
+		ranges_take(c->pages, e->instance, e->tid, e->address, e->size_bytes);
+		ranges_settle(c->pages, e->instance, e->tid, 0, 0);
+	} else {
+		follow_call(c->pages, e);
 	}
 }
 
@@ -150,8 +176,10 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 
 	if (n_bytes < sizeof(*e))
 		return 0;
-	if (c->ranges && e->type >= WIRE_EVENT_MMAP)
+	if (c->ranges && e->type >= WIRE_EVENT_MMAP && e->type != WIRE_EVENT_FAULT)
 		follow_range(c, e);
+	if (c->pages && e->type >= WIRE_EVENT_MMAP)
+		follow_pages(c, e);
 	if (e->type >= ARRAY_SIZE(event_types))
 		return 0;
 	event = (struct collector_event){
@@ -181,7 +209,7 @@ static uint32_t max_entries(int map_fd)
 }
 
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, collector_event_fn on_event, void *arg,
+		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -193,7 +221,8 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 	c->evictor = (struct evictor){maps->evict, max_entries(maps->sites)};
 	c->on_event = on_event;
 	c->arg = arg;
-	if (max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) {
+	if ((max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) ||
+	    (max_pages && ranges_create(session_start_ns, max_pages, &c->pages))) {
 		collector_destroy(c);
 		return diag_set(d, ENOMEM, "out of memory");
 	}
@@ -222,6 +251,7 @@ void collector_destroy(struct collector *c)
 		free(stack);
 	hashmap_done(&c->stacks);
 	ranges_destroy(c->ranges);
+	ranges_destroy(c->pages);
 	free(c);
 }
 
@@ -301,6 +331,8 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 
 	if (c->ranges)
 		p->lost[WIRE_LOST_LIVE_FULL] += ranges_lost(c->ranges, instance);
+	if (c->pages)
+		p->lost[WIRE_LOST_LIVE_FULL] += ranges_lost(c->pages, instance);
 	err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
 	if (!err)
 		err = read_counts((const uint64_t *)p->truncated, truncated_names,
@@ -459,6 +491,8 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 		collector_drain(c);
 	if (!err && c->ranges)
 		err = ranges_read(c->ranges, &s);
+	if (!err && c->pages)
+		err = ranges_read(c->pages, &s);
 	if (!err)
 		err = each_site(c->maps.sites, &reading);
 	if (!err)
@@ -550,7 +584,11 @@ int collector_each_block(struct collector *c,
 	int err = each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block),
 			     visit_block, &pass);
 
-	return err || !c->ranges ? err : ranges_each_block(c->ranges, visit, arg);
+	if (!err && c->ranges)
+		err = ranges_each_block(c->ranges, visit, arg);
+	if (!err && c->pages)
+		err = ranges_each_block(c->pages, visit, arg);
+	return err;
 }
 
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
@@ -558,6 +596,8 @@ void collector_forget(struct collector *c, const struct snapshot *s, instance_id
 	bpf_map_delete_elem(c->maps.instances, &instance);
 	if (c->ranges)
 		ranges_forget(c->ranges, instance);
+	if (c->pages)
+		ranges_forget(c->pages, instance);
 	for (size_t i = 0; i < s->sites.n; i++) {
 		const struct snapshot_site *site = &s->sites.items[i];
 		struct wire_site_key key = {

@@ -42,9 +42,9 @@ struct collector_event {
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
 
 /* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. max_ranges: bound of the pieces of mmap and brk memory
- * that are followed, 0: none are. Returns 0 or -errno with a diag. */
+ * that are followed, 0: none are; max_pages: the same of touched pages, which need max_ranges, too. Returns 0 or -errno with a diag. */
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, collector_event_fn on_event, void *arg,
+		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d);
 void collector_destroy(struct collector *c);
 

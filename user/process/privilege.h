@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef SEEP_ATTACH_PRIVILEGE_H
-#define SEEP_ATTACH_PRIVILEGE_H
+#ifndef SEEP_PROCESS_PRIVILEGE_H
+#define SEEP_PROCESS_PRIVILEGE_H
 #include "base/diag.h"
 
 /* Whether we may trace at all, before anything is tried: capabilities (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, and

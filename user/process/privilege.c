@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "attach/privilege.h"
+#include "process/privilege.h"
 
 #include <errno.h>
 #include <linux/capability.h>
