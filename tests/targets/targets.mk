@@ -194,3 +194,11 @@ $(TARGETS_OUT)/stack_rust: tests/targets/stack_rust.rs tests/targets/stack_rust_
 	$(Q)MAKEFLAGS= rustc --edition 2021 -O -C link-arg=$@.glue.o $< -o $@
 	$(Q)rm $@.glue.o
 endif
+
+$(TARGETS_OUT)/watch_load: TARGETS_LIBS = -lm
+# No target but a reader: what the live tests compare with /proc.
+$(TARGETS_OUT)/watch_list: tests/targets/watch_list.c $(LIBSEEP)
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(SEEP_CFLAGS) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(TARGETS_OUT)/watch_memory: TARGETS_LIBS = -lpthread

@@ -71,7 +71,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.stack, OPTIONS_STACK_CFI);
 	assert_int_equal(o.unwind_memory_bytes, 64 << 20);
 	assert_false(o.trace || o.show_allocs || o.combined_only || o.no_follow || o.mmap ||
-		     o.verbose || o.quiet);
+		     o.growth || o.verbose || o.quiet);
 	trace_options_done(&o);
 }
 
@@ -205,14 +205,23 @@ static void test_trace_messages(void **state)
 		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
 		{"-p 1 --unwind-memory 4095",
 		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
-		{"", "system-wide tracing comes later: give -p PID or -- COMMAND"},
-		{"5 --", "system-wide tracing comes later: give -p PID or -- COMMAND"},
+		{"", "nothing to trace was given"},
+		{"5 --", "nothing to trace was given"},
+		{"--all -p 1",
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
+		{"--all --comm x",
+		 "--all is every process: it excludes --comm, --exe, --cgroup, --container and --user"},
+		{"--comm x -p 1",
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
+		{"--user no-such-user-here", "--user no-such-user-here: there is no such user"},
+		{"--container abc",
+		 "--container abc: too short for the beginning of an id: give at least 4 digits"},
 		{"-p 1 -c ls",
-		 "more than one target: give only one of -p PID, -c CMD and -- COMMAND"},
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-p 1 -- ls",
-		 "more than one target: give only one of -p PID, -c CMD and -- COMMAND"},
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-c ls -- ls",
-		 "more than one target: give only one of -p PID, -c CMD and -- COMMAND"},
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-p 1,2,1", "-p: pid 1 is given twice"},
 		{"-p 3 --pid 03", "--pid: pid 3 is given twice"},
 		{"-p 0", "-p: no pid can be 0; give numbers between 1 and 4194304"},
@@ -251,8 +260,6 @@ static void test_trace_messages(void **state)
 		{"-p 1 --kernel",
 		 "--kernel: tracing of kernel allocations comes with a later version"},
 		{"-P", "-P: tracing of kernel allocations comes with a later version"},
-		{"--container abc",
-		 "--container: choosing processes system-wide comes with a later version: give -p PID or -- COMMAND"},
 		{"-p 1 --smaple-rate 5",
 		 "--smaple-rate: no such option; did you mean --sample-rate?"},
 		{"-p 1 --outptu=x", "--outptu: no such option; did you mean --output?"},

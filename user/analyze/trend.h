@@ -22,8 +22,12 @@ struct trend_estimate {
 int trend_create(struct trend **ret);
 void trend_destroy(struct trend *t);
 
-/* Adds a sample; time rises from sample to sample, and need not rise evenly. Cheap: no allocation. */
+/* Adds a sample; time rises from sample to sample, and need not rise evenly. Cheap; the room, at most 4 kB, grows a few times
+ * in all, and without memory for it the past becomes coarser. */
 void trend_add(struct trend *t, double time_seconds, double bytes);
+/* To be called before the first sample after what grew was ended and begins anew: the fall between is no sign that memory is
+ * given back. A new life that grows like the one before is believed sooner. */
+void trend_restart(struct trend *t);
 /* Cheap while nothing was added that could change it. */
 void trend_estimate(struct trend *t, struct trend_estimate *ret);
 /* The last bytes added; the n values of a sparkline, oldest first, NAN where there is none. */

@@ -9,11 +9,10 @@
 #include "cli/option_spec.h"
 
 const struct command *const commands[] = {
-	&command_trace, &command_report, &command_doctor, &command_help, NULL,
+	&command_trace, &command_watch, &command_report, &command_doctor, &command_help, NULL,
 };
 
 const struct later_command later_commands[] = {
-	{"watch", "every process on the host, suspects first"},
 	{"triage", "one process in one screen: leak or not, with evidence saved"},
 	{"scan", "the blocks that nothing points to any more"},
 	{"top", "interactive, like top(1)"},

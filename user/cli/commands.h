@@ -36,7 +36,8 @@ struct command {
 };
 
 extern const struct command command_seep; /* not in commands[] */
-extern const struct command command_trace, command_report, command_doctor, command_help;
+extern const struct command command_trace, command_watch, command_report, command_doctor,
+	command_help;
 
 /* All commands in the order of the help, ends with NULL. */
 extern const struct command *const commands[];
@@ -60,6 +61,7 @@ void command_title(const struct command *command, char out[COMMAND_TITLE_SIZE]);
 int command_settle(const struct command *command, int result, const struct diag *d);
 
 int cmd_trace(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);

@@ -15,6 +15,31 @@ const struct manual_section manual_trace[] = {
 	 "Processes are told apart by pid and start time. After a fork the child begins with "
 	 "nothing outstanding: when it frees its parent's blocks, these are its inherited "
 	 "frees.\n"},
+	{"CHOOSING PROCESSES",
+	 "--comm, --exe, --cgroup, --container and --user choose the processes that match all of those "
+	 "given. The ones that run already are traced from the start, others from some "
+	 "milliseconds after they begin to match: the kernel tells when a process executes a program, "
+	 "takes another name or moves to another cgroup. A change of user is noticed at the next exec or "
+	 "report. That nothing matches yet is no error: seep waits, and says so. The trace "
+	 "ends at COUNT, at the end of --for, or at Ctrl-C.\n"
+	 "\n"
+	 "A process that is traced stays so until it executes a program that does not match: its "
+	 "new name, user or cgroup alone do not end that. Its children are traced like itself, unless "
+	 "--no-follow is given: so --comm nginx follows nginx and its workers, but not a shell that one of "
+	 "them starts. What does not match is in no record.\n"
+	 "\n"
+	 "Globs are those of the shell, where * also stands for a slash: quote them. A process that ends "
+	 "while it is attached to is passed over; -v says at the end how many those were. Each process has probes of "
+	 "its own, so nobody else pays for them; but where a hundred processes map one "
+	 "file, each of their calls costs several times what it costs alone, and --all, whose probes stand "
+	 "once per file, is cheaper for those traced, at everybody's expense.\n"
+	 "\n"
+	 "--all traces every process but seep itself: those that are there, and all that begin later from their "
+	 "first instruction. Only processes that called an allocation function since then, or lost something, are in "
+	 "the reports, those that hold most first. So that the kernel's tables of mappings last for a whole host, "
+	 "a process is entered there when it first needs it: until then, for a moment, its stacks are "
+	 "the innermost caller alone (mapping not yet known). Its figures are exact all the "
+	 "same.\n"},
 	{"WHAT IS NOT SEEN",
 	 "Memory from before the attach: a block of that time that is freed later counts as an "
 	 "unknown free. Attached by pid, a child is probed some milliseconds after its fork "
@@ -95,6 +120,48 @@ const struct manual_section manual_trace[] = {
 	{0},
 };
 
+const struct manual_section manual_watch[] = {
+	{"WHAT IS WATCHED",
+	 "Memory is what a process holds for itself: anonymous, shared (shmem) and swapped. Pages "
+	 "of files are not in it; the kernel takes those back. Of a cgroup it is what is charged to "
+	 "it, caches included, while its growth is that of its processes.\n"
+	 "\n"
+	 "The limit is the tightest memory limit of the process's cgroups. Without one there is no "
+	 "time to it; how long the host's memory lasts if all suspects go on is said at the top. All "
+	 "processes count that the kernel has, those in containers too; kernel threads have no memory "
+	 "of their own. What lives for less than a pass may go unseen.\n"},
+	{"READING A REPORT",
+	 "= GROWTH\n"
+	 "Of what is kept: of a heap that rises and falls, the floor. It needs about half a minute to "
+	 "be known, and longer to be sure of where memory rises and falls slowly; until then the "
+	 "verdict is unknown.\n"
+	 "\n"
+	 "= SURE\n"
+	 "How likely it is that it grows and goes on growing.\n"
+	 "\n"
+	 "= VERDICT\n"
+	 "growing: steadily, and nothing is given back. warming-up: ever slower, as caches that fill. "
+	 "churn: as much is given back as is taken. steady: it does not change.\n"
+	 "\n"
+	 "= HISTORY, SINCE\n"
+	 "The memory over the time that it was watched, least to most, and for how long it has grown "
+	 "as it does now. LANG and LC_ALL say whether the reader knows more than ASCII.\n"
+	 "\n"
+	 "Suspects are those that surely grow. A cgroup is one when its processes grow together, or "
+	 "when they are started anew again and again and the growth goes on, so that no single one is "
+	 "to blame.\n"
+	 "\n"
+	 "A suspect is no verdict of a leak: it may be a queue or a cache without a bound. seep trace "
+	 "-p PID shows which code holds the memory.\n"},
+	{"COST",
+	 "A pass reads counters that the kernel keeps anyway. It takes about a microsecond of CPU for a "
+	 "process and touches none. Each report says what a pass took, and what seep as a whole takes; "
+	 "passes that could not be taken in time, as on a host that is out of CPU, are counted as "
+	 "missed.\n"},
+	{"EXIT STATUS", "As in seep(1): 0, also with suspects.\n"},
+	{0},
+};
+
 const struct manual_section manual_seep[] = {
 	{"NUMBERS",
 	 "k, M and G after a number multiply it: sizes by powers of 1024, counts by powers of "
@@ -119,7 +186,10 @@ const struct manual_section manual_seep[] = {
 	 "\n"
 	 "= process\n"
 	 "One per process and report: process (its number within the report, which sites and "
-	 "blocks carry too), pid, start_time, comm, exe, cgroup, container, namespace, pod, "
+	 "blocks carry too), pid, start_time, comm, exe, cgroup, "
+	 "namespace_pid (its pid in its own pid namespace, null where that is ours), container (the id), "
+	 "container_name, namespace, pod (what its runtime's files call it: Docker, containerd, CRI-O, "
+	 "Podman; null without them), pod_uid (of Kubernetes, from the cgroup's path), "
 	 "ended (exit, exec, released when it lives on untraced, or null), exit_status (as of wait(2)), "
 	 "oom_killed (the kernel chose it to die for want of memory), "
 	 "outstanding_bytes, outstanding_allocations, interval_bytes, interval_allocations "
@@ -152,9 +222,28 @@ const struct manual_section manual_seep[] = {
 	 "age_seconds, site, reachable (null in this version).\n"
 	 "\n"
 	 "= end\n"
-	 "Once, last: why, duration_seconds, lost.\n"
+	 "Once, last: why, duration_seconds, lost. Of watch also passes, missed_passes, cpu_seconds.\n"
 	 "\n"
-	 "verdict is \"unknown\" in this version: the figures are there, the judgement is "
+	 "= session, process (of seep watch)\n"
+	 "The session's mode is watch, and it has interval_seconds. A process record has the fields "
+	 "above, null where only tracing knows them, and anon_bytes, file_bytes, shmem_bytes, "
+	 "swap_bytes, page_table_bytes, growth_low_bytes_per_second and growth_high_bytes_per_second "
+	 "(a 95% interval), growing_since_seconds, confidence (that it goes on growing), suspect (true "
+	 "or false). Records come for the suspects and the first of those that grow (-T), with -a for "
+	 "all processes.\n"
+	 "\n"
+	 "= cgroup\n"
+	 "One per cgroup of the memory controller and report: cgroup, container, processes (how many), "
+	 "current_bytes, memory_pressure_ratio (share of the last ten seconds in which some task waited "
+	 "for memory, 0 to 1, or null), and as a process the fields of memory, growth and limit.\n"
+	 "\n"
+	 "= host\n"
+	 "One per report of watch: sequence, elapsed_seconds, processes, suspects, too_early (processes "
+	 "not yet known), memory_bytes, available_bytes, swap_bytes, swap_free_bytes, "
+	 "memory_pressure_ratio, pass_period_seconds, passes, missed_passes, pass_cpu_seconds (of one "
+	 "pass), overhead_ratio (of one CPU, by all of seep).\n"
+	 "\n"
+	 "verdict is \"unknown\" in a trace of this version: the figures are there, the judgement is "
 	 "yours.\n"},
 	{"EXIT STATUS",
 	 "= 0\n"

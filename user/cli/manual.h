@@ -6,6 +6,6 @@
 #include "cli/commands.h"
 
 /* End with a NULL heading. */
-extern const struct manual_section manual_seep[], manual_trace[];
+extern const struct manual_section manual_seep[], manual_trace[], manual_watch[];
 
 #endif

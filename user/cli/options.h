@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "process/select.h"
 
 /* Process ids as given, without duplicates. */
 struct pid_list {
@@ -46,25 +47,27 @@ enum options_stack {
 	OPTIONS_STACK_NONE,
 };
 
-/* `seep trace`. Strings are the caller's argv. Exactly one of pids, command and argv names the
- * target. */
+/* `seep trace`. Strings are the caller's argv. Exactly one of pids, select, command and argv names
+ * the target. */
 struct trace_options {
+	struct selector select; /* all of a host: --all */
 	struct pid_list pids;
 	const char *command; /* -c: one string for the shell, or NULL */
 	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */
 	bool no_follow;	     /* not the children of the target */
 
-	bool trace;	      /* -t: each call, to stdout */
-	bool show_allocs;     /* -a: each outstanding block */
-	bool combined_only;   /* -C: totals without stacks */
-	bool wa_missing_free; /* -F: accepted, changes nothing */
-	uint64_t older_ns;    /* -o: only blocks at least so old, 0: all */
-	uint64_t top;	      /* -T: sites per process, 0: all */
-	int sort;	      /* enum options_sort */
-	int format;	      /* enum options_format */
-	int color;	      /* enum options_color */
-	const char *output;   /* file for the report, NULL: stdout */
-	const char *capture;  /* -w: capture file, or NULL */
+	bool trace;		/* -t: each call, to stdout */
+	bool show_allocs;	/* -a: each outstanding block */
+	bool combined_only;	/* -C: totals without stacks */
+	bool wa_missing_free;	/* -F: accepted, changes nothing */
+	uint64_t older_ns;	/* -o: only blocks at least so old, 0: all */
+	uint64_t top;		/* -T: sites per process, 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* file for the report, NULL: stdout */
+	const char *capture;	/* -w: capture file, or NULL */
 	bool verbose, quiet;
 
 	uint64_t sample_rate;	    /* one in so many allocations, 1: all */
@@ -74,6 +77,7 @@ struct trace_options {
 	const char *object;	    /* -O: only this file's functions, or NULL */
 	const char *symbols_prefix; /* -S: or NULL */
 	bool mmap;		    /* mmap and brk as well */
+	bool growth; /* instead: touched pages, mmap and brk; sample_bytes is set, a power of two */
 
 	uint64_t max_outstanding; /* blocks the kernel map may hold */
 	uint64_t max_sites;
@@ -83,9 +87,39 @@ struct trace_options {
 	int stack;		      /* enum options_stack */
 	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
 
+	uint64_t budget_percent; /* of the targets' CPU time that probes may cost, 0: no bound */
+
 	uint64_t interval_ns; /* between reports */
 	uint64_t count;	      /* reports until the end, 0: no limit */
 	uint64_t duration_ns; /* duration of the trace, 0: no limit */
+};
+
+enum options_watch_sort {
+	OPTIONS_WATCH_WORST, /* as struct watcher has them */
+	OPTIONS_WATCH_GROWTH,
+	OPTIONS_WATCH_SIZE,
+	OPTIONS_WATCH_LIMIT, /* who reaches it first */
+};
+
+/* `seep watch`. Strings are the caller's argv. */
+struct watch_options {
+	struct pid_list pids; /* what is shown; empty: all */
+	const char *comm;     /* these five as in struct selector; NULL: any */
+	const char *exe;
+	const char *cgroup;
+	const char *container;
+	const char *user;
+	bool all;	    /* also what does not grow */
+	bool cgroups;	    /* no processes */
+	uint64_t top;	    /* rows beside the suspects, 0: all */
+	int sort;	    /* enum options_watch_sort */
+	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int color;	    /* enum options_color */
+	const char *output; /* NULL: stdout */
+	bool verbose, quiet;
+	uint64_t interval_ns; /* between reports */
+	uint64_t count;	      /* reports until the end, 0: no limit */
+	uint64_t duration_ns; /* 0: no limit */
 };
 
 /* `seep report`. */
@@ -94,11 +128,12 @@ struct report_options {
 	bool all_reports; /* text: each report, not only the last of each process */
 	bool show_allocs;
 	bool combined_only;
-	uint64_t top;	    /* 0: all */
-	int sort;	    /* enum options_sort */
-	int format;	    /* enum options_format */
-	int color;	    /* enum options_color */
-	const char *output; /* NULL: stdout */
+	uint64_t top;		/* 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* NULL: stdout */
 };
 
 /* `seep doctor`. */
@@ -135,10 +170,12 @@ enum options_request {
  *		return command_settle(&command_trace, r, &d);
  */
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d);
+int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);
+void watch_options_done(struct watch_options *o);
 void doctor_options_done(struct doctor_options *o);
 
 /* The name that output_find() knows. */

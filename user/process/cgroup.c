@@ -126,6 +126,48 @@ void cgroup_container(const char *path, char out[CGROUP_CONTAINER_SIZE])
 	}
 }
 
+/* "pod<uid>" (cgroupfs) or "[PREFIX-]kubepods[-CLASS]-pod<uid>.slice", with a colon and more behind
+ * it in one form of containerd (systemd). in_kubepods: a component above says that this is
+ * Kubernetes'; a directory "pod1" could be anyone's. */
+static bool pod_component(const char *name, size_t n, bool in_kubepods, char out[CGROUP_POD_SIZE])
+{
+	const char *slice = memmem(name, n, ".slice", strlen(".slice")), *uid = NULL;
+	size_t n_uid;
+
+	if (slice && memmem(name, slice - name, "kubepods", strlen("kubepods"))) {
+		n = slice - name;
+		for (size_t i = 0; i + 4 <= n; i++)
+			if (!memcmp(name + i, "-pod", 4))
+				uid = name + i + 4;
+	} else if (in_kubepods && starts_with(name, n, "pod")) {
+		uid = name + strlen("pod");
+	}
+	n_uid = uid ? name + n - uid : 0;
+	if (!n_uid || n_uid >= CGROUP_POD_SIZE)
+		return false;
+	for (size_t i = 0; i < n_uid; i++) {
+		if (!isalnum((unsigned char)uid[i]) && uid[i] != '-' && uid[i] != '_')
+			return false;
+		out[i] = uid[i] == '_' ? '-' : uid[i];
+	}
+	out[n_uid] = '\0';
+	return true;
+}
+
+void cgroup_pod_uid(const char *path, char out[CGROUP_POD_SIZE])
+{
+	bool in_kubepods = false;
+	char inner[CGROUP_POD_SIZE];
+
+	out[0] = '\0';
+	for (size_t n; *path; path += n + (path[n] == '/')) {
+		n = strcspn(path, "/");
+		if (pod_component(path, n, in_kubepods, inner))
+			memcpy(out, inner, sizeof(inner));
+		in_kubepods |= !!memmem(path, n, "kubepods", strlen("kubepods"));
+	}
+}
+
 static void copy_path(char out[CGROUP_PATH_SIZE], const char *path, size_t n)
 {
 	snprintf(out, CGROUP_PATH_SIZE, "%.*s",
@@ -156,6 +198,7 @@ static void parse_line(const char *line, size_t n, struct cgroup *c)
 	if (!c->container[0]) {
 		copy_path(copy, path, n_path);
 		cgroup_container(copy, c->container);
+		cgroup_pod_uid(copy, c->pod_uid);
 	}
 }
 
@@ -171,8 +214,10 @@ void cgroup_parse(const char *text, struct cgroup *ret)
 		text += n + (text[n] == '\n');
 	}
 	cgroup_container(ret->v2, in_v2);
-	if (in_v2[0])
+	if (in_v2[0]) {
 		memcpy(ret->container, in_v2, sizeof(in_v2));
+		cgroup_pod_uid(ret->v2, ret->pod_uid);
+	}
 }
 
 const char *cgroup_path(const struct cgroup *c)
@@ -205,24 +250,35 @@ static uint64_t read_limit(const char *directory, const char *name)
 	return errno || bytes >= LIMIT_NONE ? UINT64_MAX : bytes;
 }
 
+/* The directory of path, a cgroup's in a hierarchy whose directory root is mounted at mount. Returns 0 or -ENOENT: it cannot be
+ * seen from here. */
+static int directory_of(const char *mount, const char *root, const char *path,
+			char out[2 * CGROUP_PATH_SIZE])
+{
+	size_t n_root = strcmp(root, "/") ? strlen(root) : 0;
+
+	if (strncmp(path, root, n_root) || (n_root && path[n_root] && path[n_root] != '/'))
+		return -ENOENT;
+	/* "/../x": outside of our cgroup namespace; in the file system, ".." would lead somewhere
+	 * else. */
+	if (strstr(path, "/../") || strlen(mount) >= CGROUP_PATH_SIZE)
+		return -ENOENT;
+	snprintf(out, 2 * CGROUP_PATH_SIZE, "%s%s", mount, path + n_root);
+	return 0;
+}
+
 /* The tightest limit of path and its parents, below the mount whose root directory in the hierarchy
  * is root. */
 static uint64_t limit_below(const char *mount, const char *root, const char *path, const char *name)
 {
 	char directory[2 * CGROUP_PATH_SIZE];
-	size_t n_root = strcmp(root, "/") ? strlen(root) : 0, n_mount = strlen(mount);
 	uint64_t tightest = UINT64_MAX;
 
-	if (strncmp(path, root, n_root) || (n_root && path[n_root] && path[n_root] != '/'))
+	if (directory_of(mount, root, path, directory))
 		return UINT64_MAX;
-	/* "/../x": outside of our cgroup namespace; in the file system, ".." would lead somewhere
-	 * else. */
-	if (strstr(path, "/../") || n_mount >= CGROUP_PATH_SIZE)
-		return UINT64_MAX;
-	snprintf(directory, sizeof(directory), "%s%s", mount, path + n_root);
 	for (;;) {
 		uint64_t bytes = read_limit(directory, name);
-		char *slash = strrchr(directory + n_mount, '/');
+		char *slash = strrchr(directory + strlen(mount), '/');
 
 		if (bytes < tightest)
 			tightest = bytes;
@@ -232,14 +288,18 @@ static uint64_t limit_below(const char *mount, const char *root, const char *pat
 	}
 }
 
+struct mount {
+	char *root, *point, *type, *options; /* options: of the file system */
+};
+
 /* "36 35 98:0 /root /mount/point rw,noatime shared:1 - cgroup2 source rw,options"; cuts it into
- * pieces. */
-static uint64_t limit_by_mount(char *line, const struct cgroup *c)
+ * pieces. Returns 0 or -EINVAL. */
+static int split_mount(char *line, struct mount *ret)
 {
-	char *fields = strstr(line, " - "), *root = line, *mount, *type, *options;
+	char *fields = strstr(line, " - "), *root = line, *point, *type, *options;
 
 	if (!fields)
-		return UINT64_MAX;
+		return -EINVAL;
 	*fields = '\0';
 	type = fields + strlen(" - ");
 	options = strrchr(type, ' ');
@@ -247,19 +307,29 @@ static uint64_t limit_by_mount(char *line, const struct cgroup *c)
 		root = strchr(root, ' ');
 		root = root ? root + 1 : NULL;
 	}
-	mount = root ? strchr(root, ' ') : NULL;
-	if (!mount || !options)
-		return UINT64_MAX;
-	options++;
-	*mount++ = '\0';
-	mount[strcspn(mount, " ")] = '\0';
+	point = root ? strchr(root, ' ') : NULL;
+	if (!point || !options)
+		return -EINVAL;
+	*point++ = '\0';
+	point[strcspn(point, " ")] = '\0';
 	procfs_unescape(root, ESCAPED_IN_MOUNTINFO);
-	procfs_unescape(mount, ESCAPED_IN_MOUNTINFO);
-	if (!strncmp(type, "cgroup2 ", 8) && c->v2[0])
-		return limit_below(mount, root, c->v2, "memory.max");
-	if (!strncmp(type, "cgroup ", 7) && c->memory_v1[0] &&
-	    has_item(options, strlen(options), "memory"))
-		return limit_below(mount, root, c->memory_v1, "memory.limit_in_bytes");
+	procfs_unescape(point, ESCAPED_IN_MOUNTINFO);
+	*ret = (struct mount){root, point, type, options + 1};
+	return 0;
+}
+
+static bool is_version_2(const struct mount *m)
+{
+	return !strncmp(m->type, "cgroup2 ", 8);
+}
+
+static uint64_t limit_by_mount(const struct mount *m, const struct cgroup *c)
+{
+	if (is_version_2(m) && c->v2[0])
+		return limit_below(m->point, m->root, c->v2, "memory.max");
+	if (!strncmp(m->type, "cgroup ", 7) && c->memory_v1[0] &&
+	    has_item(m->options, strlen(m->options), "memory"))
+		return limit_below(m->point, m->root, c->memory_v1, "memory.limit_in_bytes");
 	return UINT64_MAX;
 }
 
@@ -270,11 +340,36 @@ uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo)
 	while (*mountinfo) {
 		size_t n = strcspn(mountinfo, "\n");
 		_cleanup_free_ char *line = strndup(mountinfo, n);
-		uint64_t bytes = line ? limit_by_mount(line, c) : UINT64_MAX;
+		uint64_t bytes = UINT64_MAX;
+		struct mount m;
 
+		if (line && !split_mount(line, &m))
+			bytes = limit_by_mount(&m, c);
 		if (bytes < tightest)
 			tightest = bytes;
 		mountinfo += n + (mountinfo[n] == '\n');
 	}
 	return tightest == UINT64_MAX ? 0 : tightest;
+}
+
+int cgroup_pressure_path(const struct cgroup *c, const char *mountinfo, char out[CGROUP_FILE_SIZE])
+{
+	char directory[2 * CGROUP_PATH_SIZE];
+
+	/* In the root of version 2 beside a hierarchy of version 1, it would be the whole host's. */
+	if (!c->v2[0] || (c->memory_v1[0] && !strcmp(c->v2, "/")))
+		return -ENOENT;
+	while (*mountinfo) {
+		size_t n = strcspn(mountinfo, "\n");
+		_cleanup_free_ char *line = strndup(mountinfo, n);
+		struct mount m;
+
+		if (line && !split_mount(line, &m) && is_version_2(&m) &&
+		    !directory_of(m.point, m.root, c->v2, directory)) {
+			snprintf(out, CGROUP_FILE_SIZE, "%s/memory.pressure", directory);
+			return 0;
+		}
+		mountinfo += n + (mountinfo[n] == '\n');
+	}
+	return -ENOENT;
 }

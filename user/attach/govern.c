@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "attach/govern.h"
+
+#include <math.h>
+
+#include "attach/cover.h"
+#include "base/clock.h"
+
+#define MEMORY_NS (2.0 * NS_PER_SECOND) /* of decaying sums */
+#define STEP_NS (NS_PER_SECOND / 2)
+#define HOLD_FIRST_NS (10 * NS_PER_SECOND)
+#define HOLD_MOST_NS (600 * NS_PER_SECOND)
+#define FIRST_INTERVAL 1024
+#define MOST_INTERVAL (1 << 20)
+#define WINDOWS_BACK_INTERVAL (1 << 18)
+/* Of the budget: what a change aims at, where a better mode may begin, what it may be predicted to cost. */
+#define AIM 0.8
+#define LOW 0.7
+#define PREDICTED_MOST 0.85
+#define SKIPPED_MOST 0.9
+#define FREES_STAY_MOST 0.4
+/* Below a thousandth of a CPU nothing is worth a worse report. */
+#define ALLOWED_ANYWAY 0.001
+#define LOOK_NS (NS_PER_SECOND / 10)
+#define LOOK_WAIT_FIRST_NS (30 * NS_PER_SECOND)
+#define LOOK_WAIT_MOST_NS (600 * NS_PER_SECOND)
+
+void govern_init(struct govern *g, const struct govern_costs *costs, double budget,
+		 uint64_t base_interval, uint64_t seed, uint64_t now_ns)
+{
+	*g = (struct govern){
+		.costs = *costs,
+		.budget = budget,
+		.base_interval = base_interval,
+		.mode = base_interval ? GOVERN_SAMPLED : GOVERN_EXACT,
+		.orders = {.parts = COVER_ALL, .sample_interval = base_interval, .scale = 1},
+		.since_ns = now_ns,
+		.ratio = NAN,
+		.last_ns = now_ns,
+		.exact_pair_ns = costs->pair_ns,
+		.hold_ns = HOLD_FIRST_NS,
+		.look_wait_ns = LOOK_WAIT_FIRST_NS,
+		.random = seed | 1,
+	};
+}
+
+/* Evenly from [0, 1). xorshift64*, Vigna 2016. */
+static double draw(struct govern *g)
+{
+	g->random ^= g->random >> 12;
+	g->random ^= g->random << 25;
+	g->random ^= g->random >> 27;
+	return (double)(g->random * 0x2545f4914f6cdd1dULL >> 11) / (1ULL << 53);
+}
+
+static void add(struct govern_sums *to, const struct govern_sums *from, double keep)
+{
+	to->wall_ns = to->wall_ns * keep + from->wall_ns;
+	to->own_ns = to->own_ns * keep + from->own_ns;
+	to->cpu_ns = to->cpu_ns * keep + from->cpu_ns;
+	to->overhead_ns = to->overhead_ns * keep + from->overhead_ns;
+	to->skipped_ns = to->skipped_ns * keep + from->skipped_ns;
+	to->frees_ns = to->frees_ns * keep + from->frees_ns;
+	to->n_entries = to->n_entries * keep + from->n_entries;
+}
+
+/* What the counters say of the time since the last step. */
+static struct govern_sums difference(struct govern *g, const struct govern_sample *s,
+				     uint64_t now_ns)
+{
+	const struct govern_costs *c = &g->costs;
+	double entries = s->n_entries - g->last.n_entries, frees = s->n_frees - g->last.n_frees,
+	       returns = s->n_returns - g->last.n_returns,
+	       stepped = s->n_stepped - g->last.n_stepped, run_ns = s->run_ns - g->last.run_ns;
+	struct govern_sums d = {
+		.wall_ns = now_ns - g->last_ns,
+		.cpu_ns = s->cpu_ns > g->last.cpu_ns ? s->cpu_ns - g->last.cpu_ns : 0,
+		.n_entries = entries,
+	};
+
+	d.overhead_ns = (entries + frees) * c->trap_ns + returns * c->return_ns +
+			stepped * c->stepped_ns + run_ns;
+	d.skipped_ns = (entries + frees) * (c->trap_ns + c->skip_ns) + stepped * c->stepped_ns;
+	if (c->returns_always)
+		d.skipped_ns += returns * (c->return_ns + c->skip_ns);
+	d.skipped_ns = fmin(d.skipped_ns, d.overhead_ns);
+	d.frees_ns = entries + frees > 0 ? d.skipped_ns * frees / (entries + frees) : 0;
+	/* Counters come in lumps and costs are medians: some of its time is always its own. */
+	d.own_ns = fmax(d.cpu_ns - d.overhead_ns, 0.05 * d.cpu_ns);
+	g->last = *s;
+	g->last_ns = now_ns;
+	g->total_overhead_ns += d.overhead_ns;
+	return d;
+}
+
+static double allowed_ns(const struct govern *g, const struct govern_sums *s)
+{
+	return fmax(fmax(g->budget * s->own_ns, ALLOWED_ANYWAY * s->wall_ns), 1);
+}
+
+/* Cost of recording everything, of the budget. */
+static double exact_load(const struct govern *g, const struct govern_sums *s)
+{
+	return s->n_entries * g->exact_pair_ns / allowed_ns(g, s);
+}
+
+static void set_mode(struct govern *g, enum govern_mode mode, uint64_t now_ns)
+{
+	if (mode != g->mode)
+		g->since_ns = now_ns;
+	g->mode = mode;
+	g->now = (struct govern_sums){0};
+	g->calm_ns = 0;
+}
+
+static void set_interval(struct govern *g, uint64_t interval, uint64_t now_ns)
+{
+	if (interval < g->base_interval)
+		interval = g->base_interval;
+	g->orders =
+		(struct govern_orders){.parts = COVER_ALL, .sample_interval = interval, .scale = 1};
+	set_mode(g, interval ? GOVERN_SAMPLED : GOVERN_EXACT, now_ns);
+}
+
+/* To something cheaper, because of a cost of `ratio`. */
+static void note_worse(struct govern *g, double ratio, uint64_t now_ns)
+{
+	if (g->relaxed_ns && now_ns - g->relaxed_ns < 3 * g->hold_ns) {
+		g->hold_ns = g->hold_ns * 2 < HOLD_MOST_NS ? g->hold_ns * 2 : HOLD_MOST_NS;
+		g->relaxed_ns = 0;
+	}
+	g->cause_ratio = ratio;
+}
+
+static void note_better(struct govern *g, uint64_t now_ns)
+{
+	/* What went well for long is forgiven. */
+	if (g->relaxed_ns && now_ns - g->relaxed_ns > 10 * g->hold_ns)
+		g->hold_ns = HOLD_FIRST_NS;
+	g->relaxed_ns = now_ns;
+}
+
+/* Whether `calm` has lasted long enough. */
+static bool calm_enough(struct govern *g, bool calm, uint64_t now_ns)
+{
+	if (!calm)
+		g->calm_ns = 0;
+	else if (!g->calm_ns)
+		g->calm_ns = now_ns;
+	return calm && now_ns - g->calm_ns >= g->hold_ns;
+}
+
+/* The cycle in which all probes for W, and those of frees for F, cost what is aimed at. s: while all probes stood, or of an exact or
+ * sampled trace. */
+static double cycle_needed_ns(const struct govern *g, const struct govern_sums *s)
+{
+	double per_own = s->n_entries * g->exact_pair_ns / fmax(s->own_ns, 1),
+	       busy = fmax(s->cpu_ns, 1) / fmax(s->wall_ns, 1),
+	       frees = g->frees_stay ? s->frees_ns / allowed_ns(g, s) : 0,
+	       /* Slowed down, it gets to less of its own work. */
+		open = busy * per_own / (1 + per_own),
+	       allowed = fmax(g->budget * busy, ALLOWED_ANYWAY) * fmax(AIM - frees, 0.1),
+	       length_ns = GOVERN_WINDOW_NS + (g->frees_stay ? 0 : (double)GOVERN_FOLLOW_NS);
+
+	return fmax(length_ns * open / allowed, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+}
+
+static void start_cycle(struct govern *g, uint64_t now_ns)
+{
+	double w = GOVERN_WINDOW_NS, t = g->cycle_ns, at = draw(g) * (t + w) - w,
+	       end = fmin(at + w, t);
+
+	g->cycle = (struct govern_sums){0};
+	g->opened = false;
+	g->open_ns = now_ns + (uint64_t)fmax(at, 0);
+	g->open_for_ns = (uint64_t)fmax(end - fmax(at, 0), 1);
+	g->close_ns = 0;
+	g->cycle_end_ns = now_ns + g->cycle_ns;
+	g->orders.scale = (t + w) / w;
+}
+
+static void detach(struct govern *g, uint64_t now_ns)
+{
+	g->orders = (struct govern_orders){.gated = true, .scale = 1};
+	set_mode(g, GOVERN_DETACHED, now_ns);
+	g->looking = false;
+	g->look_ns = now_ns + g->look_wait_ns;
+}
+
+static void enter_windows(struct govern *g, const struct govern_sums *s, uint64_t now_ns)
+{
+	double cycle_ns;
+
+	g->frees_stay = s->frees_ns / allowed_ns(g, s) < FREES_STAY_MOST;
+	cycle_ns = cycle_needed_ns(g, s);
+	if (cycle_ns > GOVERN_CYCLE_MOST_NS) {
+		detach(g, now_ns);
+		return;
+	}
+	g->cycle_ns = cycle_ns;
+	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
+	g->open = (struct govern_sums){0};
+	g->follow_until_ns = 0;
+	set_mode(g, GOVERN_WINDOWS, now_ns);
+	start_cycle(g, now_ns);
+}
+
+static void step_down(struct govern *g, double load, uint64_t now_ns)
+{
+	const struct govern_sums s = g->now;
+	double skipped = s.skipped_ns / allowed_ns(g, &s), factor;
+	uint64_t interval = g->orders.sample_interval;
+
+	note_worse(g, g->ratio, now_ns);
+	if (skipped > SKIPPED_MOST || interval >= MOST_INTERVAL) {
+		enter_windows(g, &s, now_ns);
+		return;
+	}
+	factor = (load - skipped) / fmax(AIM - skipped, 0.01);
+	factor = fmin(fmax(factor, 2), 8);
+	interval = (interval > FIRST_INTERVAL ? interval : FIRST_INTERVAL) * factor;
+	set_interval(g, interval < MOST_INTERVAL ? interval : MOST_INTERVAL, now_ns);
+}
+
+static void step_up(struct govern *g, double load, uint64_t now_ns)
+{
+	double skipped = g->now.skipped_ns / allowed_ns(g, &g->now), factor;
+	uint64_t interval = g->orders.sample_interval;
+
+	factor = (PREDICTED_MOST - skipped) / fmax(load - skipped, 0.01);
+	factor = fmin(factor, 16);
+	if (exact_load(g, &g->now) < PREDICTED_MOST) {
+		note_better(g, now_ns);
+		set_interval(g, 0, now_ns);
+	} else if (factor >= 2 && interval / factor >= FIRST_INTERVAL) {
+		note_better(g, now_ns);
+		set_interval(g, interval / factor, now_ns);
+	}
+}
+
+/* EXACT and SAMPLED: all probes stand. */
+static uint64_t step_standing(struct govern *g, const struct govern_sums *d, uint64_t now_ns)
+{
+	double load;
+
+	add(&g->now, d, exp(-d->wall_ns / MEMORY_NS));
+	load = g->now.overhead_ns / allowed_ns(g, &g->now);
+	if (g->now.own_ns > 0)
+		g->ratio = g->now.overhead_ns / g->now.own_ns;
+	/* Enough to judge by. */
+	if (g->now.wall_ns < 0.7 * NS_PER_SECOND)
+		return now_ns + STEP_NS;
+	if (g->mode == GOVERN_EXACT && g->now.n_entries > 1000)
+		g->exact_pair_ns = g->now.overhead_ns / g->now.n_entries;
+	if (load > 1)
+		step_down(g, load, now_ns);
+	else if (calm_enough(g, load < LOW && g->orders.sample_interval > g->base_interval, now_ns))
+		step_up(g, load, now_ns);
+	return now_ns + STEP_NS;
+}
+
+/* A cycle is over: its cost says how long the next one is. */
+static void end_cycle(struct govern *g, uint64_t now_ns)
+{
+	const struct govern_sums *c = &g->cycle, *o = &g->open;
+	double load = c->overhead_ns / allowed_ns(g, c), cycle_ns = g->cycle_ns, up, skipped;
+	struct govern_sums all = *c;
+
+	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;
+	if (o->n_entries > 1000)
+		g->exact_pair_ns = o->overhead_ns / o->n_entries;
+	if (o->own_ns > 0) {
+		/* What the open windows showed, all the time. */
+		all.n_entries = o->n_entries * c->own_ns / o->own_ns;
+		all.skipped_ns = o->skipped_ns * c->own_ns / o->own_ns;
+		all.frees_ns = o->frees_ns * c->own_ns / o->own_ns;
+	}
+	skipped = all.skipped_ns / allowed_ns(g, &all);
+	up = fmin(exact_load(g, &all), skipped * 1.2);
+	if (calm_enough(g, up < LOW, now_ns)) {
+		note_better(g, now_ns);
+		set_interval(g, exact_load(g, &all) < LOW ? 0 : WINDOWS_BACK_INTERVAL, now_ns);
+		return;
+	}
+	g->frees_stay = all.frees_ns / allowed_ns(g, &all) <
+			(g->frees_stay ? 1.5 : 1) * FREES_STAY_MOST;
+	cycle_ns *= fmin(fmax(load / AIM, 0.5), 4);
+	if (cycle_ns > 1.5 * GOVERN_CYCLE_MOST_NS) {
+		note_worse(g, g->ratio, now_ns);
+		detach(g, now_ns);
+		return;
+	}
+	cycle_ns = fmin(cycle_ns, GOVERN_CYCLE_MOST_NS);
+	g->cycle_ns = fmax(cycle_ns, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+	add(&g->open, &(struct govern_sums){0}, 0.5);
+	start_cycle(g, now_ns);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t step_windows(struct govern *g, const struct govern_sums *d, uint64_t now_ns)
+{
+	bool was_open = g->opened && g->close_ns, follows;
+
+	add(&g->cycle, d, 1);
+	if (was_open)
+		add(&g->open, d, 1);
+	if (was_open && now_ns >= g->close_ns) {
+		g->follow_until_ns = g->close_ns + GOVERN_FOLLOW_NS;
+		g->close_ns = 0;
+		was_open = false;
+	}
+	if (!was_open && now_ns >= g->cycle_end_ns && g->opened) {
+		end_cycle(g, now_ns);
+		if (g->mode != GOVERN_WINDOWS)
+			return now_ns;
+	}
+	follows = g->frees_stay || now_ns < g->follow_until_ns;
+	g->orders.parts = follows ? COVER_FREES : 0;
+	if (was_open)
+		g->orders.parts = COVER_ALL;
+	if (was_open || g->opened) {
+		uint64_t next = was_open ? g->close_ns : g->cycle_end_ns;
+
+		return earlier(next,
+			       follows && !g->frees_stay && !was_open ? g->follow_until_ns : next);
+	}
+	if (now_ns >= g->open_ns) {
+		g->orders.parts = COVER_ALL;
+		g->orders.window_ns = g->open_for_ns;
+		return now_ns + g->open_for_ns;
+	}
+	return earlier(g->open_ns, follows && !g->frees_stay ? g->follow_until_ns : g->open_ns);
+}
+
+void govern_opened(struct govern *g, uint64_t now_ns)
+{
+	g->opened = true;
+	g->close_ns = now_ns + g->orders.window_ns;
+	g->orders.window_ns = 0;
+}
+
+static uint64_t step_detached(struct govern *g, const struct govern_sums *d, uint64_t now_ns)
+{
+	g->ratio = d->own_ns > 0 ? d->overhead_ns / d->own_ns : 0;
+	if (now_ns < g->look_ns)
+		return g->look_ns;
+	if (!g->looking) {
+		g->looking = true;
+		g->orders.parts = COVER_ALL;
+		g->look_ns = now_ns + LOOK_NS;
+		return g->look_ns;
+	}
+	g->frees_stay = false;
+	g->look_wait_ns = g->look_wait_ns * 2 < LOOK_WAIT_MOST_NS ? g->look_wait_ns * 2
+								  : LOOK_WAIT_MOST_NS;
+	if (cycle_needed_ns(g, d) < GOVERN_CYCLE_MOST_NS * AIM) {
+		enter_windows(g, d, now_ns);
+		return now_ns;
+	}
+	detach(g, now_ns);
+	return g->look_ns;
+}
+
+uint64_t govern_step(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	struct govern_sums d = difference(g, s, now_ns);
+
+	switch (g->mode) {
+	case GOVERN_EXACT:
+	case GOVERN_SAMPLED:
+		return step_standing(g, &d, now_ns);
+	case GOVERN_WINDOWS:
+		return step_windows(g, &d, now_ns);
+	case GOVERN_DETACHED:
+		break;
+	}
+	return step_detached(g, &d, now_ns);
+}
+
+void govern_inherit(struct govern *g, uint64_t sample_interval)
+{
+	g->mode = GOVERN_SAMPLED;
+	g->orders.sample_interval = sample_interval;
+}
+
+void govern_follow(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	struct govern_sums d = difference(g, s, now_ns);
+
+	add(&g->now, &d, exp(-d.wall_ns / (30 * (double)NS_PER_SECOND)));
+	if (g->now.own_ns > 0)
+		g->ratio = g->now.overhead_ns / g->now.own_ns;
+}
+
+double govern_duty(const struct govern *g)
+{
+	switch (g->mode) {
+	case GOVERN_WINDOWS:
+		return 1 / g->orders.scale;
+	case GOVERN_DETACHED:
+		return 0;
+	case GOVERN_EXACT:
+	case GOVERN_SAMPLED:
+		break;
+	}
+	return 1;
+}

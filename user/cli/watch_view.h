@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_CLI_WATCH_VIEW_H
+#define SEEP_CLI_WATCH_VIEW_H
+/* From a pass and its trends to what `seep watch` shows: chosen, ordered, cut, and then only named. Not thread-safe. */
+#include "analyze/watcher.h"
+#include "cli/options.h"
+#include "cli/watch_details.h"
+#include "model/watch_report.h"
+#include "process/select.h"
+
+/* A process given by -p. */
+struct watched_pid {
+	uint32_t pid;
+	uint64_t start_boottime_ns;
+};
+
+struct view_rows {
+	struct watch_row *items;
+	size_t n, cap;
+};
+
+/* Zeroed but for the options, borrowed, and the selector. */
+struct watch_view {
+	const struct watch_options *options;
+	struct selector selector;
+	struct details_cache details;
+	struct {
+		struct watched_pid *items;
+		size_t n, cap;
+	} pids;
+	struct view_rows processes, cgroups;
+};
+
+/* Remembers which processes the given pids are, as of the first pass. Returns 0 or -ENOMEM. */
+int view_pin(struct watch_view *v, const struct watch_pass *pass);
+/* Whether there were pids given and all those processes have ended. */
+bool view_is_over(const struct watch_view *v, const struct watch_pass *pass);
+
+/* Fills ret's rows and what is said of them and of the host; borrowed until the next call. items: of the watcher, after it took in
+ * pass. Returns 0 or -ENOMEM. */
+int view_report(struct watch_view *v, const struct watch_pass *pass,
+		const struct watcher_item *items, size_t n_items, struct watch_report *ret);
+
+void view_done(struct watch_view *v);
+
+#endif
