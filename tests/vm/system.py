@@ -58,7 +58,7 @@ def tracing(*arguments):
 def without_dead(seep):
     """Complaints about what the dead left in the maps, after a report or two."""
     maps = Maps(seep.pid)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (left := maps.of_dead()) and time.monotonic() < deadline:
         time.sleep(0.5)
     return left
@@ -135,7 +135,7 @@ def many_libcs():
 
 def many_processes():
     """More processes, blocks and sites than there is room for: counted, said, survived."""
-    with tracing("--max-outstanding", "1000", "--max-sites", "100", "20") as seep:
+    with tracing("--max-outstanding", "1000", "--max-sites", "100", "5") as seep:
         with Target("lifecycle_server", str(N_SLEEPERS), "--hold") as target:
             target.tell("go")
             told = json.loads(target.read_line(120))

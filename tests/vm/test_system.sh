@@ -14,7 +14,7 @@ for target in zoo_heap lifecycle_server; do
 	set -- "$@" --copy "$TARGETS/$target"
 done
 for tool in gcc as ld make; do
-	set -- "$@" --copy "$(command -v $tool)"
+	set -- "$@" --copy "$(readlink -f "$(command -v $tool)"):$(command -v $tool)"
 done
 for part in cc1 collect2; do
 	set -- "$@" --copy "$(gcc -print-prog-name=$part)"
