@@ -84,7 +84,8 @@ int main(int argc, char **argv)
 	while (mode < N_MODES && (argc < 3 || strcmp(argv[1], modes[mode])))
 		mode++;
 	if (mode == N_MODES || !(rate > 0) || !(period > 0)) {
-		fprintf(stderr, "usage: watch_load leak|saw|warm|churn|flat BYTES_PER_SECOND [PERIOD]\n");
+		fprintf(stderr,
+			"usage: watch_load leak|saw|warm|churn|flat BYTES_PER_SECOND [PERIOD]\n");
 		return 2;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

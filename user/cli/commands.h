@@ -36,7 +36,8 @@ struct command {
 };
 
 extern const struct command command_seep; /* not in commands[] */
-extern const struct command command_trace, command_watch, command_report, command_doctor, command_help;
+extern const struct command command_trace, command_watch, command_report, command_doctor,
+	command_help;
 
 /* All commands in the order of the help, ends with NULL. */
 extern const struct command *const commands[];

@@ -133,8 +133,7 @@ const struct manual_section manual_watch[] = {
 	 "process and touches none. Each report says what a pass took, and what seep as a whole takes; "
 	 "passes that could not be taken in time, as on a host that is out of CPU, are counted as "
 	 "missed.\n"},
-	{"EXIT STATUS",
-	 "As in seep(1): 0, also with suspects.\n"},
+	{"EXIT STATUS", "As in seep(1): 0, also with suspects.\n"},
 	{0},
 };
 

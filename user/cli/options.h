@@ -97,18 +97,18 @@ enum options_watch_sort {
 
 /* `seep watch`. Strings are the caller's argv. */
 struct watch_options {
-	struct pid_list pids;	/* what is shown; empty: all */
-	const char *comm;	/* these five as in struct selector; NULL: any */
+	struct pid_list pids; /* what is shown; empty: all */
+	const char *comm;     /* these five as in struct selector; NULL: any */
 	const char *exe;
 	const char *cgroup;
 	const char *container;
 	const char *user;
-	bool all;	/* also what does not grow */
-	bool cgroups;	/* no processes */
-	uint64_t top;	/* rows beside the suspects, 0: all */
-	int sort;	/* enum options_watch_sort */
-	int format;	/* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
-	int color;	/* enum options_color */
+	bool all;	    /* also what does not grow */
+	bool cgroups;	    /* no processes */
+	uint64_t top;	    /* rows beside the suspects, 0: all */
+	int sort;	    /* enum options_watch_sort */
+	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int color;	    /* enum options_color */
 	const char *output; /* NULL: stdout */
 	bool verbose, quiet;
 	uint64_t interval_ns; /* between reports */

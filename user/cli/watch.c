@@ -187,9 +187,9 @@ static void measure(struct watch *w, struct watch_cost *ret)
 		.n_passes = w->n_passes,
 		.n_missed = w->n_missed,
 		.pass_cpu_seconds = w->n_new_passes ? seconds(w->pass_cpu_ns) / w->n_new_passes : 0,
-		.cpu_ratio = now_ns > w->report_ns ?
-				     (double)(now_cpu_ns - w->report_cpu_ns) / (now_ns - w->report_ns) :
-				     0,
+		.cpu_ratio = now_ns > w->report_ns ? (double)(now_cpu_ns - w->report_cpu_ns) /
+							     (now_ns - w->report_ns)
+						   : 0,
 	};
 	w->report_ns = now_ns;
 	w->report_cpu_ns = now_cpu_ns;
@@ -274,9 +274,9 @@ static int wait_ms(const struct watch *w)
 
 	if (!w->options.duration_ns)
 		return -1;
-	return gone_ns >= w->options.duration_ns ?
-		       0 :
-		       (int)((w->options.duration_ns - gone_ns) / 1000000 + 1);
+	return gone_ns >= w->options.duration_ns
+		       ? 0
+		       : (int)((w->options.duration_ns - gone_ns) / 1000000 + 1);
 }
 
 static int run(struct watch *w, struct diag *d)
@@ -329,7 +329,8 @@ static int start(struct watch *w, struct diag *d)
 	if (!err && view_pin(&w->view, w->pass))
 		err = diag_set(d, ENOMEM, "out of memory");
 	if (!err && !w->options.quiet)
-		log_info("watching %zu processes; Ctrl-C for the last report", w->pass->n_processes);
+		log_info("watching %zu processes; Ctrl-C for the last report",
+			 w->pass->n_processes);
 	return err;
 }
 

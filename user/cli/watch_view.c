@@ -17,14 +17,14 @@ struct choice {
 	struct chosen {
 		const struct watcher_item *item;
 		size_t place; /* in the watcher's order */
-	} *processes, *cgroups;
+	} * processes, *cgroups;
 	size_t n_processes, n_cgroups;
 	/* By index of the pass's cgroups. */
 	struct members {
 		const struct watch_process *first; /* shown as the cgroup's */
 		size_t n;
 		bool wanted;
-	} *members;
+	} * members;
 };
 
 static bool is_pid_of(const struct watched_pid *w, const struct watch_process *p)
@@ -285,7 +285,8 @@ static void sum_up(const struct watch_pass *pass, const struct choice *c, size_t
 	for (size_t i = 0; i < c->n_cgroups; i++)
 		r->n_suspects += c->cgroups[i].item->suspect;
 	for (size_t i = 0; i < n_items; i++)
-		r->n_early += !c->items[i].is_cgroup && isnan(c->items[i].estimate.bytes_per_second);
+		r->n_early += !c->items[i].is_cgroup &&
+			      isnan(c->items[i].estimate.bytes_per_second);
 	host_memory_read(&memory);
 	r->host = (struct watch_host){
 		.n_processes = pass->n_processes,

@@ -38,10 +38,10 @@ struct watch_host {
 
 /* What watching itself took. A pass is one look at all processes. */
 struct watch_cost {
-	double period_seconds;	 /* from pass to pass, as wanted */
+	double period_seconds;	     /* from pass to pass, as wanted */
 	uint64_t n_passes, n_missed; /* missed: that could not be taken in time */
-	double pass_cpu_seconds; /* of one pass: the mean since the report before */
-	double cpu_ratio;	 /* CPU time of all that seep did since the report before, over that time */
+	double pass_cpu_seconds;     /* of one pass: the mean since the report before */
+	double cpu_ratio; /* CPU time of all that seep did since the report before, over that time */
 };
 
 struct watch_report {
@@ -53,11 +53,11 @@ struct watch_report {
 	struct watch_cost cost;
 	struct watch_row *processes; /* suspects first */
 	size_t n_processes;
-	struct watch_row *cgroups;   /* the same */
+	struct watch_row *cgroups; /* the same */
 	size_t n_cgroups;
-	size_t n_suspects;	  /* of both; all of them are there */
-	size_t n_early;		  /* processes seen for too short a time to say anything */
-	size_t n_more, n_more_cgroups; /* that would be there but for the limit on rows */
+	size_t n_suspects;		  /* of both; all of them are there */
+	size_t n_early;			  /* processes seen for too short a time to say anything */
+	size_t n_more, n_more_cgroups;	  /* that would be there but for the limit on rows */
 	double suspects_bytes_per_second; /* growth of the suspected processes together */
 };
 

@@ -128,8 +128,8 @@ static void put_head(FILE *f, const struct watch_output_options *o, bool cgroups
 
 static double row_bytes(const struct watch_row *row)
 {
-	return row->is_cgroup ? row->current_bytes :
-				(double)row->anon_bytes + row->shmem_bytes + row->swap_bytes;
+	return row->is_cgroup ? row->current_bytes
+			      : (double)row->anon_bytes + row->shmem_bytes + row->swap_bytes;
 }
 
 static void put_pressure(FILE *f, const char *prefix, double ratio)
@@ -273,10 +273,8 @@ static void put_host(FILE *f, const struct watch_output_options *o, const struct
 	escape_put(f, s->hostname ? s->hostname : "?", o->width ? HOST_COLUMNS : 0);
 	fprintf(f, ": %zu process%s", h->n_processes, h->n_processes == 1 ? "" : "es");
 	if (h->memory_bytes && h->available_bytes <= h->memory_bytes) {
-		format_bytes(used_bytes, used);
 		format_bytes(h->memory_bytes, all);
-		fprintf(f, ", memory %s of %s used (%.0f%%)", used, all,
-			100.0 * used_bytes / h->memory_bytes);
+		fprintf(f, ", memory %.0f%% of %s used", 100.0 * used_bytes / h->memory_bytes, all);
 	}
 	if (!isnan(h->memory_pressure_ratio))
 		put_pressure(f, ", pressure ", h->memory_pressure_ratio);
@@ -308,13 +306,13 @@ static void put_cost(FILE *f, const struct watch_report *r)
 
 	format_count(c->n_passes, passes);
 	format_count(c->n_missed, missed);
-	fprintf(f, "cost: %s pass%s of %.2f ms CPU, %s missed; all of seep %.2f%% of a CPU\n", passes,
-		c->n_passes == 1 ? "" : "es", c->pass_cpu_seconds * 1e3,
+	fprintf(f, "cost: %s pass%s of %.2f ms CPU, %s missed; all of seep %.2f%% of a CPU\n",
+		passes, c->n_passes == 1 ? "" : "es", c->pass_cpu_seconds * 1e3,
 		c->n_missed ? missed : "none", c->cpu_ratio * 100);
 }
 
-static int text_report(FILE *f, const struct watch_output_options *o,
-		       const struct watch_session *s, const struct watch_report *r)
+static int text_report(FILE *f, const struct watch_output_options *o, const struct watch_session *s,
+		       const struct watch_report *r)
 {
 	char time[CLOCK_RFC3339_SIZE], elapsed[FORMAT_SIZE];
 
@@ -335,9 +333,9 @@ static int text_report(FILE *f, const struct watch_output_options *o,
 	put_cost(f, r);
 	put_table(f, o, "SUSPECTS", r->processes, r->n_processes, true, 0);
 	put_table(f, o, "SUSPECTED CGROUPS", r->cgroups, r->n_cgroups, true, 0);
-	put_table(f, o, o->all ? "OTHER PROCESSES" : "GROWING, NOT SUSPECTED", r->processes,
+	put_table(f, o, o->all ? "OTHER PROCESSES" : "GROWING, BUT NOT SURELY", r->processes,
 		  r->n_processes, false, r->n_more);
-	put_table(f, o, o->all ? "OTHER CGROUPS" : "GROWING CGROUPS, NOT SUSPECTED", r->cgroups,
+	put_table(f, o, o->all ? "OTHER CGROUPS" : "GROWING CGROUPS, BUT NOT SURELY", r->cgroups,
 		  r->n_cgroups, false, r->n_more_cgroups);
 	if (!r->n_processes && !r->n_cgroups)
 		fputs(r->n_early ? "nothing else grows\n" : "nothing grows\n", f);
@@ -364,7 +362,9 @@ static int text_session(FILE *f, const struct watch_output_options *o,
 	escape_put(f, s->kernel, 0);
 	format_seconds(s->interval_seconds, interval);
 	fprintf(f, ", seep %s\n", s->version);
-	fprintf(f, "A report every %s. Growth is known after about half a minute.\n\n", interval);
+	fprintf(f,
+		"A report every %s. Growth takes half a minute to see, and minutes to be sure of.\n\n",
+		interval);
 	return stream_flush(f);
 }
 
@@ -381,7 +381,7 @@ static int text_end(FILE *f, const struct watch_output_options *o, const struct 
 	format_count(e->n_passes, passes);
 	format_count(e->n_missed, missed);
 	format_seconds(e->cpu_seconds, cpu);
-	fprintf(f, "[%s] end after %s: %s; %s passes, %s missed, %s of CPU\n", time, duration,
+	fprintf(f, "[%s] end after %s: %s\n%s passes, %s missed, %s of CPU\n", time, duration,
 		e->why, passes, e->n_missed ? missed : "none", cpu);
 	return stream_flush(f);
 }

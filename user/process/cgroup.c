@@ -307,8 +307,7 @@ uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo)
 	return tightest == UINT64_MAX ? 0 : tightest;
 }
 
-int cgroup_pressure_path(const struct cgroup *c, const char *mountinfo,
-			 char out[CGROUP_FILE_SIZE])
+int cgroup_pressure_path(const struct cgroup *c, const char *mountinfo, char out[CGROUP_FILE_SIZE])
 {
 	char directory[2 * CGROUP_PATH_SIZE];
 

@@ -41,7 +41,6 @@ uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo);
 /* Where the kernel says how long its tasks wait for memory (process/pressure.h): of version 2 only. Returns 0, or -ENOENT when it
  * cannot be seen from here. */
 #define CGROUP_FILE_SIZE (3 * CGROUP_PATH_SIZE)
-int cgroup_pressure_path(const struct cgroup *c, const char *mountinfo,
-			 char out[CGROUP_FILE_SIZE]);
+int cgroup_pressure_path(const struct cgroup *c, const char *mountinfo, char out[CGROUP_FILE_SIZE]);
 
 #endif
