@@ -168,7 +168,7 @@ static void put_more(FILE *f, const struct watch_output_options *o, const struct
 	}
 	if (!row->suspect)
 		return;
-	fputs("\n        ", f);
+	fputs("\n    ", f);
 	watch_put_line(f, o->utf8, row->line, WATCH_LINE_VALUES);
 	fprintf(f, " since %s", since);
 	if (row->limit_bytes)
@@ -362,8 +362,7 @@ static int text_session(FILE *f, const struct watch_output_options *o,
 	escape_put(f, s->kernel, 0);
 	format_seconds(s->interval_seconds, interval);
 	fprintf(f, ", seep %s\n", s->version);
-	fprintf(f,
-		"A report every %s. Growth takes half a minute to see, and minutes to be sure of.\n\n",
+	fprintf(f, "A report every %s. Growth shows after half a minute, surely after minutes.\n\n",
 		interval);
 	return stream_flush(f);
 }
