@@ -31,7 +31,7 @@ struct life {
 struct trend {
 	struct series series;
 	struct trend_estimate estimate;
-	struct life before; /* a restart */
+	struct life before; /* that of the last restart; confidence 0: none */
 	uint32_t judged_ticks;
 	uint32_t valid_ticks;
 	bool judged;
@@ -81,7 +81,7 @@ static void fit_slope(const double *values, double seconds_apart, struct trend_e
 {
 	const double n = WINDOW_PARTS + 1, variance = n * (n - 1) * (2 * n + 5) / 18;
 	const size_t margin = 1.96 * sqrt(variance) / 2;
-	double slopes[WINDOW_PARTS * (WINDOW_PARTS + 1) / 2];
+	double slopes[WINDOW_PARTS * (WINDOW_PARTS + 1) / 2] = {0};
 	size_t n_slopes = 0;
 
 	for (size_t i = 0; i < WINDOW_PARTS; i++)

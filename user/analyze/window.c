@@ -11,12 +11,12 @@
  *
  * Growth arrives in pieces: pages, arenas of 132 KiB, 64 pages at which a processor's counter empties, blocks of 64 MiB, a
  * collector's periods. A leak's pieces arrive evenly over time; those of a warm-up ever more rarely, those of a load all at
- * once, those of churn only near the end. So a window of time that ends now is cut into WINDOW_PARTS equal parts, and the growth of
- * the floor in each part gives what counts: in how many parts it grew in effect, how far its arrival is from even, how much
- * slower or faster the second half is, how large drops are beside it, what it did before, for how long it has gone on.
+ * once, those of churn only near the end. So a window of time that ends now is cut into equal parts, and the growth of the
+ * floor in each part gives what counts: in how many parts it grew in effect, how far its arrival is from even, how much slower
+ * or faster the second half is, how large drops are beside it, what it did before, for how long it has gone on.
  *
- * A logistic function of these is the confidence. Its weights are fitted to the populations of tests/unit/simulated.c, in
- * which a tenth leaks, and test_trend prints how well they are calibrated on others. Windows are the whole life, its latter
+ * A logistic function of these is the confidence. tools/fit_trend.c fits its weights to populations of
+ * tests/unit/simulated.c, in which a tenth leaks, and test_trend prints how well they are calibrated on others. Windows are the whole life, its latter
  * half, quarter and so on; the one that speaks most for growth is taken, which the fit knows. */
 #include "analyze/window.h"
 
@@ -26,6 +26,7 @@
 #define HEAD_RATIO 0.03 /* of a window's growth: before so much came, it had not begun */
 #define DROPS_RATIO 100 /* so many times the growth: drops leave nothing to judge */
 
+/* What a product of two features adds to the log odds: printed by tools/fit_trend.c. */
 static const struct {
 	unsigned char left, right;
 	float weight;
