@@ -374,6 +374,59 @@ static void test_report(void **state)
 	assert_string_equal(d.text, "'b': one word too many");
 }
 
+static void test_watch(void **state)
+{
+	static const struct {
+		const char *line, *text;
+	} wrong[] = {
+		{"watch --cgroups -p 1", "--cgroups shows no processes: leave out -p"},
+		{"watch -v -q", "-v and -q exclude each other"},
+		{"watch 1 2 3", "'3': one word too many"},
+		{"watch --format folded",
+		 "--format: 'folded' is not known; give one of text|ndjson"},
+		{"watch --sort count",
+		 "--sort: 'count' is not known; give one of worst|growth|size|limit"},
+	};
+	struct watch_options o;
+	struct diag d = {0};
+	struct line l;
+
+	(void)state;
+	split(&l, "watch");
+	assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.interval_ns, 5 * SECOND);
+	assert_int_equal(o.top, 20);
+	assert_int_equal(o.pids.n, 0);
+	assert_true(!o.count && !o.duration_ns && !o.all && !o.comm && !o.output);
+
+	split(&l,
+	      "watch -p 5,6 -p 7 --comm a* --exe /b --cgroup /c --container dddd --user e -a -T 3 "
+	      "--sort limit --format ndjson --output f --color never -v --for 2m 500ms 9");
+	assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.pids.n, 3);
+	assert_string_equal(o.comm, "a*");
+	assert_string_equal(o.exe, "/b");
+	assert_string_equal(o.cgroup, "/c");
+	assert_string_equal(o.container, "dddd");
+	assert_string_equal(o.user, "e");
+	assert_string_equal(o.output, "f");
+	assert_true(o.all && o.verbose && !o.quiet && !o.cgroups);
+	assert_int_equal(o.top, 3);
+	assert_int_equal(o.sort, OPTIONS_WATCH_LIMIT);
+	assert_int_equal(o.format, OPTIONS_FORMAT_NDJSON);
+	assert_int_equal(o.color, OPTIONS_COLOR_NEVER);
+	assert_int_equal(o.duration_ns, 120 * SECOND);
+	assert_int_equal(o.interval_ns, 500 * MS);
+	assert_int_equal(o.count, 9);
+	watch_options_done(&o);
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		split(&l, wrong[i].line);
+		assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+		assert_string_equal(d.text, wrong[i].text);
+	}
+}
+
 static void test_doctor(void **state)
 {
 	struct doctor_options o;
@@ -406,7 +459,7 @@ static void test_command_names(void **state)
 		{"rpeort", "seep: 'rpeort' is not a command; did you mean 'report'?"},
 		{"frobnicate", "seep: 'frobnicate' is not a command; 'seep --help' lists them"},
 		{"", "seep: '' is not a command; 'seep --help' lists them"},
-		{"watch", "seep watch: not in this version (see README, 'What is there')"},
+		{"scan", "seep scan: not in this version (see README, 'What is there')"},
 		{"mark", "seep mark: not in this version (see README, 'What is there')"},
 	};
 	struct diag d;
@@ -594,6 +647,7 @@ int main(void)
 		cmocka_unit_test(test_allowed_combinations),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_doctor),
 		cmocka_unit_test(test_command_names),
 		cmocka_unit_test(test_tables_are_sound),
