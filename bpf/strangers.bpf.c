@@ -44,7 +44,9 @@ static __always_inline int tell(struct task_struct *task, u32 flags, const char 
 SEC("tp_btf/sched_process_exec")
 int stranger_exec(u64 *args)
 {
-	return tell((struct task_struct *)args[0], WIRE_EVENT_EXECED, NULL);
+	struct task_struct *task = (struct task_struct *)args[0];
+
+	return tell(task, WIRE_EVENT_EXECED | WIRE_EVENT_RENAMED, task->comm);
 }
 
 /* A process is called what its first thread is called. The name is not there yet when this runs: it goes along. */

@@ -395,7 +395,7 @@ _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
 #define WIRE_EVENT_PAGES 4	   /* TAKE, DONE: of the pages only, the range stays */
-#define WIRE_EVENT_EXECED 8	   /* STRANGER: it runs another program */
+#define WIRE_EVENT_EXECED 8	   /* STRANGER: it runs another program; comes with RENAMED */
 #define WIRE_EVENT_RENAMED 16	   /* STRANGER: its new name is in address and size_bytes */
 
 /* watch.bpf.c's records, as a pass of its iterator writes them: tasks in order of their ids, threads included. */

@@ -96,6 +96,7 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 	struct tracing *t = a->tracing;
 	const uint64_t *addresses = NULL;
 	struct named_stack *n = calloc(1, sizeof(*n));
+	struct address_space *space;
 	size_t n_addresses;
 	uint32_t version;
 
@@ -103,10 +104,10 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 		return NULL;
 	n_addresses = collector_stack(t->collector, stack, &addresses, &version, &n->truncated);
 	pthread_mutex_lock(&t->lock);
-	if (n_addresses && p && p->space) {
-		address_space_view(p->space, version);
-		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames,
-				&n->n);
+	space = p ? traced_space(p) : NULL;
+	if (n_addresses && space) {
+		address_space_view(space, version);
+		symbolize_stack(t->symbolizer, space, addresses, n_addresses, 0, &n->frames, &n->n);
 	}
 	pthread_mutex_unlock(&t->lock);
 	n->complete = all_known(n);

@@ -14,7 +14,7 @@
 /* A process that is not traced, as of its events since the last look. */
 struct stranger {
 	uint64_t exec_ns; /* CLOCK_MONOTONIC, 0: it runs the same program as before */
-	char name[16]; /* its new one, which /proc may not show yet; "": not renamed since its exec */
+	char name[16];	  /* its new one, which /proc may not show yet; "": the same as before */
 };
 
 static void on_stranger(void *arg, const struct collector_event *e)
@@ -30,7 +30,8 @@ static void on_stranger(void *arg, const struct collector_event *e)
 			return;
 		}
 	}
-	memcpy(s->name, e->name, sizeof(s->name));
+	if (e->name[0])
+		memcpy(s->name, e->name, sizeof(s->name));
 	if (e->execed)
 		s->exec_ns = e->time_ns;
 }
@@ -111,13 +112,24 @@ int follow_start(struct follow *f, const struct selector *selector, struct traci
 	return 0;
 }
 
+/* A process of this name: a cut one may be any that begins so. */
+static bool may_match(const struct follow *f, pid_t pid, const char *name)
+{
+	const struct selector by_name = {.comm_glob = f->selector->comm_glob};
+	struct identity id = {.pid = pid};
+
+	snprintf(id.comm, sizeof(id.comm), "%s", name);
+	return !*name || strlen(name) == sizeof(((struct stranger *)0)->name) - 1 ||
+	       selector_matches(&by_name, &id);
+}
+
 static int judge(struct follow *f, pid_t pid, const struct stranger *s)
 {
 	struct diag d = {0};
 	struct identity id;
 
 	if (identity_read(pid, &id, &d)) {
-		f->n_vanished++;
+		f->n_vanished += may_match(f, pid, s->name);
 		return 0;
 	}
 	if (s->name[0])

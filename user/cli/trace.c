@@ -537,6 +537,10 @@ static int trace(struct trace *t)
 		err = run(t, &d);
 	if (!err)
 		err = report(t, true, &lost, &d);
+	if (t->follow.n_vanished && t->options.verbose)
+		log_info(
+			"%llu processes ended before it was known whether they match, or while they were attached to",
+			(unsigned long long)t->follow.n_vanished);
 	launch_destroy(t->launch);
 	if (!err && t->launch && !t->command_done && !t->options.quiet)
 		log_info("the command goes on running, untraced");

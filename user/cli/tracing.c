@@ -12,16 +12,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/governing.h"
+#include "cli/lightly.h"
 #include "cli/options.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
 #include "process/maps.h"
 #include "symbol/symbolize.h"
 
-#define YOUNG_NS NS_PER_SECOND
-
 static void on_event(void *arg, const struct collector_event *e);
-static void release(struct traced *p);
 
 /* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
  * pid: once it executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
@@ -47,22 +45,6 @@ static void follow_instance(struct tracing *t, instance_id instance, pid_t pid, 
 static void follow_mappings(struct tracing *t, pid_t pid)
 {
 	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, false);
-}
-
-/* Whether the kernel is to know the process's mappings: when everything is traced, only of those that asked for it, as the tables have
- * no room for a host full of processes. */
-static bool is_walked(struct tracing *t, pid_t pid)
-{
-	const struct traced *p;
-	bool walked;
-
-	if (!t->everything)
-		return true;
-	pthread_mutex_lock(&t->lock);
-	p = hashmap_get(&t->by_pid, pid);
-	walked = p && p->walked;
-	pthread_mutex_unlock(&t->lock);
-	return walked;
 }
 
 /* Where many come and go: from now on its allocations are counted. */
@@ -94,7 +76,7 @@ static void probe(struct tracing *t, pid_t pid)
 	int err;
 
 	/* First, so that no stack is taken by what is not known yet. */
-	if (is_walked(t, pid))
+	if (lightly_is_walked(t, pid))
 		follow_mappings(t, pid);
 	if (t->growth)
 		return;
@@ -166,6 +148,8 @@ static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, pid);
+	if (p && t->everything && p->pid == pid && !p->lender)
+		lightly_own_space(t, p);
 	if (p && p->pid == pid && p->space && !p->lender)
 		add_mapping(t, p, m);
 	pthread_mutex_unlock(&t->lock);
@@ -312,7 +296,7 @@ static void describe_container(struct tracing *t, struct traced *p, const struct
 	p->namespace_pid = id->ns_pid != id->pid ? id->ns_pid : 0;
 }
 
-static void describe(struct tracing *t, struct traced *p, const struct identity *id)
+void traced_describe(struct tracing *t, struct traced *p, const struct identity *id)
 {
 	p->comm = strings_intern(&t->strings, id->comm);
 	p->exe = strings_intern(&t->strings, id->exe);
@@ -320,31 +304,6 @@ static void describe(struct tracing *t, struct traced *p, const struct identity 
 	describe_container(t, p, id);
 	p->limit_bytes = id->limit_bytes;
 	p->start_real_ns = id->start_real_ns;
-}
-
-/* When everything is traced, what a process is called and has mapped is read once it asks (answer) or is a second old; until then it is
- * what its parent is. Caller holds the lock. */
-static struct traced *keep_lightly(struct tracing *t, struct traced *p, struct traced *parent)
-{
-	p->young_ns = clock_monotonic_ns();
-	if (parent) {
-		p->comm = parent->comm;
-		p->exe = parent->exe;
-		p->cgroup = parent->cgroup;
-		p->container = parent->container;
-		p->walked = parent->walked;
-	}
-	if (hashmap_put(&t->traced, p->instance, p)) {
-		free(p);
-		return NULL;
-	}
-	hashmap_put(&t->by_pid, p->pid, p);
-	if (parent && parent->space) {
-		p->space = parent->space;
-		p->lender = parent;
-		parent->n_borrowers++;
-	}
-	return p;
 }
 
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
@@ -362,9 +321,9 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	p->pid = pid;
 	p->start_real_ns = clock_realtime_ns();
 	if (t->everything)
-		return keep_lightly(t, p, lender);
+		return lightly_keep(t, p, lender);
 	if (!identity_read(pid, &id, &d))
-		describe(t, p, &id);
+		traced_describe(t, p, &id);
 	else if (lender) {
 		p->comm = lender->comm;
 		p->exe = lender->exe;
@@ -447,7 +406,7 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	pthread_mutex_lock(&t->lock);
 	p = traced_create(t, instance, id->pid, NULL);
 	if (p && t->everything)
-		describe(t, p, id);
+		traced_describe(t, p, id);
 	if (p)
 		p->young_ns = 0;
 	pthread_mutex_unlock(&t->lock);
@@ -543,7 +502,7 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 		refresh_space(t, p);
 	/* A vfork child is its parent's instance, but not by name and age. */
 	if (p && described && p->pid == pid)
-		describe(t, p, &id);
+		traced_describe(t, p, &id);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -606,20 +565,6 @@ static bool unwanted(struct tracing *t, const struct collector_event *e)
 	return true;
 }
 
-/* Its probes stand or come with its mappings' records. */
-static void rename_lightly(struct tracing *t, struct traced *p, const struct collector_event *e)
-{
-	struct identity id;
-	struct diag d = {0};
-	bool described = !identity_read(e->pid, &id, &d);
-
-	pthread_mutex_lock(&t->lock);
-	p->comm = strings_intern(&t->strings, e->name);
-	if (described)
-		describe(t, p, &id);
-	pthread_mutex_unlock(&t->lock);
-}
-
 /* Probes that stood before follow their process into the new program. */
 static void on_exec(struct tracing *t, const struct collector_event *e)
 {
@@ -636,7 +581,7 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 		p = traced_create(t, e->instance, e->pid, NULL);
 	pthread_mutex_unlock(&t->lock);
 	if (p && t->everything)
-		rename_lightly(t, p, e);
+		lightly_renamed(t, p, e->name);
 	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
@@ -732,65 +677,15 @@ static bool lost_some(struct tracing *t)
 	return lost;
 }
 
-/* It has an address space of its own from now on. Caller holds the lock. */
-static void stop_borrowing(struct traced *p)
-{
-	struct traced *lender = p->lender;
-
-	p->lender = NULL;
-	p->space = NULL;
-	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
-		release(lender);
-}
-
-/* When everything is traced: it allocates, so it will be in the report. */
-static void look_closer(struct tracing *t, struct traced *p)
-{
-	struct identity id;
-	struct diag d = {0};
-	bool described = !identity_read(p->pid, &id, &d);
-
-	pthread_mutex_lock(&t->lock);
-	p->walked = true;
-	if (described)
-		describe(t, p, &id);
-	if (p->lender)
-		stop_borrowing(p);
-	if (!p->space && address_space_create(t->symbolizer, p->pid, &p->space))
-		p->space = NULL;
-	pthread_mutex_unlock(&t->lock);
-}
-
 /* The kernel asks for an instance's mappings, whichever of its processes made it. */
 static void answer(struct tracing *t, instance_id instance)
 {
 	struct traced *p = tracing_find(t, instance);
 
 	if (p && t->everything)
-		look_closer(t, p);
+		lightly_look(t, p);
 	if (p)
 		follow_instance(t, instance, p->pid, true);
-}
-
-/* When everything is traced: processes that live longer than most hold on to the files that they map. Caller holds the lock. */
-static void grow_up(struct tracing *t, uint64_t older_than_ns)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-	struct traced *p;
-	size_t cursor = 0;
-
-	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
-		struct identity id;
-		struct diag d = {0};
-
-		if (!p->young_ns || now_ns - p->young_ns < older_than_ns)
-			continue;
-		p->young_ns = 0;
-		if (!identity_read(p->pid, &id, &d))
-			describe(t, p, &id);
-		hashmap_put(&t->touched, p->pid, p);
-	}
-	t->grown_ns = now_ns;
 }
 
 void tracing_drain(struct tracing *t)
@@ -804,9 +699,9 @@ void tracing_drain(struct tracing *t)
 	mapping_watch_drain(t->mappings);
 	if (lost_some(t))
 		resync(t);
-	if (t->everything && clock_monotonic_ns() - t->grown_ns > YOUNG_NS) {
+	if (t->everything) {
 		pthread_mutex_lock(&t->lock);
-		grow_up(t, YOUNG_NS);
+		lightly_grow_up(t, false);
 		pthread_mutex_unlock(&t->lock);
 	}
 	while (hashmap_next(&t->touched, &cursor, &pid))
@@ -829,7 +724,7 @@ void tracing_refresh(struct tracing *t)
 
 	pthread_mutex_lock(&t->lock);
 	if (t->everything)
-		grow_up(t, 0);
+		lightly_grow_up(t, true);
 	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
 		/* The others hold nothing. */
 		if (t->everything && !p->walked)
@@ -852,8 +747,14 @@ struct traced *tracing_find(struct tracing *t, instance_id instance)
 	return p;
 }
 
-/* Frees it, unless others still use its mappings: then the last of them does. */
-static void release(struct traced *p)
+struct address_space *traced_space(const struct traced *p)
+{
+	while (!p->space && p->lender)
+		p = p->lender;
+	return p->space;
+}
+
+void traced_release(struct traced *p)
 {
 	struct traced *lender = p->lender;
 
@@ -862,7 +763,7 @@ static void release(struct traced *p)
 		return;
 	traced_free(p);
 	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
-		release(lender);
+		traced_release(lender);
 }
 
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
@@ -875,6 +776,6 @@ void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *
 	hashmap_take(&t->traced, p->instance);
 	if (t->unwinder)
 		unwinder_forget(t->unwinder, p->instance);
-	release(p);
+	traced_release(p);
 	pthread_mutex_unlock(&t->lock);
 }

@@ -40,7 +40,8 @@ struct traced {
 	double seen_from_seconds; /* its age when tracing began */
 	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
 	struct address_space *space;
-	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
+	struct traced *
+		lender; /* whose address space this one uses: the parent it was forked from. With `everything` space is NULL then */
 	unsigned n_borrowers;
 	bool forgotten; /* by all but its borrowers */
 	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
@@ -118,6 +119,12 @@ void tracing_refresh(struct tracing *t);
 
 /* What is known of an instance, or NULL; valid until it is forgotten. */
 struct traced *tracing_find(struct tracing *t, instance_id instance);
+/* What is known of it from now on. Caller holds the lock. */
+void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
+/* Frees it, unless others still use its mappings: then the last of them does. Caller holds the lock. */
+void traced_release(struct traced *p);
+/* The address space to name its stacks by: its own, or its parent's; NULL: none is known. Caller holds the lock. */
+struct address_space *traced_space(const struct traced *p);
 /* After its last report: frees it and what the kernel keeps of it. */
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p);
 

@@ -228,7 +228,8 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 	}
 	c->rings = ring_buffer__new(maps->process_ring, pass_event, c, NULL);
 	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c) ||
-	    ring_buffer__add(c->rings, maps->stranger_ring, pass_stranger, c)) {
+	    (maps->stranger_ring &&
+	     ring_buffer__add(c->rings, maps->stranger_ring, pass_stranger, c))) {
 		int err = errno;
 
 		collector_destroy(c);
@@ -345,20 +346,6 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 	return err;
 }
 
-static int read_processes(struct collector *c, struct snapshot *s)
-{
-	struct wire_process process;
-	__u32 key, *last = NULL;
-	int err = 0;
-
-	while (!err && !bpf_map_get_next_key(c->maps.instances, last, &key)) {
-		if (!bpf_map_lookup_elem(c->maps.instances, &key, &process))
-			err = add_process(c, s, key, &process);
-		last = &key;
-	}
-	return err;
-}
-
 /* Calls each for every entry of a hash map, in batches: a system call for thousands of entries. */
 static int each_entry(int map_fd, size_t key_bytes, size_t value_bytes,
 		      int (*each)(void *arg, const void *key, const void *value), void *arg)
@@ -395,16 +382,30 @@ static int each_entry(int map_fd, size_t key_bytes, size_t value_bytes,
 	return err;
 }
 
-struct site_reading {
+struct reading {
 	struct collector *c;
 	struct snapshot *s;
 };
+
+static int read_process(void *arg, const void *key, const void *value)
+{
+	const struct reading *reading = arg;
+	struct wire_process process = *(const struct wire_process *)value;
+
+	return add_process(reading->c, reading->s, *(const wire_instance *)key, &process);
+}
+
+static int read_processes(struct reading *reading)
+{
+	return each_entry(reading->c->maps.instances, sizeof(wire_instance),
+			  sizeof(struct wire_process), read_process, reading);
+}
 
 static int add_site(void *arg, const void *key, const void *value)
 {
 	const struct wire_site_key *k = key;
 	const struct wire_site *v = value;
-	struct site_reading *reading = arg;
+	struct reading *reading = arg;
 	struct snapshot *s = reading->s;
 	struct snapshot_site site = {
 		.instance = k->instance,
@@ -429,7 +430,7 @@ static int add_site(void *arg, const void *key, const void *value)
 	return vec_push(&s->sites, site);
 }
 
-static int each_site(int map_fd, struct site_reading *reading)
+static int each_site(int map_fd, struct reading *reading)
 {
 	return each_entry(map_fd, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site,
 			  reading);
@@ -476,7 +477,7 @@ static void delete_taken(struct collector *c, const struct snapshot *s)
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 {
 	struct snapshot s = {0};
-	struct site_reading reading = {c, &s};
+	struct reading reading = {c, &s};
 	uint64_t losses[WIRE_LOST_MAX] = {0};
 	int err, n_evicted;
 
@@ -484,7 +485,7 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	/* Where it cannot be done, the kernel side counts what finds no room. */
 	n_evicted = evict_run(&c->evictor);
 	s.time_ns = clock_monotonic_ns();
-	err = read_processes(c, &s);
+	err = read_processes(&reading);
 	/* What the processes found ended there have done until then: no later report will name it. */
 	if (!err && c->ranges)
 		collector_drain(c);

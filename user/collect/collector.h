@@ -13,8 +13,8 @@ struct collector;
 /* Map descriptors, borrowed for the collector's life. */
 struct collector_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
-	int stranger_ring;
-	int evict; /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
+	int stranger_ring; /* 0: nobody asks for COLLECTOR_STRANGER */
+	int evict;	   /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
 };
 
 enum collector_event_type {
