@@ -186,3 +186,10 @@ $(TARGETS_OUT)/stack_rust: tests/targets/stack_rust.rs tests/targets/stack_rust_
 	$(Q)MAKEFLAGS= rustc --edition 2021 -O -C link-arg=$@.glue.o $< -o $@
 	$(Q)rm $@.glue.o
 endif
+
+# The same program with nothing to find an allocator by.
+TARGETS += $(TARGETS_OUT)/growth_pages_static
+$(TARGETS_OUT)/growth_pages_static: tests/targets/growth_pages.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -s -static $(TARGETS_CFLAGS) $< -o $@
