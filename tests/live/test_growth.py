@@ -4,6 +4,7 @@
 
 import json
 import math
+import signal
 
 from lib import Failure, Seep, Target, run_seep, start_tap, target_path
 
@@ -79,13 +80,19 @@ def reconcile(growth, ledger, distance):
     return [] if abs(got - want) <= most else [f"smaps says {want}, seep {got}, +-{most:.0f}"]
 
 
+def stop(seep):
+    """Its last report holds each page; on a busy machine that takes a while."""
+    seep.process.send_signal(signal.SIGINT)
+    return seep.wait(120)
+
+
 def attached(name, *options):
     """Lets a target of that name grow. Returns its ledgers and seep's records."""
     with Target(name) as target:
         with Seep("trace", "--growth", "--format", "ndjson", "-p", str(target.pid), *options, "3600") as seep:
             seep.wait_attached()
             ledgers = target.run()
-            if seep.interrupt():
+            if stop(seep):
                 raise Failure(f"exit code {seep.process.returncode}: {seep.stderr()[-600:]}")
             return ledgers, seep.records()
 
@@ -151,7 +158,7 @@ def churn():
         with Seep("trace", "--growth", "--sample-bytes", "4k", "--format", "ndjson", "-p", str(target.pid), "3600") as seep:
             seep.wait_attached()
             target.run()
-            seep.interrupt()
+            stop(seep)
             growth = Growth(seep.records(), target.pid)
     noise = [s for s in growth.sites if "growth_churn" in [f["function"] for f in s["frames"]]]
     return [f"it grew: {s}" for s in noise]
@@ -163,7 +170,7 @@ def no_room():
         with Seep("trace", "--growth", "--max-outstanding", "100", "--format", "ndjson", "-p", str(target.pid), "3600") as seep:
             seep.wait_attached()
             target.run()
-            code = seep.interrupt()
+            code = stop(seep)
             lost = Growth(seep.records(), target.pid).process["lost"]
     return [] if code == 4 and lost.get("live_map_full") else [f"exit code {code}, lost {lost}"]
 

@@ -205,6 +205,8 @@ static void test_trace_messages(void **state)
 		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
 		{"-p 1 --unwind-memory 4095",
 		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
+		{"-p 1 --growth --mmap",
+		 "--growth follows no allocations: it takes none of -s, -t, -z, -Z, -O, -S and --mmap"},
 		{"", "system-wide tracing comes later: give -p PID or -- COMMAND"},
 		{"5 --", "system-wide tracing comes later: give -p PID or -- COMMAND"},
 		{"-p 1 -c ls",
@@ -308,6 +310,7 @@ static void test_allowed_combinations(void **state)
 		"trace -c ls --no-f",
 		"trace -p 1 -T 0 -T 5",
 		"trace -p 1 -t --format text",
+		"trace -p 1 --growth -a -o 500 -C --stack fp --max-sites 10",
 	};
 	size_t i;
 
@@ -319,6 +322,33 @@ static void test_allowed_combinations(void **state)
 
 		if (parse_trace(&l, lines[i], &o, &d))
 			fail_msg("%s: %s", lines[i], d.text);
+		trace_options_done(&o);
+	}
+}
+
+/* Pages are taken one in a power of two. */
+static void test_growth_distance(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t distance;
+	} cases[] = {
+		{"trace --growth -p 1", 65536},
+		{"trace --growth -p 1 --sample-bytes 1", 4096},
+		{"trace --growth -p 1 --sample-bytes 4096", 4096},
+		{"trace --growth -p 1 --sample-bytes 4097", 8192},
+		{"trace --growth -p 1 --sample-bytes 256M", 256 << 20},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct trace_options o;
+		struct diag d;
+		struct line l;
+
+		assert_int_equal(parse_trace(&l, cases[i].line, &o, &d), 0);
+		assert_true(o.growth);
+		assert_int_equal(o.sample_bytes, cases[i].distance);
 		trace_options_done(&o);
 	}
 }
@@ -585,6 +615,7 @@ int main(void)
 		cmocka_unit_test(test_trace_messages),
 		cmocka_unit_test(test_hint_for_a_command_without_dashes),
 		cmocka_unit_test(test_allowed_combinations),
+		cmocka_unit_test(test_growth_distance),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_doctor),
