@@ -4,9 +4,13 @@
 
 import json
 import math
+import pathlib
 import signal
+import subprocess
+import sys
+import tempfile
 
-from lib import Failure, Seep, Target, run_seep, start_tap, target_path
+from lib import Failure, Program, Seep, Target, run_seep, start_tap, target_path
 
 PAGE = 4096
 DISTANCE = 65536  # what --growth samples by unless told
@@ -143,12 +147,13 @@ def without_symbols():
 
 def command():
     path = target_path("growth_pages")
-    code, out, error = run_seep(
-        "trace", "--growth", "--format", "ndjson", "--output", "/dev/stderr", "--", str(path), "--now"
-    )
+    with tempfile.NamedTemporaryFile(prefix="seep-growth-") as report:
+        code, out, error = run_seep(
+            "trace", "--growth", "--format", "ndjson", "--output", report.name, "--", str(path), "--now"
+        )
+        records = [json.loads(line) for line in pathlib.Path(report.name).read_text().splitlines()]
     ledger = json.loads([line for line in out.splitlines() if '"main"' in line][-1])
-    records = [json.loads(line) for line in error.splitlines() if line.startswith("{")]
-    complaints = [] if code == 0 else [f"exit code {code}"]
+    complaints = [] if code == 0 else [f"exit code {code}: {error}"]
     return complaints + compare(Growth(records, ledger["pid"]), ledger, DISTANCE)
 
 
@@ -162,6 +167,67 @@ def churn():
             growth = Growth(seep.records(), target.pid)
     noise = [s for s in growth.sites if "growth_churn" in [f["function"] for f in s["frames"]]]
     return [f"it grew: {s}" for s in noise]
+
+
+PYTHON = """
+import sys
+print('{"ready":%d}' % __import__("os").getpid(), flush=True)
+sys.stdin.readline()
+kept = [{"a": str(i), "b": [i] * 20} for i in range(150000)]
+print(__import__("re").search("RssAnon:\\s*(\\d+)", open("/proc/self/status").read())[1], flush=True)
+sys.stdin.readline()
+__import__("os")._exit(0)
+"""
+
+
+def interpreted():
+    """A language whose allocator is its own."""
+    with Program([sys.executable, "-c", PYTHON], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target:
+        target.process.stdout.readline()
+        with Seep("trace", "--growth", "--format", "ndjson", "-p", str(target.pid), "3600") as seep:
+            seep.wait_attached()
+            before = resident(target.pid)
+            target.process.stdin.write(b"go\n")
+            target.process.stdin.flush()
+            want = int(target.process.stdout.readline()) * 1024 - before
+            stop(seep)
+            growth = Growth(seep.records(), target.pid)
+    got = growth.process["outstanding_bytes"]
+    print(f"#   RssAnon {want} B more, seep {got} B")
+    # The kernel's counter is some pages late for each processor.
+    most = SIGMAS * deviation(want, DISTANCE) + (2 << 20)
+    complaints = [] if abs(got - want) <= most else [f"RssAnon {want} B more, seep {got}, +-{most:.0f}"]
+    evaluated = sum(
+        s["outstanding_bytes"]
+        for s in growth.pages
+        if len(s["frames"]) > 5 and any("ython" in (f["module"] or "") for f in s["frames"])
+    )
+    return complaints + ([] if evaluated > got * 0.8 else [f"only {evaluated} B by Python"])
+
+
+def resident(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise Failure(f"no RssAnon of {pid}")
+
+
+def go_program():
+    """Stacks that no libc is in, with an allocator and a collector of their own."""
+    with Target("growth_go") as target:
+        with Seep("trace", "--growth", "--format", "ndjson", "-p", str(target.pid), "3600") as seep:
+            seep.wait_attached()
+            target.tell("go")
+            want = json.loads(target.read_line())["kept"]
+            stop(seep)
+            growth = Growth(seep.records(), target.pid)
+    complaints = []
+    for function, n_bytes in want.items():
+        got = growth.of(function)[1]
+        most = SIGMAS * deviation(n_bytes, DISTANCE) + n_bytes / 4
+        if not n_bytes - most <= got <= n_bytes + most:
+            complaints.append(f"{function} keeps {n_bytes}, seep says {got}, +-{most:.0f}")
+    return complaints
 
 
 def no_room():
@@ -199,6 +265,8 @@ if __name__ == "__main__":
     tap.run("a static program without symbols", without_symbols)
     tap.run("a command from its start", command)
     tap.run("a program that does not grow", churn)
+    tap.run("Python", interpreted)
+    tap.run("Go", go_program)
     tap.run("more pages than there is room for", no_room)
     tap.run("in text", in_text)
     tap.end()

@@ -227,6 +227,24 @@ SITE void growth_child(void)
 	enter(__func__, 8 * MIB, 8 * MIB);
 }
 
+/* Children that work in this memory until they execute something: what that is laid out in is not. */
+SITE void growth_spawn(void)
+{
+	char *argv[] = {"growth_pages", "--exit", NULL};
+
+	for (int i = 0; i < 50; i++) {
+		pid_t pid = vfork();
+
+		if (!pid) {
+			execv("/proc/self/exe", argv);
+			_exit(98);
+		}
+		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+			die("vfork");
+	}
+	enter(__func__, 0, 0);
+}
+
 static size_t anonymous_bytes(void)
 {
 	FILE *f = fopen("/proc/self/smaps_rollup", "re");
@@ -290,6 +308,7 @@ static void grow(void)
 	growth_stack();
 	growth_shared();
 	growth_file();
+	growth_spawn();
 	if (pthread_create(&thread, NULL, growth_thread, NULL) || pthread_join(thread, NULL))
 		die("thread");
 	fork_child();
@@ -327,6 +346,8 @@ int main(int argc, char **argv)
 	int churn = argc > 1 && !strcmp(argv[1], "--churn");
 	size_t before;
 
+	if (argc > 1 && !strcmp(argv[1], "--exit"))
+		return 0;
 	growth_churn(1000);
 	if (!now) {
 		printf("{\"ready\":%d}\n", getpid());

@@ -193,3 +193,11 @@ $(TARGETS_OUT)/growth_pages_static: tests/targets/growth_pages.c tests/targets/t
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -s -static $(TARGETS_CFLAGS) $< -o $@
+
+ifneq ($(shell command -v go),)
+TARGETS += $(TARGETS_OUT)/growth_go
+$(TARGETS_OUT)/growth_go: tests/targets/growth_go.go
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)GO111MODULE=off GOCACHE=$(abspath $(TARGETS_OUT))/go-cache go build -o $@ $<
+endif
