@@ -80,7 +80,7 @@ def reconcile(growth, ledger, distance):
     want = ledger["anonymous"] - ledger["anonymous_before"]
     got = growth.process["outstanding_bytes"]
     print(f"#   {want} B more by smaps, {got} +-{growth.process['interval_bytes']} B by seep")
-    most = SIGMAS * deviation(want, distance) + 64 * PAGE
+    most = SIGMAS * deviation(want, distance) + 24 * PAGE
     return [] if abs(got - want) <= most else [f"smaps says {want}, seep {got}, +-{most:.0f}"]
 
 
