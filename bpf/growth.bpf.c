@@ -17,7 +17,8 @@
  * (vm.bpf.c); user space finds the sampled pages in them.
  *
  * Not seen: memory that comes without a fault of the process's own (by mlock, MADV_POPULATE_WRITE, buffers that io_uring and
- * O_DIRECT pin, gaps that khugepaged fills), and what execve itself lays out. MADV_FREE is no end: until the kernel takes such a page, the program may use it again without a fault.
+ * O_DIRECT pin, gaps that khugepaged fills), and what execve itself lays out. MADV_FREE is no end: until the kernel takes such a
+ * page, the program may use it again without a fault.
  *
  * Needs: BTF tracepoints page_fault_user and _kernel (x86), mm_page_alloc, rss_stat (5.5, ac4414b5ca47). Loaded only with --growth. */
 #include "vm.bpf.h"
