@@ -216,6 +216,8 @@ static void test_trace_messages(void **state)
 		{"--user no-such-user-here", "--user no-such-user-here: there is no such user"},
 		{"--container abc",
 		 "--container abc: too short for the beginning of an id: give at least 4 digits"},
+		{"-p 1 --growth --mmap",
+		 "--growth follows no allocations: it takes none of -s, -t, -z, -Z, -O, -S and --mmap"},
 		{"-p 1 -c ls",
 		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-p 1 -- ls",
@@ -315,6 +317,7 @@ static void test_allowed_combinations(void **state)
 		"trace -c ls --no-f",
 		"trace -p 1 -T 0 -T 5",
 		"trace -p 1 -t --format text",
+		"trace -p 1 --growth -a -o 500 -C --stack fp --max-sites 10",
 	};
 	size_t i;
 
@@ -326,6 +329,33 @@ static void test_allowed_combinations(void **state)
 
 		if (parse_trace(&l, lines[i], &o, &d))
 			fail_msg("%s: %s", lines[i], d.text);
+		trace_options_done(&o);
+	}
+}
+
+/* Pages are taken one in a power of two. */
+static void test_growth_distance(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t distance;
+	} cases[] = {
+		{"trace --growth -p 1", 65536},
+		{"trace --growth -p 1 --sample-bytes 1", 4096},
+		{"trace --growth -p 1 --sample-bytes 4096", 4096},
+		{"trace --growth -p 1 --sample-bytes 4097", 8192},
+		{"trace --growth -p 1 --sample-bytes 256M", 256 << 20},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct trace_options o;
+		struct diag d;
+		struct line l;
+
+		assert_int_equal(parse_trace(&l, cases[i].line, &o, &d), 0);
+		assert_true(o.growth);
+		assert_int_equal(o.sample_bytes, cases[i].distance);
 		trace_options_done(&o);
 	}
 }
@@ -645,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_trace_messages),
 		cmocka_unit_test(test_hint_for_a_command_without_dashes),
 		cmocka_unit_test(test_allowed_combinations),
+		cmocka_unit_test(test_growth_distance),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_watch),

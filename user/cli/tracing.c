@@ -443,8 +443,9 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 			d, ENOENT, EXIT_RUNTIME,
 			t->restricted
 				? "none that -O FILE and -S PREFIX let through: try without them"
-				: "a Go program, or a static one without symbols? `seep doctor -p PID` lists what was "
-				  "looked at; an allocator under other names: -O FILE -S PREFIX",
+				: "a Go program, or a static one without symbols? --growth shows where it grows; `seep "
+				  "doctor -p PID` lists what was looked at; an allocator under other names: -O FILE "
+				  "-S PREFIX",
 			"process %d (%s): no allocation function found in any of its files", pid,
 			id.comm);
 	return 0;
