@@ -82,7 +82,7 @@ _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
 struct wire_governed {
 	__u32 instance; /* whose it is, 0: nobody's */
 	/* Orders. To change scale, user space first closes by until_ns. */
-	__u32 scale;	       /* of weights, WIRE_WEIGHT_ONE is one: one by the share of time that is recorded */
+	__u32 scale; /* of weights, WIRE_WEIGHT_ONE is one: one by the share of time that is recorded */
 	__u64 sample_interval; /* mean bytes between samples, 0: every allocation is recorded */
 	__u64 until_ns;	       /* CLOCK_MONOTONIC: allocations are recorded until then; 0: always */
 	__u32 flags;
@@ -93,7 +93,8 @@ struct wire_governed {
 	__u64 n_frees;
 	__u64 run_ns; /* time that our programs ran: an estimate, by timing one hit in WIRE_HITS_TIMED */
 };
-#define WIRE_GOVERNED_INEXACT 1 /* not every allocation was recorded: a free without record means nothing */
+#define WIRE_GOVERNED_INEXACT                                                                      \
+	1 /* not every allocation was recorded: a free without record means nothing */
 _Static_assert(sizeof(struct wire_governed) == 64, "wire_governed");
 /* A prime: which of malloc, its return and free comes next has short periods. */
 #define WIRE_HITS_TIMED 61

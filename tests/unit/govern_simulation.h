@@ -13,20 +13,24 @@
 #define SIM_TICK_NS 1000000.0
 
 struct simulation {
-	double own_ns;	 /* of a pair's work without probes */
-	double demand;	 /* pairs a second that it is asked for; 0: as many as it can */
-	double size;	 /* bytes of each block */
+	double own_ns;	  /* of a pair's work without probes */
+	double demand;	  /* pairs a second that it is asked for; 0: as many as it can */
+	double size;	  /* bytes of each block */
 	double true_cost; /* of a trap and so on, by what the law believes */
 
 	struct govern law;
 	double now_ns, next_ns, until_ns, scale;
 	double cpu_ns, own_total_ns, overhead_ns, n_entries, n_returns, n_frees, run_ns;
-	double n_pairs, estimate; /* pairs done, and their number by the weights of those recorded */
-	unsigned n_changes;	  /* of mode or interval */
+	double n_pairs,
+		estimate;   /* pairs done, and their number by the weights of those recorded */
+	unsigned n_changes; /* of mode or interval */
 };
 
-static const struct govern_costs simulated_costs = {
-	.trap_ns = 600, .return_ns = 400, .stepped_ns = 10000, .skip_ns = 100, .pair_ns = 3700};
+static const struct govern_costs simulated_costs = {.trap_ns = 600,
+						    .return_ns = 400,
+						    .stepped_ns = 10000,
+						    .skip_ns = 100,
+						    .pair_ns = 3700};
 #define SIM_RECORD_NS 1900.0
 
 static void sim_init(struct simulation *s, double budget, uint64_t seed)
@@ -73,8 +77,7 @@ static void sim_live(struct simulation *s)
 		run += c->skip_ns;
 	}
 	run *= s->true_cost;
-	pair_ns = s->own_ns + run +
-		  (traps * c->trap_ns + returns * c->return_ns) * s->true_cost;
+	pair_ns = s->own_ns + run + (traps * c->trap_ns + returns * c->return_ns) * s->true_cost;
 	n = SIM_TICK_NS / pair_ns;
 	if (s->demand > 0 && n > s->demand * SIM_TICK_NS / 1e9)
 		n = s->demand * SIM_TICK_NS / 1e9;

@@ -40,8 +40,8 @@ static char *cache_path(enum link_kind link)
 	_cleanup_free_ char *directory = unwind_cache_directory();
 	char *path = NULL;
 
-	if (!directory ||
-	    asprintf(&path, "%s/calibration-%s", directory, link ? link_kind_name(link) : "best") < 0)
+	if (!directory || asprintf(&path, "%s/calibration-%s", directory,
+				   link ? link_kind_name(link) : "best") < 0)
 		return NULL;
 	return path;
 }

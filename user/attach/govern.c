@@ -23,6 +23,8 @@
 #define ALLOWED_ANYWAY 0.001
 /* Own time by overhead that can still be told: below, it is what the costs are wrong by. */
 #define LEAST_OWN 0.05
+#define MOST_INFLATION 20.0
+#define ENOUGH_FREES 500
 #define MOST_SCALE 60000.0 /* fits 16 bits */
 #define MEASURE_NS (NS_PER_SECOND)
 #define LOOK_NS (NS_PER_SECOND / 10)
@@ -42,6 +44,7 @@ void govern_init(struct govern *g, const struct govern_costs *costs, double budg
 		.ratio = NAN,
 		.last_ns = now_ns,
 		.exact_pair_ns = costs->pair_ns,
+		.inflation = 1,
 		.hold_ns = HOLD_FIRST_NS,
 		.look_wait_ns = LOOK_WAIT_FIRST_NS,
 		.random = seed | 1,
@@ -63,6 +66,7 @@ static void add(struct govern_sums *to, const struct govern_sums *from, double k
 	to->own_ns = to->own_ns * keep + from->own_ns;
 	to->cpu_ns = to->cpu_ns * keep + from->cpu_ns;
 	to->overhead_ns = to->overhead_ns * keep + from->overhead_ns;
+	to->traps_ns = to->traps_ns * keep + from->traps_ns;
 	to->skipped_ns = to->skipped_ns * keep + from->skipped_ns;
 	to->frees_ns = to->frees_ns * keep + from->frees_ns;
 	to->n_entries = to->n_entries * keep + from->n_entries;
@@ -84,11 +88,13 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 		.n_frees = frees,
 	};
 
-	d.overhead_ns = (entries + frees) * c->trap_ns + returns * c->return_ns +
-			stepped * c->stepped_ns + run_ns;
-	d.skipped_ns = (entries + frees) * (c->trap_ns + c->skip_ns) + stepped * c->stepped_ns;
+	d.traps_ns = g->inflation * ((entries + frees) * c->trap_ns + returns * c->return_ns +
+				     stepped * c->stepped_ns);
+	d.overhead_ns = d.traps_ns + run_ns;
+	d.skipped_ns = g->inflation *
+		       ((entries + frees) * (c->trap_ns + c->skip_ns) + stepped * c->stepped_ns);
 	if (c->returns_always)
-		d.skipped_ns += returns * (c->return_ns + c->skip_ns);
+		d.skipped_ns += g->inflation * returns * (c->return_ns + c->skip_ns);
 	d.skipped_ns = fmin(d.skipped_ns, d.overhead_ns);
 	d.frees_ns = entries + frees > 0 ? d.skipped_ns * frees / (entries + frees) : 0;
 	/* Counters come in lumps and costs are medians: some of its time is always its own. */
@@ -123,8 +129,8 @@ static void set_interval(struct govern *g, uint64_t interval, uint64_t now_ns)
 {
 	if (interval < g->base_interval)
 		interval = g->base_interval;
-	g->orders = (struct govern_orders){
-		.parts = COVER_ALL, .sample_interval = interval, .scale = 1};
+	g->orders =
+		(struct govern_orders){.parts = COVER_ALL, .sample_interval = interval, .scale = 1};
 	set_mode(g, interval ? GOVERN_SAMPLED : GOVERN_EXACT, now_ns);
 }
 
@@ -164,11 +170,37 @@ static double cycle_needed_ns(const struct govern *g, const struct govern_sums *
 	       busy = fmax(s->cpu_ns, 1) / fmax(s->wall_ns, 1),
 	       frees = g->frees_stay ? s->frees_ns / allowed_ns(g, s) : 0,
 	       /* Slowed down, it gets to less of its own work. */
-	       open = busy * per_own / (1 + per_own),
+		open = busy * per_own / (1 + per_own),
 	       allowed = fmax(g->budget * busy, ALLOWED_ANYWAY) * fmax(AIM - frees, 0.1),
 	       length_ns = GOVERN_WINDOW_NS + (g->frees_stay ? 0 : (double)GOVERN_FOLLOW_NS);
 
 	return fmax(length_ns * open / allowed, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+}
+
+/* What pairs take in both phases tells by how much the costs are wrong. */
+static void update_inflation(struct govern *g)
+{
+	const struct govern_sums *follow = &g->phases[GOVERN_FOLLOWS],
+				 *open = &g->phases[GOVERN_OPEN];
+	double took_ns, cost_ns, factor, before = g->inflation;
+
+	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
+		return;
+	took_ns = (open->cpu_ns - open->overhead_ns + open->traps_ns) / open->n_frees -
+		  (follow->cpu_ns - follow->overhead_ns + follow->traps_ns) / follow->n_frees;
+	cost_ns = open->traps_ns / open->n_frees - follow->traps_ns / follow->n_frees;
+	if (cost_ns <= 0)
+		return;
+	/* Half of the way: windows are short, and other programs disturb some of them. */
+	factor = sqrt(fmin(fmax(took_ns / cost_ns, 0.25), 4));
+	g->inflation = fmin(fmax(before * factor, 0.5), MOST_INFLATION);
+	factor = g->inflation / before;
+	for (int i = 0; i < GOVERN_PHASES; i++) {
+		g->phases[i].overhead_ns += g->phases[i].traps_ns * (factor - 1);
+		g->phases[i].traps_ns *= factor;
+		g->phases[i].skipped_ns *= factor;
+		g->phases[i].frees_ns *= factor;
+	}
 }
 
 /* What happens in a window, by what happens in the mean of all times. */
@@ -180,7 +212,7 @@ static double slowdown(const struct govern *g)
 	double own_ns, n_closed, n = 0, wall_ns = 0;
 
 	/* Without frees there is nothing to go by but the cost of a window itself. */
-	if (follow->n_frees < 100 || open->n_frees < 100)
+	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
 		return open->cpu_ns > 0 ? fmin(open->own_ns / open->cpu_ns, 1) : 1;
 	/* Of one free; what is left of a large cost is not known better than to a part of that. */
 	own_ns = fmax(follow->cpu_ns - follow->overhead_ns, LEAST_OWN * follow->overhead_ns) /
@@ -307,8 +339,7 @@ static uint64_t step_standing(struct govern *g, const struct govern_sums *d, uin
 		g->exact_pair_ns = g->now.overhead_ns / g->now.n_entries;
 	if (load > 1)
 		step_down(g, load, now_ns);
-	else if (calm_enough(g, load < LOW && g->orders.sample_interval > g->base_interval,
-			     now_ns))
+	else if (calm_enough(g, load < LOW && g->orders.sample_interval > g->base_interval, now_ns))
 		step_up(g, load, now_ns);
 	return now_ns + STEP_NS;
 }
@@ -353,6 +384,7 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 		end_measuring(g, now_ns);
 		return;
 	}
+	update_inflation(g);
 	if (o->n_entries > 1000)
 		g->exact_pair_ns = o->overhead_ns / o->n_entries;
 	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;
@@ -440,7 +472,7 @@ static uint64_t step_detached(struct govern *g, const struct govern_sums *d, uin
 	}
 	g->frees_stay = false;
 	g->look_wait_ns = g->look_wait_ns * 2 < LOOK_WAIT_MOST_NS ? g->look_wait_ns * 2
-								 : LOOK_WAIT_MOST_NS;
+								  : LOOK_WAIT_MOST_NS;
 	if (cycle_needed_ns(g, d) < GOVERN_CYCLE_MOST_NS * AIM) {
 		enter_windows(g, d, now_ns);
 		return now_ns;
@@ -480,6 +512,8 @@ void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_
 	if (g->now.own_ns > 0)
 		g->ratio = g->now.overhead_ns / g->now.own_ns;
 	add(&g->phases[phase], &d, 1);
+	if (new_cycle)
+		update_inflation(g);
 	for (int i = 0; new_cycle && i < GOVERN_PHASES; i++)
 		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
 }

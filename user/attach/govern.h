@@ -21,7 +21,10 @@
  * that come at a rate of f per CPU second while only they are probed need 1/f - c of the process's own time each: the rate where
  * none are probed follows, and with it s. It is measured again in each cycle.
  *
- * So estimates are unbiased, as far as costs are known, for all blocks whose free is seen, which is all that live shorter than the
+ * c is not quite what was calibrated: traps cost more on a loaded machine. By how much shows in the CPU time of a pair while all
+ * probes stand and while only those of frees do: the difference should be that of the costs.
+ *
+ * So estimates are unbiased, as far as the proportions of costs are known, for all blocks whose free is seen, which is all that live shorter than the
  * following F. One that is freed later goes on counting until its address comes back: of those the estimate is an upper
  * bound, unless the frees are cheap enough to be followed all the time (frees_stay). */
 #include <stdbool.h>
@@ -40,7 +43,7 @@ struct govern_costs {
 	double return_ns;  /* a return probe's */
 	double stepped_ns; /* what a hit on a stepped instruction takes more */
 	double skip_ns;	   /* of our program, where nothing is recorded */
-	double pair_ns;	   /* an allocation and its free, all in all, when recorded: until it is measured in the process */
+	double pair_ns; /* an allocation and its free, all in all, when recorded: until it is measured in the process */
 	bool returns_always; /* the return probe cannot be skipped */
 };
 
@@ -56,12 +59,12 @@ struct govern_orders {
 	uint64_t sample_interval; /* bytes, 0: all */
 	double scale;		  /* of weights: 1/p with windows, else 1 */
 	bool gated;		  /* allocations are recorded in windows only */
-	uint64_t window_ns;	  /* not 0: a window of this length is to begin when parts stand; govern_opened() then */
+	uint64_t window_ns; /* not 0: a window of this length is to begin when parts stand; govern_opened() then */
 };
 
 /* With windows, what stands. */
 enum govern_phase {
-	GOVERN_CLOSED,  /* nothing */
+	GOVERN_CLOSED,	/* nothing */
 	GOVERN_FOLLOWS, /* frees */
 	GOVERN_OPENS,	/* all, or soon all, and nothing is recorded yet */
 	GOVERN_OPEN,	/* all */
@@ -72,6 +75,7 @@ enum govern_phase {
 struct govern_sums {
 	double wall_ns, own_ns, cpu_ns;
 	double overhead_ns; /* estimate of what our probes cost */
+	double traps_ns;    /* of that, outside of our programs: calibrated, not measured */
 	double skipped_ns;  /* what they would cost if nothing were recorded */
 	double frees_ns;    /* of that, the frees */
 	double n_entries, n_frees;
@@ -83,26 +87,28 @@ struct govern {
 	uint64_t base_interval;
 	enum govern_mode mode;
 	struct govern_orders orders;
-	uint64_t since_ns;   /* in this mode since */
-	double cause_ratio;  /* overhead / own time, that made it leave EXACT or a better mode */
-	double ratio;	     /* overhead / own time, of late; NAN: not known yet */
+	uint64_t since_ns;  /* in this mode since */
+	double cause_ratio; /* overhead / own time, that made it leave EXACT or a better mode */
+	double ratio;	    /* overhead / own time, of late; NAN: not known yet */
 
 	double total_overhead_ns; /* since the beginning */
 	struct govern_sample last;
 	uint64_t last_ns;
-	struct govern_sums now;	 /* decaying; since the last change at most */
-	double exact_pair_ns;	 /* measured cost of an allocation with its free, when all is recorded */
-	uint64_t calm_ns;	 /* since when the next mode up would do; 0: it would not */
-	uint64_t hold_ns;	 /* how long that must last */
-	uint64_t relaxed_ns;	 /* when it last went up; 0: never */
+	struct govern_sums now; /* decaying; since the last change at most */
+	double inflation;	/* of traps, by calibrated ones: a loaded machine, a cold cache */
+	double exact_pair_ns; /* measured cost of an allocation with its free, when all is recorded */
+	uint64_t calm_ns;     /* since when the next mode up would do; 0: it would not */
+	uint64_t hold_ns;     /* how long that must last */
+	uint64_t relaxed_ns; /* when it last went up; 0: never */
 
 	/* WINDOWS */
 	bool frees_stay;
-	bool opened; /* this cycle's window has begun */
-	bool measures; /* a first cycle that records nothing */
+	bool opened;		 /* this cycle's window has begun */
+	bool measures;		 /* a first cycle that records nothing */
 	enum govern_phase phase; /* since the last step */
 	uint64_t cycle_ns, cycle_end_ns, open_ns, open_for_ns, close_ns, follow_until_ns;
-	struct govern_sums cycle, phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
+	struct govern_sums cycle,
+		phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
 	/* DETACHED */
 	uint64_t look_ns, look_wait_ns;
 	bool looking;

@@ -20,8 +20,9 @@
 #include "wire.h"
 
 #define STEP_NS (NS_PER_SECOND / 4) /* of one that is not hit yet */
+#define HOST_SECONDS 30.0
 #define SEEK_NS (NS_PER_SECOND / 2) /* for processes that are new */
-#define SOON_NS 2000000		    /* calls that began before a window closed have ended, nearly always */
+#define SOON_NS 2000000 /* calls that began before a window closed have ended, nearly always */
 
 /* One traced instance. */
 struct subject {
@@ -35,7 +36,8 @@ struct subject {
 	struct subject *leader; /* whose windows it follows, NULL: its own law holds */
 	bool inexact, missed_frees, ended;
 	bool forgotten; /* by all but the thread */
-	double overhead_rate; /* ns a second, as of the last second */
+	double overhead_rate,
+		told_overhead_ns; /* hold_host()'s: ns a second; the law's sum that is in it */
 };
 
 struct governor {
@@ -53,7 +55,7 @@ struct governor {
 		size_t n, cap;
 	} subjects;
 	struct hashmap by_instance;
-	uint64_t seek_ns;
+	uint64_t seek_ns, host_ns, held_ns;
 };
 
 static clockid_t cpu_clock(pid_t pid)
@@ -95,8 +97,7 @@ static void add_subject(struct governor *gov, uint32_t instance, uint64_t now_ns
 	struct wire_process process;
 	struct subject *s;
 
-	if (!record || bpf_map_lookup_elem(gov->instances_fd, &instance, &process) ||
-	    process.ended)
+	if (!record || bpf_map_lookup_elem(gov->instances_fd, &instance, &process) || process.ended)
 		return;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -205,7 +206,8 @@ static void lead(struct governor *gov, struct subject *leader, const struct gove
 		if (o->gated && (!s->leader || s->leader == leader)) {
 			s->leader = leader;
 			if (!take_sample(s, &sample))
-				govern_follow(&s->law, &sample, phase, new_cycle, leader->law.last_ns);
+				govern_follow(&s->law, &sample, phase, new_cycle,
+					      leader->law.last_ns);
 			carry_out(gov, s, o);
 		} else if (!o->gated && s->leader == leader) {
 			s->leader = NULL;
@@ -232,12 +234,13 @@ static void follow_leader(struct governor *gov, struct subject *s)
 		    !leader->law.orders.gated || !s->unit || leader->unit != s->unit)
 			continue;
 		s->leader = leader;
-		carry_out(gov, s, &(struct govern_orders){.parts = leader->done.parts,
-							  .gated = true});
+		carry_out(gov, s,
+			  &(struct govern_orders){.parts = leader->done.parts, .gated = true});
 	}
 }
 
-static void open_windows(struct governor *gov, struct subject *leader, const struct govern_orders *o)
+static void open_windows(struct governor *gov, struct subject *leader,
+			 const struct govern_orders *o)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 	struct govern_sample sample = {0};
@@ -264,11 +267,10 @@ static void open_windows(struct governor *gov, struct subject *leader, const str
 
 static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 {
-	uint64_t last_ns = s->law.last_ns, cycle_end_ns = s->law.cycle_end_ns;
+	uint64_t cycle_end_ns = s->law.cycle_end_ns;
 	enum govern_phase phase = s->law.phase;
 	struct govern_sample sample;
 	struct govern_orders orders;
-	double before_ns = s->law.total_overhead_ns;
 
 	if (take_sample(s, &sample)) {
 		s->ended = true;
@@ -285,9 +287,6 @@ static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 	s->unit = cover_unit(gov->cover, s->pid);
 	follow_leader(gov, s);
 	s->next_ns = s->leader ? UINT64_MAX : govern_step(&s->law, &sample, now_ns);
-	if (now_ns > last_ns)
-		s->overhead_rate = (s->law.total_overhead_ns - before_ns) /
-				   ((double)(now_ns - last_ns) / NS_PER_SECOND);
 	if (s->leader)
 		return;
 	orders = s->law.orders;
@@ -297,19 +296,31 @@ static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 		open_windows(gov, s, &orders);
 }
 
-/* Together they may cost no more than the same share of the host: the one that spends most has to make do with less, for now. */
-static void hold_host(struct governor *gov)
+/* Of the last half minute or so, which is more than a cycle of windows of an expensive process. */
+static void average(struct subject *s, double seconds)
 {
-	double sum = 0, most = gov->options.budget * sysconf(_SC_NPROCESSORS_ONLN) * NS_PER_SECOND;
+	double rate = (s->law.total_overhead_ns - s->told_overhead_ns) / seconds;
+
+	s->told_overhead_ns = s->law.total_overhead_ns;
+	s->overhead_rate += (rate - s->overhead_rate) * (1 - exp(-seconds / HOST_SECONDS));
+}
+
+/* Together they may cost no more than the same share of the host: the one that spends most has to make do with less, for now. */
+static void hold_host(struct governor *gov, uint64_t now_ns)
+{
+	double sum = 0, most = gov->options.budget * sysconf(_SC_NPROCESSORS_ONLN) * NS_PER_SECOND,
+	       seconds = (double)(now_ns - gov->host_ns) / NS_PER_SECOND;
 	struct subject *largest = NULL;
 
+	if (seconds < 1)
+		return;
+	gov->host_ns = now_ns;
 	for (size_t i = 0; i < gov->subjects.n; i++) {
 		struct subject *s = gov->subjects.items[i];
 
-		if (s->ended)
-			continue;
+		average(s, seconds);
 		sum += s->overhead_rate;
-		if (!largest || s->overhead_rate > largest->overhead_rate)
+		if (!s->ended && (!largest || s->overhead_rate > largest->overhead_rate))
 			largest = s;
 	}
 	for (size_t i = 0; sum < 0.7 * most && i < gov->subjects.n; i++) {
@@ -317,8 +328,11 @@ static void hold_host(struct governor *gov)
 
 		law->budget = fmin(law->budget * 1.02, gov->options.budget);
 	}
-	if (sum > most && largest)
-		largest->law.budget = fmax(largest->law.budget / 2, gov->options.budget / 64);
+	/* What was done shows in the average only after a while. */
+	if (sum <= most || !largest || now_ns - gov->held_ns < HOST_SECONDS * NS_PER_SECOND)
+		return;
+	gov->held_ns = now_ns;
+	largest->law.budget = fmax(largest->law.budget / 2, gov->options.budget / 64);
 }
 
 static void reap(struct governor *gov)
@@ -375,7 +389,7 @@ static void *run(void *arg)
 				step(gov, s, now_ns);
 		}
 		if (sought) {
-			hold_host(gov);
+			hold_host(gov, now_ns);
 			cover_trim(gov->cover);
 		}
 		if (!gov->stop)
@@ -420,6 +434,7 @@ int governor_create(struct kernel *k, struct cover *cover, const struct calibrat
 	gov->cover = cover;
 	gov->options = *options;
 	gov->instances_fd = maps.instances;
+	gov->host_ns = clock_monotonic_ns();
 	gov->costs = (struct govern_costs){
 		.trap_ns = hit->floor_ns,
 		.return_ns = fmax(hit->floor_with_return_ns - hit->floor_ns, 0),

@@ -34,7 +34,7 @@ struct governor_state {
 	double cause_ratio;	  /* what it was when it last went to a cheaper mode */
 	uint64_t since_ns;	  /* CLOCK_MONOTONIC: in this mode */
 	bool inexact;		  /* it has not recorded everything all the time */
-	bool shared; /* windows are another process's need, whose probes it shares */
+	bool shared;		  /* windows are another process's need, whose probes it shares */
 	bool missed_frees; /* there were times without probes on frees: what is outstanding is an upper bound */
 };
 /* Returns false for an instance that it does not know. Thread-safe. */

@@ -44,7 +44,7 @@ struct kernel {
 	uint64_t start_ns;
 	bool empty;
 	struct wire_governed *governed; /* WIRE_GOVERNED records, or NULL */
-	bool bytes_bound; /* an empty map's account is that of a full one */
+	bool bytes_bound;		/* an empty map's account is that of a full one */
 };
 
 /* libbpf reports through a process-wide callback: the end of its warnings, for the diag. One load at a time. */
@@ -385,7 +385,7 @@ struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance)
 	struct wire_governed *g = k->governed ? &k->governed[instance % WIRE_GOVERNED] : NULL;
 
 	return g && instance && __atomic_load_n(&g->instance, __ATOMIC_ACQUIRE) == instance ? g
-											  : NULL;
+											    : NULL;
 }
 
 uint32_t kernel_governed_at(const struct kernel *k, uint32_t i)

@@ -155,7 +155,8 @@ static const struct option_spec options[] = {
 		"is used up, the file whose code is seen least goes by frame pointers, and the "
 		"report names it."},
 	{"budget", 0, "PERCENT", OPTION_INTO_COUNT(struct trace_options, budget_percent), LIMIT,
-	 .max = 100, .help = "CPU time that probes may cost, in percent of each target's own; 0: no bound",
+	 .max = 100,
+	 .help = "CPU time that probes may cost, in percent of each target's own; 0: no bound",
 	 .man = "Without it, what is named by -p or started is traced exactly, whatever that costs. "
 		"With it each process is recorded as well as the budget allows, which its reports "
 		"say: exact, sampled by bytes, in windows of time, or not at all until its load "

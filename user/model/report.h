@@ -67,10 +67,11 @@ struct process_report {
 	double growth_bytes_per_second; /* NAN: not known yet */
 	double seconds_to_limit;	/* NAN: null */
 	double overhead_ratio;		/* what probes cost, by its own CPU time; NAN: not known */
-	const char *mode; /* "exact", "sampled", "windows", "detached": what the governor has it at; NULL: no governor */
+	const char *
+		mode; /* "exact", "sampled", "windows", "detached": what the governor has it at; NULL: no governor */
 	uint64_t sample_interval_bytes; /* of mode: mean bytes between samples, 0: all */
-	double duty;			/* of mode: share of time in which allocations are recorded */
-	bool estimated;			/* the governor has not had everything recorded: figures are estimates */
+	double duty;	/* of mode: share of time in which allocations are recorded */
+	bool estimated; /* the governor has not had everything recorded: figures are estimates */
 	const char *governed; /* what a person is to know of the mode, or NULL */
 	const char *verdict;
 	double seen_from_seconds; /* age of the process when tracing of it began; 0: from its first instruction */
