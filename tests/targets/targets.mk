@@ -25,6 +25,14 @@ $(TARGETS_OUT)/zoo_signal $(TARGETS_OUT)/zoo_foreign: TARGETS_LIBS = \
 	-L$(TARGETS_OUT) -lzoo_bump -Wl,-rpath,'$$ORIGIN'
 $(TARGETS_OUT)/zoo_dlopen: $(TARGETS_OUT)/libzoo_plugin.so $(TARGETS_OUT)/libzoo_ownmalloc.so
 
+# One library in two versions, which a test lets take each other's place on disk.
+LIFECYCLE_LIBS := $(patsubst %,$(TARGETS_OUT)/liblifecycle_%.so,1 2)
+TARGETS := $(filter-out $(TARGETS_OUT)/liblifecycle,$(TARGETS)) $(LIFECYCLE_LIBS)
+$(LIFECYCLE_LIBS): $(TARGETS_OUT)/liblifecycle_%.so: tests/targets/liblifecycle.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -DVERSION=$* -shared -fPIC $< -o $@
+
 # The same with a malloc of the program's own around libc's.
 TARGETS += $(TARGETS_OUT)/edge_own_malloc
 $(TARGETS_OUT)/edge_own_malloc: TARGETS_CFLAGS += -DOWN_MALLOC -fno-builtin

@@ -270,8 +270,13 @@ static void drop_dead_links(struct cover *c, struct covered *p)
 	if (c->kernel)
 		kernel_instance(c->kernel, p->pid, &leader);
 	if (p->leader && p->leader != leader)
-		while (p->n)
+		while (p->n) {
+			/* Those of uprobe_multi know a process by what its threads share, so that they still see this one: they go
+			 * before others come. */
+			if (c->kernel && kernel_link(c->kernel) != LINK_PERF)
+				probed_close_now(&p->items[p->n - 1].own);
 			drop_item(c, p, p->n - 1);
+		}
 	p->leader = leader;
 }
 

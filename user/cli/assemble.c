@@ -567,6 +567,8 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	err = collector_read(a->tracing->collector, &r.snapshot, d);
 	if (err)
 		return err;
+	/* Whoever came after the drain and is in the snapshot has a name, too; one that ended is not met again after it is forgotten. */
+	tracing_drain(a->tracing);
 	r.report.time_ns = clock_realtime_ns();
 	r.report.elapsed_seconds = (double)(r.snapshot.time_ns - a->start_ns) / NS_PER_SECOND;
 	r.report.sequence = ++a->sequence;
@@ -621,17 +623,10 @@ static void drop_names(struct assembly *a)
 static void forget(struct assembly *a, const struct assembled *r,
 		   const struct snapshot_process *process)
 {
-	struct traced *p = tracing_find(a->tracing, process->instance);
-
 	for (size_t i = 0; i < process->n_losses; i++)
 		losses_add(&a->ended_losses, &a->n_ended_losses, process->losses[i].cause,
 			   process->losses[i].count);
-	if (p)
-		tracing_forget(a->tracing, &r->snapshot, p);
-	else {
-		collector_forget(a->tracing->collector, &r->snapshot, process->instance);
-		governing_forget(a->tracing, process->instance);
-	}
+	tracing_forget(a->tracing, &r->snapshot, process->instance);
 }
 
 void assembled_settle(struct assembly *a, struct assembled *r)

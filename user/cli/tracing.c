@@ -322,7 +322,8 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	p->start_real_ns = clock_realtime_ns();
 	if (t->everything)
 		return lightly_keep(t, p, lender);
-	if (!identity_read(pid, &id, &d))
+	/* By now its pid may be another process's, or it runs another program. */
+	if (!identity_read(pid, &id, &d) && kernel_instance(t->kernel, pid, NULL) == instance)
 		traced_describe(t, p, &id);
 	else if (lender) {
 		p->comm = lender->comm;
@@ -522,16 +523,32 @@ void tracing_ended(struct tracing *t, pid_t pid)
  * could be probed: the exec's event comes then. */
 static void cover(struct tracing *t, struct traced *p, const struct collector_event *e, bool late)
 {
+	bool current = kernel_instance(t->kernel, e->pid, NULL) == e->instance;
 	uint64_t now_ns;
 
-	probe(t, e->pid);
+	/* What is there instead of one that is gone has an event of its own. */
+	if (current)
+		probe(t, e->pid);
 	now_ns = clock_monotonic_ns();
 	if (!p)
 		return;
 	/* The kernel follows what grows by itself. */
 	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
 						  : 0;
-	p->covered_ns = cover_count(t->cover, e->pid) ? now_ns : 0;
+	p->covered_ns = current && cover_count(t->cover, e->pid) ? now_ns : 0;
+}
+
+/* What an event says that a process is from now on. The launcher's thread may have seen it before, or even what it is after that: then
+ * further events will say so. Caller holds the lock. */
+static struct traced *traced_event(struct tracing *t, const struct collector_event *e,
+				   struct traced *lender)
+{
+	struct traced *p = hashmap_get(&t->traced, e->instance);
+
+	if (!p)
+		return traced_create(t, e->instance, e->pid, lender);
+	hashmap_put(&t->by_pid, e->pid, p);
+	return p;
 }
 
 /* Without the launcher a child runs on while we hear of it: what it did before its probes stood is not seen. A perf link sees
@@ -544,11 +561,13 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 	p = hashmap_get(&t->traced, e->instance);
 	if (e->shares_memory) {
 		/* While one of them lives, what it borrowed is reported. */
-		if (p)
+		if (p) {
+			p->lent_memory = true;
 			hashmap_put(&t->by_pid, e->pid, p);
+		}
 		p = NULL;
-	} else if (!p) {
-		p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
+	} else {
+		p = traced_event(t, e, hashmap_get(&t->traced, e->other));
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (t->launched || t->everything ||
@@ -577,9 +596,7 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	before = hashmap_get(&t->by_pid, e->pid);
 	late = !t->launched && (!before || before->pid != (pid_t)e->pid || !before->covered_ns ||
 				before->covered_ns > e->time_ns);
-	p = hashmap_get(&t->traced, e->instance);
-	if (!p)
-		p = traced_create(t, e->instance, e->pid, NULL);
+	p = traced_event(t, e, NULL);
 	pthread_mutex_unlock(&t->lock);
 	if (p && t->everything)
 		lightly_renamed(t, p, e->name);
@@ -590,8 +607,13 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 
 static void on_exit_event(struct tracing *t, const struct collector_event *e)
 {
+	const struct traced *p;
+
 	pthread_mutex_lock(&t->lock);
-	hashmap_take(&t->by_pid, e->pid);
+	p = hashmap_get(&t->by_pid, e->pid);
+	/* The launcher's thread may know of the next one with this pid already. */
+	if (p && p->instance == e->instance)
+		hashmap_take(&t->by_pid, e->pid);
 	pthread_mutex_unlock(&t->lock);
 	if (!t->launched)
 		cover_forget(t->cover, e->pid);
@@ -767,16 +789,37 @@ void traced_release(struct traced *p)
 		traced_release(lender);
 }
 
-void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
+/* No pid is it any more. Caller holds the lock. */
+static void drop_pids(struct tracing *t, const struct traced *p)
 {
-	collector_forget(t->collector, s, p->instance);
-	governing_forget(t, p->instance);
-	pthread_mutex_lock(&t->lock);
+	const struct traced *other;
+	size_t cursor = 0;
+	uint64_t pid;
+
 	if (hashmap_get(&t->by_pid, p->pid) == p)
 		hashmap_take(&t->by_pid, p->pid);
-	hashmap_take(&t->traced, p->instance);
+	/* The event of a vfork child's end may come after the end. */
+	while (p->lent_memory && (other = hashmap_next(&t->by_pid, &cursor, &pid)))
+		if (other == p) {
+			hashmap_take(&t->by_pid, pid);
+			cursor = 0; /* the table has changed */
+		}
+}
+
+void tracing_forget(struct tracing *t, const struct snapshot *s, instance_id instance)
+{
+	struct traced *p;
+
+	collector_forget(t->collector, s, instance);
+	governing_forget(t, instance);
+	pthread_mutex_lock(&t->lock);
+	/* Also one whose fork was not told: the kernel gave it mappings, too. */
 	if (t->unwinder)
-		unwinder_forget(t->unwinder, p->instance);
-	traced_release(p);
+		unwinder_forget(t->unwinder, instance);
+	p = hashmap_take(&t->traced, instance);
+	if (p) {
+		drop_pids(t, p);
+		traced_release(p);
+	}
 	pthread_mutex_unlock(&t->lock);
 }

@@ -43,11 +43,12 @@ struct traced {
 	struct traced *
 		lender; /* whose address space this one uses: the parent it was forked from. With `everything` space is NULL then */
 	unsigned n_borrowers;
-	bool forgotten; /* by all but its borrowers */
 	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
 	bool dismissed; /* it is not what the user wants: never reported */
 	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
 	uint64_t young_ns; /* with `everything`: since when its files are to be looked at, CLOCK_MONOTONIC; 0: they were */
+	bool lent_memory; /* to a vfork child: further pids are this instance */
+	bool forgotten;	  /* by all but its borrowers */
 };
 
 struct tracing {
@@ -125,7 +126,7 @@ void traced_describe(struct tracing *t, struct traced *p, const struct identity 
 void traced_release(struct traced *p);
 /* The address space to name its stacks by: its own, or its parent's; NULL: none is known. Caller holds the lock. */
 struct address_space *traced_space(const struct traced *p);
-/* After its last report: frees it and what the kernel keeps of it. */
-void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p);
+/* After its last report: frees what is known of an instance, and what the kernel keeps of it. */
+void tracing_forget(struct tracing *t, const struct snapshot *s, instance_id instance);
 
 #endif
