@@ -8,6 +8,7 @@
  * Needs: BPF_MAP_TYPE_TASK_STORAGE in tracing programs (5.12, a10787e6d58c), bpf_loop (5.17, e6f2dd0f8067),
  * bpf_get_attach_cookie (5.15, 7adfc6c9b315). Without them the load fails and attach/ says which kernel has them. */
 #include "calls.bpf.h"
+#include "hits.bpf.h"
 #include "registers.bpf.h"
 #include "sample.bpf.h"
 #include "site.bpf.h"
@@ -144,11 +145,10 @@ static __always_inline void hold_old(struct pending *call, u64 pointer)
 }
 
 /* An allocation begins. */
-static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
+static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie, struct thread *thread)
 {
 	u32 function = WIRE_COOKIE_FUNCTION(cookie);
 	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie), size_bytes, weight;
-	struct thread *thread = thread_get(0);
 	wire_instance instance = current_instance(thread);
 	struct pending *call;
 	int position;
@@ -167,7 +167,7 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie)
 	if (position != POSITION_OUTERMOST)
 		return ENTRY_SKIP;
 	size_bytes = requested_size(ctx, function);
-	weight = wanted(size_bytes) ? sample_weight(size_bytes) : 0;
+	weight = wanted(size_bytes) ? sample_weight(size_bytes, governed_get(instance)) : 0;
 	if (!weight && settings.link == WIRE_LINK_SESSION && WIRE_COOKIE_LEAF(cookie))
 		return ENTRY_SKIP;
 	call = pending_push(thread);
@@ -241,8 +241,12 @@ static __noinline int unknown_free(struct thread *thread, wire_instance instance
 				   u64 cfa, u64 ip)
 {
 	struct wire_process *process;
+	struct wire_governed *g;
 
 	if (!settings.count_unknown || called_by_itself(cookie, cfa, ip))
+		return 0;
+	g = governed_get(instance);
+	if (g && g->flags & WIRE_GOVERNED_INEXACT)
 		return 0;
 	if (thread && silent_encloses(&thread->freed, cfa, ip))
 		return 0;
@@ -267,9 +271,9 @@ static __always_inline void unknown_realloc(struct thread *thread, struct pendin
 }
 
 /* An allocation ends: ret is where it returns to, cfa where its stack pointer is then; exits: PENDING_EXITS or 0. */
-static __always_inline int allocation_end(struct pt_regs *ctx, u64 ret, u64 cfa, u32 exits)
+static __always_inline int allocation_end(struct pt_regs *ctx, struct thread *thread, u64 ret,
+					  u64 cfa, u32 exits)
 {
-	struct thread *thread = thread_get(0);
 	struct pending *call;
 	u64 pointer;
 
@@ -286,42 +290,68 @@ static __always_inline int allocation_end(struct pt_regs *ctx, u64 ret, u64 cfa,
 	return 0;
 }
 
+static __always_inline int counted_entry(struct pt_regs *ctx)
+{
+	u64 cookie = bpf_get_attach_cookie(ctx), began_ns;
+	struct thread *thread = thread_get(0);
+	int result;
+
+	began_ns = hit_begin(thread, HIT_ENTRY, WIRE_COOKIE_STEPPED(cookie));
+	result = allocation_entry(ctx, cookie, thread);
+	hit_end(thread, began_ns);
+	return result;
+}
+
+static __always_inline int counted_return(struct pt_regs *ctx)
+{
+	struct thread *thread = thread_get(0);
+	u64 began_ns;
+
+	began_ns = hit_begin(thread, HIT_RETURN, false);
+	allocation_end(ctx, thread, IP(ctx), SP(ctx), 0);
+	hit_end(thread, began_ns);
+	return 0;
+}
+
 SEC("uprobe")
 int heap_session(struct pt_regs *ctx)
 {
 	/* At the return ip is already the caller's, while bpf_get_func_ip() is the probe's in both. */
 	if (IP(ctx) != bpf_get_func_ip(ctx))
-		return allocation_end(ctx, IP(ctx), SP(ctx), 0);
-	return allocation_entry(ctx, bpf_get_attach_cookie(ctx));
+		return counted_return(ctx);
+	return counted_entry(ctx);
 }
 
 SEC("uprobe")
 int heap_entry(struct pt_regs *ctx)
 {
-	allocation_entry(ctx, bpf_get_attach_cookie(ctx));
+	counted_entry(ctx);
 	return 0;
 }
 
 SEC("uprobe")
 int heap_return(struct pt_regs *ctx)
 {
-	return allocation_end(ctx, IP(ctx), SP(ctx), 0);
+	return counted_return(ctx);
 }
 
 /* On a ret instruction: the return address is still on the stack. */
 SEC("uprobe")
 int heap_exit(struct pt_regs *ctx)
 {
-	return allocation_end(ctx, read_word(SP(ctx)), SP(ctx) + 8, PENDING_EXITS);
+	struct thread *thread = thread_get(0);
+	u64 began_ns;
+
+	began_ns = hit_begin(thread, HIT_ENTRY, true);
+	allocation_end(ctx, thread, read_word(SP(ctx)), SP(ctx) + 8, PENDING_EXITS);
+	hit_end(thread, began_ns);
+	return 0;
 }
 
-SEC("uprobe")
-int heap_free(struct pt_regs *ctx)
+static __always_inline int free_entry(struct pt_regs *ctx, u64 cookie, struct thread *thread)
 {
-	u64 cookie = bpf_get_attach_cookie(ctx), cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie),
-	    ip = IP(ctx);
+	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie), ip = IP(ctx);
 	struct wire_block_key key = {.address = ARG1(ctx)};
-	struct thread *thread = thread_get(0);
 	struct wire_block block;
 	bool nested;
 
@@ -344,6 +374,18 @@ int heap_free(struct pt_regs *ctx)
 	if (settings.trace_calls)
 		trace_event(WIRE_EVENT_FREE, key.instance, key.address, block.size_bytes,
 			    block.site);
+	return 0;
+}
+
+SEC("uprobe")
+int heap_free(struct pt_regs *ctx)
+{
+	u64 cookie = bpf_get_attach_cookie(ctx), began_ns;
+	struct thread *thread = thread_get(0);
+
+	began_ns = hit_begin(thread, HIT_FREE, WIRE_COOKIE_STEPPED(cookie));
+	free_entry(ctx, cookie, thread);
+	hit_end(thread, began_ns);
 	return 0;
 }
 

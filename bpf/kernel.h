@@ -137,7 +137,7 @@ struct mem_cgroup {
 struct task_struct {
 	int pid;
 	int tgid;
-	unsigned int flags;
+	unsigned int flags; /* PF_* */
 	char comm[16];
 	u64 self_exec_id; /* u32 before 5.7 */
 	struct sched_entity se;
@@ -152,6 +152,10 @@ struct task_struct {
 	struct task_struct *real_parent;
 	unsigned long sas_ss_sp;
 	unsigned long sas_ss_size;
+	unsigned long min_flt, maj_flt; /* page faults that have ended */
+	int pagefault_disabled;		/* > 0: faults fail at once */
+	unsigned int in_execve : 1;
+	void *bpf_storage; /* 5.11, a10787e6d58c; NULL: no map has anything of it */
 };
 
 struct vm_unmapped_area_info {

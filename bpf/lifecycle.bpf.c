@@ -8,6 +8,8 @@
 #include "maps.bpf.h"
 #include "spaces.bpf.h"
 
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
 const volatile struct wire_settings settings = {};
 
 __u32 next_instance = 1;
@@ -38,6 +40,35 @@ static __always_inline struct wire_event *event_reserve(u32 type, struct task_st
 	return event;
 }
 
+#define NUMBER_TRIES 16
+
+/* A number that was never used in this session; where processes are governed, one whose record is free, with the orders that its
+ * parent has: a pool of workers need not be found expensive one by one. */
+static __always_inline wire_instance instance_number(wire_instance parent)
+{
+	struct wire_governed *g, *before;
+	wire_instance instance = 0;
+	u32 index;
+	int i;
+
+	for (i = 0; i < NUMBER_TRIES; i++) {
+		instance = __sync_fetch_and_add(&next_instance, 1);
+		index = instance % WIRE_GOVERNED;
+		if (!settings.governed)
+			return instance;
+		g = bpf_map_lookup_elem(&governed, &index);
+		if (!g || !instance || __sync_val_compare_and_swap(&g->instance, 0, instance))
+			continue;
+		before = governed_get(parent);
+		if (before && before->sample_interval) {
+			g->sample_interval = before->sample_interval;
+			g->flags = WIRE_GOVERNED_INEXACT;
+		}
+		return instance;
+	}
+	return instance;
+}
+
 /* A new instance for a process, 0 when the tables are full. */
 static __always_inline wire_instance instance_create(struct task_struct *task, wire_instance parent,
 						     bool forked)
@@ -50,7 +81,7 @@ static __always_inline wire_instance instance_create(struct task_struct *task, w
 		.forked = forked,
 		.n_members = 1,
 	};
-	wire_instance instance = __sync_fetch_and_add(&next_instance, 1);
+	wire_instance instance = instance_number(forked ? parent : 0);
 
 	if (bpf_map_update_elem(&instances, &instance, &process, BPF_NOEXIST)) {
 		lost(parent, WIRE_LOST_PROCESSES);
@@ -81,6 +112,14 @@ static __always_inline void instance_join(wire_instance instance)
 	__sync_fetch_and_add(&process->n_members, 1);
 }
 
+/* Whether the child of a process that is not traced is, when everything is: of what is neither ours nor the kernel's. One that
+ * shares its parent's memory becomes a process of its own at its exec. */
+static __always_inline bool begins_alone(struct task_struct *child, u32 parent_pid, bool shares)
+{
+	return settings.everything && !shares && parent_pid != settings.self &&
+	       !(child->flags & PF_KTHREAD);
+}
+
 /* A vfork child, or any other process with its parent's memory, counts as its parent until it execs: also without
  * --follow, as what it allocates and frees is the parent's. */
 SEC("tp_btf/sched_process_fork")
@@ -89,7 +128,7 @@ int process_fork(u64 *args)
 	struct task_struct *parent = (struct task_struct *)args[0],
 			   *child = (struct task_struct *)args[1];
 	u32 parent_pid = parent->tgid, child_pid = child->tgid;
-	struct wire_member *member, borrowed;
+	struct wire_member *member, borrowed = {};
 	struct wire_member joined = {};
 	struct wire_event *event;
 	bool shares;
@@ -97,12 +136,13 @@ int process_fork(u64 *args)
 	if (parent_pid == child_pid)
 		return 0;
 	member = bpf_map_lookup_elem(&procs, &parent_pid);
-	if (!member)
+	if (!member && !settings.everything)
 		return 0;
 	shares = BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm);
-	if (!shares && !settings.follow)
+	if (member ? !shares && !settings.follow : !begins_alone(child, parent_pid, shares))
 		return 0;
-	borrowed = *member;
+	if (member)
+		borrowed = *member;
 	joined.flags = shares ? WIRE_MEMBER_BORROWED : 0;
 	joined.instance = shares ? borrowed.instance
 				 : instance_create(child, borrowed.instance, true);
@@ -148,13 +188,14 @@ int process_exec(u64 *args)
 	struct task_struct *task = (struct task_struct *)args[0];
 	u32 pid = task->tgid, thread_id = args[1];
 	struct wire_member *member = bpf_map_lookup_elem(&procs, &pid), now = {};
-	struct wire_member before;
+	struct wire_member before = {};
 	struct wire_event *event;
 	bool borrowed;
 
-	if (!member)
+	if (!member && (!settings.everything || pid == settings.self))
 		return 0;
-	before = *member;
+	if (member)
+		before = *member;
 	borrowed = before.flags & WIRE_MEMBER_BORROWED;
 	now.instance = before.instance;
 	if (!(before.flags & WIRE_MEMBER_HELD)) {
@@ -163,7 +204,7 @@ int process_exec(u64 *args)
 				       ? 0
 				       : instance_create(task, before.instance, false);
 	}
-	now.leader = thread_id == pid ? before.leader : now.instance;
+	now.leader = member && thread_id == pid ? before.leader : now.instance;
 	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
 		member_end(task, before.instance);
 		return 0;
@@ -173,6 +214,7 @@ int process_exec(u64 *args)
 	if (event) {
 		event->other = before.instance;
 		event->flags = borrowed ? WIRE_EVENT_SHARES_MEMORY : 0;
+		bpf_probe_read_kernel_str(&event->address, WIRE_NAME_SIZE, task->comm);
 		bpf_ringbuf_submit(event, 0);
 	}
 	return 0;

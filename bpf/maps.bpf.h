@@ -86,6 +86,28 @@ struct {
 	__type(value, u64);
 } losses SEC(".maps") __weak;
 
+/* By instance; one entry where nothing is governed, else WIRE_GOVERNED x 64 B. An instance that finds its place taken is not
+ * governed: all of it is recorded. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WIRE_GOVERNED);
+	__type(key, u32);
+	__type(value, struct wire_governed);
+} governed SEC(".maps") __weak;
+
+/* The governor's record of an instance, or NULL. */
+static __always_inline struct wire_governed *governed_get(wire_instance instance)
+{
+	u32 index = instance % WIRE_GOVERNED;
+	struct wire_governed *g;
+
+	if (!settings.governed)
+		return NULL;
+	g = bpf_map_lookup_elem(&governed, &index);
+	return g && g->instance == instance ? g : NULL;
+}
+
 static __always_inline void lost_anywhere(u32 cause)
 {
 	u64 *count = bpf_map_lookup_elem(&losses, &cause);

@@ -91,7 +91,7 @@ static __always_inline void site_allocated(struct wire_site *site, const struct 
 	__sync_fetch_and_add(&site->allocated_bytes, weighted_bytes(block));
 	__sync_fetch_and_add(&site->allocated_weight, block->weight);
 	__sync_fetch_and_add(&site->born[slot], 1);
-	if (settings.sampling)
+	if (settings.sampling || settings.governed)
 		__sync_fetch_and_add(&site->n_allocated, 1);
 }
 
@@ -110,7 +110,7 @@ static __always_inline void site_freed(wire_instance instance, u32 kind,
 	__sync_fetch_and_add(&site->freed_bytes, weighted_bytes(block));
 	__sync_fetch_and_add(&site->freed_weight, block->weight);
 	__sync_fetch_and_add(&site->born[slot], (u32)-1);
-	if (settings.sampling)
+	if (settings.sampling || settings.governed)
 		__sync_fetch_and_add(&site->n_freed, 1);
 }
 

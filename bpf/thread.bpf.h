@@ -34,13 +34,31 @@ struct silent_call {
 	u64 ip; /* of its probe */
 };
 
+/* A page fault under way: growth.bpf.c's. */
+struct fault {
+	u64 address; /* 0: none, or what it brought is known */
+	u64 n_before; /* faults of the thread that had ended when it began: it is under way until there is one more */
+	u32 huge_order; /* of the huge page that was allocated for it, 0: none yet */
+	u32 in_kernel;	/* the kernel touched the memory, on behalf of a system call */
+};
+
+/* Not yet told to the governor. */
+struct hits {
+	u32 n; /* of all kinds, since the last one that was timed */
+	u32 n_stepped;
+	u32 n_entries, n_returns, n_frees;
+	u32 pad;
+};
+
 struct thread {
 	u32 depth;
 	wire_instance instance; /* as of `epoch` */
 	u64 epoch;
 	struct pending pending[MAX_PENDING];
 	struct silent_call freed;
-	u64 brk;		 /* the break's place when a brk call began, 0: none is under way */
+	struct hits hits;
+	u64 brk; /* the break's place when a brk call began, 0: none is under way */
+	struct fault fault;
 	struct wire_stack stack; /* scratch, like walk: a thread cannot be preempted by itself */
 	struct walk walk;
 };

@@ -69,6 +69,21 @@ static __noinline u64 original_return(u64 slot, u64 value)
 
 #include "unwind.bpf.h"
 
+/* When everything is traced, user space looks at the mappings of those processes only that ask. NULL: no free slot. */
+static __always_inline struct wire_space *space_begin(wire_instance instance)
+{
+	struct wire_space *space;
+	u32 i, before;
+
+	for (i = 0; i < WIRE_SPACE_PROBES; i++) {
+		space = &unwind_shared.spaces[(WIRE_SPACE_HOME(instance) + i) & (WIRE_SPACES - 1)];
+		before = __sync_val_compare_and_swap(&space->instance, 0, instance);
+		if (!before || before == instance)
+			return space;
+	}
+	return NULL;
+}
+
 /* Asks user space to look at the process's mappings again, once until it has. */
 static __always_inline void ask(struct wire_space *space, wire_instance instance, u64 address)
 {
@@ -80,6 +95,7 @@ static __always_inline void ask(struct wire_space *space, wire_instance instance
 	event = bpf_ringbuf_reserve(&process_ring, sizeof(*event), 0);
 	if (!event) {
 		lost_anywhere(WIRE_LOST_PROCESS_RING);
+		space->asked = 0;
 		return;
 	}
 	*event = (struct wire_event){
@@ -96,11 +112,16 @@ static __noinline int stack_ended(struct thread *thread, u32 instance)
 {
 	u32 reason = thread->stack.truncated;
 	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
+	struct wire_space *space;
 
 	if (process)
 		__sync_fetch_and_add(&process->truncated[reason & (WIRE_STACK_REASONS - 1)], 1);
-	if (reason == WIRE_STACK_UNMAPPED)
-		ask(space_of(instance), instance, thread->walk.pc);
+	if (reason != WIRE_STACK_UNMAPPED)
+		return 0;
+	space = space_of(instance);
+	if (!space && settings.everything)
+		space = space_begin(instance);
+	ask(space, instance, thread->walk.pc);
 	return 0;
 }
 

@@ -1,123 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* Memory that the program maps itself: mmap, munmap, mremap and brk, for --mmap.
+/* Memory that the program maps itself: mmap, munmap, mremap and brk, for --mmap and --growth.
  *
  * Which part of which range a call takes away only user space can tell, so it gets events and does the sums. The order is
  * heap.bpf.c's: a range is announced at the end of the call that makes it, before the caller can pass it on, and taken at
  * the beginning of the call that unmaps or moves it, while nobody else can own its address.
  *
  * Counted are anonymous mappings that the program asks for: not those within an allocator's call, whose blocks count
- * already, and no thread stacks. What is unmapped counts whoever unmaps it.
+ * already, and no thread stacks. What is unmapped counts whoever unmaps it. With --growth there are no allocators, and what
+ * mmap fills at once (MAP_POPULATE, MAP_LOCKED) is touched by it: no page fault will tell.
  *
  * Needs: tracepoints of system calls (CONFIG_FTRACE_SYSCALLS), bpf_task_pt_regs (5.15, dd6e10fbd9fb). Loaded only with
- * --mmap; without them attach/ says so. */
-#include "registers.bpf.h"
+ * these options; without them attach/ says so. */
 #include "calls.bpf.h"
+#include "vm.bpf.h"
 
-#define PAGE_BYTES 4096ULL
 #define HUGE_PAGE_SHIFT                                                                            \
 	21 /* of MAP_HUGETLB without a size, unless default_hugepagesz= was given at boot */
-#define WAKE_BYTES (1 << 20) /* a sixteenth of the ring */
 
 /* uapi/asm-generic/mman-common.h, uapi/linux/mman.h */
+#define PROT_WRITE 2
+#define MAP_SHARED 0x1 /* also in MAP_SHARED_VALIDATE */
 #define MAP_FIXED 0x10
 #define MAP_ANONYMOUS 0x20
+#define MAP_LOCKED 0x2000
+#define MAP_POPULATE 0x8000
 #define MAP_STACK 0x20000
 #define MAP_HUGETLB 0x40000
 #define MAP_HUGE_SHIFT 26
 #define MAP_HUGE_MASK 0x3f
 #define MREMAP_DONTUNMAP 4
-
-/* What the tracepoints pass (events/syscalls/.../format). */
-struct syscall_enter {
-	u64 common, nr, args[6];
-};
-struct syscall_exit {
-	u64 common, nr, result;
-};
-
-static __always_inline struct pt_regs *user_registers(void)
-{
-	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-}
-
-static __always_inline bool failed(u64 result)
-{
-	return result >= -4095ULL;
-}
-
-/* Readers drain the ring before each report: they need not wake for every event. */
-static __noinline int send(struct wire_event *event)
-{
-	u64 id = bpf_get_current_pid_tgid(), wake;
-
-	if (!event)
-		return 0;
-	event->pid = id >> 32;
-	event->tid = id;
-	event->time_ns = bpf_ktime_get_ns();
-	wake = bpf_ringbuf_query(&event_ring, BPF_RB_AVAIL_DATA) >= WAKE_BYTES ? BPF_RB_FORCE_WAKEUP
-									       : BPF_RB_NO_WAKEUP;
-	if (bpf_ringbuf_output(&event_ring, event, sizeof(*event), wake))
-		lost(event->instance, WIRE_LOST_TRACE_RING);
-	return 0;
-}
-
-static __always_inline void take(wire_instance instance, u64 address, u64 size_bytes)
-{
-	struct wire_event event = {
-		.type = WIRE_EVENT_TAKE,
-		.instance = instance,
-		.address = address,
-		.size_bytes = size_bytes,
-	};
-
-	send(&event);
-}
-
-static __always_inline void done(wire_instance instance, u32 flags, u64 address, u64 size_bytes)
-{
-	struct wire_event event = {
-		.type = WIRE_EVENT_DONE,
-		.instance = instance,
-		.flags = flags,
-		.address = address,
-		.size_bytes = size_bytes,
-	};
-
-	send(&event);
-}
-
-/* The stack of the system call, 0: it could not be kept. Its first frame is the instruction after the call's. */
-static __noinline u64 stack_get(struct thread *thread, wire_instance instance)
-{
-	struct pt_regs *regs = user_registers();
-	u64 id;
-
-	if (!thread)
-		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (thread) {
-		id = unwind(thread, instance, IP(regs), FP(regs), SP(regs));
-		if (bpf_map_lookup_elem(&stacks, &id) ||
-		    !bpf_map_update_elem(&stacks, &id, &thread->stack, BPF_ANY))
-			return id;
-	}
-	lost(instance, WIRE_LOST_STACKS_FULL);
-	return 0;
-}
-
-static __always_inline void record(u32 type, struct thread *thread, wire_instance instance,
-				   u64 address, u64 size_bytes)
-{
-	struct wire_event event = {
-		.type = type,
-		.instance = instance,
-		.address = address,
-		.size_bytes = size_bytes,
-		.site = stack_get(thread, instance),
-	};
-
-	send(&event);
-}
 
 static __always_inline bool wanted(u64 size_bytes)
 {
@@ -129,11 +40,6 @@ static __always_inline bool in_allocator(struct thread *thread)
 	return thread && settle(thread, SP(user_registers()) + 8) == POSITION_NESTED;
 }
 
-static __always_inline u64 round_up(u64 size_bytes, u64 page_bytes)
-{
-	return (size_bytes + page_bytes - 1) & -page_bytes;
-}
-
 static __always_inline u64 mapped_bytes(u64 size_bytes, u64 flags)
 {
 	u64 shift = flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
@@ -143,22 +49,32 @@ static __always_inline u64 mapped_bytes(u64 size_bytes, u64 flags)
 	return round_up(size_bytes, 1ULL << (shift ? shift : HUGE_PAGE_SHIFT));
 }
 
+/* Whether a private anonymous mapping has its memory from the start. Huge pages of a pool do not count as anonymous memory. */
+static __always_inline bool populates(u64 protection, u64 flags)
+{
+	return settings.growth && protection & PROT_WRITE && flags & (MAP_POPULATE | MAP_LOCKED) &&
+	       !(flags & (MAP_SHARED | MAP_HUGETLB));
+}
+
 SEC("tp/syscalls/sys_exit_mmap")
 int vm_mmap_exit(struct syscall_exit *ctx)
 {
 	struct pt_regs *regs = user_registers();
 	struct thread *thread = thread_get(0);
 	wire_instance instance = current_instance(thread);
-	u64 address = ctx->result, size_bytes = ARG2(regs), flags = SYSCALL_ARG4(regs);
+	u64 address = ctx->result, size_bytes = ARG2(regs), flags = SYSCALL_ARG4(regs), site;
 
 	if (!instance || failed(address))
 		return 0;
 	if (flags & MAP_ANONYMOUS && !(flags & MAP_STACK) && wanted(size_bytes) &&
 	    !in_allocator(thread)) {
-		record(WIRE_EVENT_MMAP, thread, instance, address, mapped_bytes(size_bytes, flags));
+		size_bytes = mapped_bytes(size_bytes, flags);
+		site = record(WIRE_EVENT_MMAP, thread, instance, address, size_bytes);
+		if (populates(ARG3(regs), flags))
+			touched(instance, address, size_bytes, site, 1);
 	} else if (flags & MAP_FIXED) {
 		/* Not counted itself, but what was there is gone. */
-		take(instance, address, mapped_bytes(size_bytes, flags));
+		take(instance, 0, address, mapped_bytes(size_bytes, flags));
 		done(instance, 0, 0, 0);
 	}
 	return 0;
@@ -166,14 +82,15 @@ int vm_mmap_exit(struct syscall_exit *ctx)
 
 /* A call that unmaps or moves a range begins. What the kernel refuses out of hand takes nothing: a range without sense may lie
  * over those of other threads, which go on using them meanwhile. */
-static __always_inline void take_range(wire_instance instance, u64 address, u64 size_bytes)
+static __always_inline void take_range(wire_instance instance, u32 flags, u64 address,
+				       u64 size_bytes)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u64 top = BPF_CORE_READ(task, mm, task_size);
 
 	if (size_bytes && !(address & (PAGE_BYTES - 1)) && address < top &&
 	    size_bytes <= top - address)
-		take(instance, address, round_up(size_bytes, PAGE_BYTES));
+		take(instance, flags, address, round_up(size_bytes, PAGE_BYTES));
 }
 
 SEC("tp/syscalls/sys_enter_munmap")
@@ -182,7 +99,7 @@ int vm_munmap_enter(struct syscall_enter *ctx)
 	wire_instance instance = current_instance(thread_get(0));
 
 	if (instance)
-		take_range(instance, ctx->args[0], ctx->args[1]);
+		take_range(instance, 0, ctx->args[0], ctx->args[1]);
 	return 0;
 }
 
@@ -196,14 +113,15 @@ int vm_munmap_exit(struct syscall_exit *ctx)
 	return 0;
 }
 
-/* With old size 0, or MREMAP_DONTUNMAP, the old range stays. */
+/* With old size 0, or MREMAP_DONTUNMAP, the old range stays; with the latter its pages move. */
 SEC("tp/syscalls/sys_enter_mremap")
 int vm_mremap_enter(struct syscall_enter *ctx)
 {
 	wire_instance instance = current_instance(thread_get(0));
 
-	if (instance && !(ctx->args[3] & MREMAP_DONTUNMAP))
-		take_range(instance, ctx->args[0], ctx->args[1]);
+	if (instance)
+		take_range(instance, ctx->args[3] & MREMAP_DONTUNMAP ? WIRE_EVENT_PAGES : 0,
+			   ctx->args[0], ctx->args[1]);
 	return 0;
 }
 
@@ -214,15 +132,17 @@ int vm_mremap_exit(struct syscall_exit *ctx)
 	struct thread *thread = thread_get(0);
 	wire_instance instance = current_instance(thread);
 	u64 address = ctx->result, size_bytes = round_up(ARG3(regs), PAGE_BYTES);
+	u32 pages = SYSCALL_ARG4(regs) & MREMAP_DONTUNMAP ? WIRE_EVENT_PAGES : 0;
 
 	if (!instance)
 		return 0;
-	if (failed(address))
-		done(instance, WIRE_EVENT_FAILED, 0, 0);
-	else if (!(SYSCALL_ARG4(regs) & MREMAP_DONTUNMAP))
-		done(instance, 0, address, size_bytes);
-	else if (wanted(size_bytes) && !in_allocator(thread))
+	if (failed(address)) {
+		done(instance, pages | WIRE_EVENT_FAILED, 0, 0);
+		return 0;
+	}
+	if (pages && wanted(size_bytes) && !in_allocator(thread))
 		record(WIRE_EVENT_MMAP, thread, instance, address, size_bytes);
+	done(instance, pages, address, size_bytes);
 	return 0;
 }
 
@@ -244,7 +164,7 @@ int vm_brk_enter(struct syscall_enter *ctx)
 	}
 	thread->brk = BPF_CORE_READ(task, mm, brk);
 	if (end >= BPF_CORE_READ(task, mm, start_brk) && end < thread->brk)
-		take(instance, end, thread->brk - end);
+		take(instance, 0, end, thread->brk - end);
 	return 0;
 }
 

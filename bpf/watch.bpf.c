@@ -8,33 +8,38 @@
  *
  * Nothing is locked: a process that ends or executes meanwhile is read again, and reads of freed memory do not fault.
  *
- * Needs: task iterators (5.8, eaaacd23910f), bpf_loop (5.17, e6f2dd0f8067), and where
- * counters are per CPU bpf_map_lookup_percpu_elem (5.19, 07343110b293). Without the memory controller processes have no
- * cgroup. */
+ * Needs: task iterators (5.8, eaaacd23910f), bpf_loop (5.17, e6f2dd0f8067), and where counters are per CPU (6.2)
+ * bpf_map_lookup_percpu_elem (5.19, 07343110b293). Without the memory controller processes have no cgroup.
+ *
+ * The memory of a process whose memory another borrows (vfork, CLONE_VM) shows in both, as in /proc. Huge pages of hugetlbfs
+ * are in none of the counters. */
 #include "kernel.h"
 #include "wire.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #define PF_KTHREAD 0x00200000
-#define CPUS_MAX 8192	   /* NR_CPUS of the largest configurations */
-#define CSS_MAX 65536	   /* the kernel has no more memory cgroups (MEM_CGROUP_ID_MAX) */
+#define CPUS_MAX 8192 /* NR_CPUS of the largest configurations */
+#define CSS_MAX 65536 /* the kernel has no more memory cgroups (MEM_CGROUP_ID_MAX) */
 #define CGROUP_LEVELS 32
 #define READS_MAX 2
 
 /* Possible CPUs, set before the load. */
 const volatile __u32 n_cpus = 1;
+/* How often, in passes, all CPUs' parts of a process's counters are added up although nothing moved. */
+const volatile __u32 sum_every = 1;
 
 /* From a per-CPU variable's address to that of a CPU's own. */
 static u64 cpu_offsets[CPUS_MAX];
 static u32 n_cpu_offsets;
 
-/* Which cgroups are written already, by their css's id. */
+/* Which cgroups are written already, by their css's id. 512 KB. */
 static struct {
 	u32 pass;
 	u32 index;
 } known_cgroups[CSS_MAX];
 static u32 known_pass, n_known;
+static u32 n_passes; /* ours: other iterators of the host take pass numbers, too */
 
 /* One element, for what its copies' addresses tell. */
 struct {
@@ -76,10 +81,21 @@ static __always_inline void find_cpu_offsets(void)
 		bpf_loop(n_cpus, find_offset, &variable, 0);
 }
 
+/* Four counters: what is common to all CPUs, where each CPU's part is, the sum of the parts. */
 struct cpu_parts {
+	u64 mm;
+	s64 counts[WIRE_WATCH_COUNTERS];
 	u64 counters[WIRE_WATCH_COUNTERS];
 	s64 pages[WIRE_WATCH_COUNTERS];
 };
+
+/* By pid, for sum_every > 1; else user space makes it small. Full: the parts of more processes are added up again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384); /* x 200 B */
+	__type(key, u32);
+	__type(value, struct cpu_parts);
+} known_parts SEC(".maps");
 
 static long add_cpu_apart(u32 cpu, struct cpu_parts *parts)
 {
@@ -116,41 +132,70 @@ static __always_inline struct percpu_counter *counter_of(struct mm_struct___per_
 	return (void *)mm->rss_stat + i * bpf_core_type_size(struct percpu_counter);
 }
 
-/* What /proc shows of these counters before 6.16 leaves out up to n_cpus * max(32, 2 * n_cpus) pages: enough to hide a slow leak
- * for hours. Since 6.6 (14ef95be6f55) the four lie side by side. */
-static __always_inline void read_per_cpu(struct mm_struct___per_cpu *mm, s64 *ret_pages)
+/* Parts that nobody changed by much: the common counts would have moved. */
+static __always_inline bool recall_parts(u32 pid, struct cpu_parts *parts)
 {
-	struct cpu_parts parts;
+	struct cpu_parts *known = bpf_map_lookup_elem(&known_parts, &pid);
+
+	if (!known || known->mm != parts->mm || !((pid + n_passes) % sum_every))
+		return false;
+#pragma unroll
+	for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++) {
+		if (known->counts[i] != parts->counts[i])
+			return false;
+		parts->pages[i] = known->pages[i];
+	}
+	return true;
+}
+
+/* Since 6.6 (14ef95be6f55) the four lie side by side. */
+static __always_inline void add_parts(struct mm_struct___per_cpu *mm, struct cpu_parts *parts)
+{
+#pragma unroll
+	for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++) {
+		parts->counters[i] = (u64)counter_of(mm, i)->counters;
+		parts->pages[i] = 0;
+	}
+	if (parts->counters[3] - parts->counters[0] == 3 * sizeof(s32))
+		bpf_loop(n_cpu_offsets, add_cpu, parts, 0);
+	else
+		bpf_loop(n_cpu_offsets, add_cpu_apart, parts, 0);
+}
+
+/* The common counts alone, which /proc shows before 6.16, are off by up to n_cpus * max(32, 2 * n_cpus) pages: enough to hide a slow
+ * leak for hours. But each CPU's part is a cache line of its own, and a machine with 256 CPUs would spend tens of milliseconds on
+ * those of 1,000 processes. So there they are added up when the common counts have moved, and else every sum_every passes. */
+static __always_inline void read_per_cpu(struct mm_struct___per_cpu *mm, u32 pid, s64 *ret_pages)
+{
+	struct cpu_parts parts = {.mm = (u64)mm};
 
 #pragma unroll
 	for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++)
-		parts.pages[i] = counter_of(mm, i)->count;
-	if (bpf_core_field_exists(((struct percpu_counter *)0)->counters)) {
-#pragma unroll
-		for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++)
-			parts.counters[i] = (u64)counter_of(mm, i)->counters;
-		if (parts.counters[3] - parts.counters[0] == 3 * sizeof(s32))
-			bpf_loop(n_cpu_offsets, add_cpu, &parts, 0);
-		else
-			bpf_loop(n_cpu_offsets, add_cpu_apart, &parts, 0);
+		parts.counts[i] = counter_of(mm, i)->count;
+	if (bpf_core_field_exists(((struct percpu_counter *)0)->counters) &&
+	    !(sum_every > 1 && recall_parts(pid, &parts))) {
+		add_parts(mm, &parts);
+		if (sum_every > 1)
+			bpf_map_update_elem(&known_parts, &pid, &parts, BPF_ANY);
 	}
 #pragma unroll
 	for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++)
-		ret_pages[i] = parts.pages[i];
+		ret_pages[i] = parts.counts[i] + parts.pages[i];
 }
 
-static __always_inline void read_memory(struct mm_struct *mm, struct wire_watch_process *ret)
+static __always_inline void read_memory(struct mm_struct *mm, u32 pid,
+					struct wire_watch_process *ret)
 {
 	struct mm_struct___per_cpu *per_cpu = (void *)mm;
 	struct mm_struct___per_task *per_task = (void *)mm;
 
 	ret->page_table_bytes = mm->pgtables_bytes.counter;
 	if (bpf_core_field_exists(per_cpu->rss_stat)) {
-		read_per_cpu(per_cpu, ret->pages);
+		read_per_cpu(per_cpu, pid, ret->pages);
 	} else {
-#pragma unroll
-		for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++)
-			ret->pages[i] = per_task->rss_stat.count[i].counter;
+		/* Read as bytes: before 6.2 the verifier does not know arrays of typedefs. */
+		bpf_probe_read_kernel(ret->pages, sizeof(ret->pages),
+				      __builtin_preserve_access_index(&per_task->rss_stat.count));
 	}
 }
 
@@ -263,24 +308,26 @@ static __always_inline bool read_process(struct task_struct *task, struct task_s
 	struct mm_struct *mm = task->mm;
 	u64 *comm = (u64 *)leader->comm;
 
+	/* First what leads to other memory, so that the processor waits for all of it at once. */
+	ret->ended_cpu_ns = task->signal->sum_sched_runtime;
+	ret->uid = leader->cred->euid.val;
+	ret->parent_pid = leader->real_parent->tgid;
+	read_task(task, WIRE_WATCH_PROCESS, &ret->task);
+
 #pragma unroll
 	for (u32 i = 0; i < READS_MAX; i++) {
 		if (!mm)
 			return false;
-		read_memory(mm, ret);
+		read_memory(mm, leader->pid, ret);
 		barrier();
 		if (task->mm == mm)
 			break;
 		mm = task->mm;
 	}
-	read_task(task, WIRE_WATCH_PROCESS, &ret->task);
-	ret->ended_cpu_ns = task->signal->sum_sched_runtime;
 	ret->start_boottime_ns = leader->start_boottime;
 	ret->program = task->self_exec_id;
 	((u64 *)ret->comm)[0] = comm[0];
 	((u64 *)ret->comm)[1] = comm[1];
-	ret->uid = leader->cred->euid.val;
-	ret->parent_pid = leader->real_parent->tgid;
 	ret->pad = 0;
 	return true;
 }
@@ -291,6 +338,7 @@ static __always_inline void begin_pass(u32 pass)
 		return;
 	known_pass = pass;
 	n_known = 0;
+	n_passes++;
 	if (!n_cpu_offsets && bpf_core_field_exists(((struct mm_struct___per_cpu *)0)->rss_stat))
 		find_cpu_offsets();
 }

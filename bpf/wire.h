@@ -24,13 +24,15 @@ enum wire_function {
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
  * probed function, so nobody needs to know when it ends; bit 18: a direct call of it comes from its own allocator, as in
- * a shared libc, where all others go through the PLT; bits 24-31: bytes from its entry to the probe. */
+ * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bit 19: the probed instruction is stepped; bits 24-31: bytes from its entry to the probe. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
 #define WIRE_COOKIE_LEAF_BIT (1ULL << 17)
 #define WIRE_COOKIE_PLT_BIT (1ULL << 18)
+#define WIRE_COOKIE_STEPPED_BIT (1ULL << 19)
 #define WIRE_COOKIE_SITE_BITS(site) ((__u64)((site)&0xff) << 24)
 #define WIRE_COOKIE_PLT(cookie) (((cookie) >> 18) & 1)
+#define WIRE_COOKIE_STEPPED(cookie) (((cookie) >> 19) & 1)
 #define WIRE_COOKIE_SITE(cookie) (((cookie) >> 24) & 0xff)
 #define WIRE_COOKIE_LEAF(cookie) (((cookie) >> 17) & 1)
 #define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
@@ -41,6 +43,7 @@ enum wire_kind {
 	WIRE_KIND_MALLOC = 1,
 	WIRE_KIND_MMAP = 2,
 	WIRE_KIND_BRK = 3,
+	WIRE_KIND_FAULT = 4,
 };
 
 enum wire_sampling {
@@ -69,9 +72,35 @@ struct wire_settings {
 	__u8 count_unknown; /* every allocation is recorded, so that a free without record means something */
 	__u8 vm;	    /* mmap and brk are followed (--mmap) */
 	__u8 stack_mode; /* enum wire_stack_mode */
-	__u8 pad[7];
+	__u8 growth;	 /* page faults are followed (--growth); a power of two: sample_interval */
+	__u8 everything; /* each process that forks or execs is traced, but not `self` */
+	__u8 governed;	 /* hits are counted, and wire_governed says what is recorded */
+	__u32 self;	 /* our own process id */
 };
 _Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
+
+/* governed: what the overhead governor orders of an instance, and what it hears of it; the instance's number modulo
+ * WIRE_GOVERNED is the index. Shared memory: user space has it mapped. */
+#define WIRE_GOVERNED 32768
+struct wire_governed {
+	__u32 instance; /* whose it is, 0: nobody's */
+	/* Orders. To change scale, user space first closes by until_ns. */
+	__u32 scale; /* of weights, WIRE_WEIGHT_ONE is one: one by the share of time that is recorded */
+	__u64 sample_interval; /* mean bytes between samples, 0: every allocation is recorded */
+	__u64 until_ns;	       /* CLOCK_MONOTONIC: allocations are recorded until then; 0: always */
+	__u32 flags;
+	/* Counters, a few dozen hits behind; only user space ever zeroes them. */
+	__u32 n_stepped; /* of the hits, those on an instruction that is stepped */
+	__u64 n_entries; /* hits at entries of allocations, and at ret instructions */
+	__u64 n_returns; /* hits of return probes */
+	__u64 n_frees;
+	__u64 run_ns; /* time that our programs ran: an estimate, by timing one hit in WIRE_HITS_TIMED */
+};
+#define WIRE_GOVERNED_INEXACT                                                                      \
+	1 /* not every allocation was recorded: a free without record means nothing */
+_Static_assert(sizeof(struct wire_governed) == 64, "wire_governed");
+/* A prime: which of malloc, its return and free comes next has short periods. */
+#define WIRE_HITS_TIMED 61
 
 enum wire_stack_mode {
 	WIRE_STACK_MODE_CFI = 0,
@@ -290,13 +319,14 @@ enum wire_loss {
 		6, /* left by longjmp or an exception: whether it allocated is not known */
 	WIRE_LOST_MISSED_FREE =
 		7, /* an address came back while still recorded: counted as freed then */
-	WIRE_LOST_RESULT_READ = 8,   /* posix_memalign's pointer could not be read */
-	WIRE_LOST_SITE_GONE = 9,     /* a free whose site was not found */
-	WIRE_LOST_TRACE_RING = 10,   /* -t and --mmap events */
-	WIRE_LOST_PROCESS_RING = 11, /* fork, exec and exit events */
-	WIRE_LOST_PROCESSES = 12,    /* process tables full: a child is not traced */
-	WIRE_LOST_SIGNAL_STACK = 13, /* a call in a handler on a stack above the interrupted one */
-	WIRE_LOST_MAX = 14,
+	WIRE_LOST_RESULT_READ = 8,    /* posix_memalign's pointer could not be read */
+	WIRE_LOST_SITE_GONE = 9,      /* a free whose site was not found */
+	WIRE_LOST_TRACE_RING = 10,    /* -t and --mmap events */
+	WIRE_LOST_PROCESS_RING = 11,  /* fork, exec and exit events */
+	WIRE_LOST_PROCESSES = 12,     /* process tables full: a child is not traced */
+	WIRE_LOST_SIGNAL_STACK = 13,  /* a call in a handler on a stack above the interrupted one */
+	WIRE_LOST_STRANGER_RING = 14, /* events of processes that are not traced */
+	WIRE_LOST_MAX = 15,
 };
 
 /* instances: one traced process; stays until user space has made its last report. */
@@ -329,11 +359,13 @@ enum wire_ended {
 
 enum wire_event_type {
 	WIRE_EVENT_FORK = 1, /* instance: the child's */
-	WIRE_EVENT_EXEC = 2, /* instance: the new one, other: the ended one (or the same) */
+	WIRE_EVENT_EXEC =
+		2, /* instance: the new one, other: the ended one (or the same, or none); name in address and size_bytes */
 	WIRE_EVENT_EXIT = 3,
 	WIRE_EVENT_UNMAPPED =
 		4, /* address: code that no published mapping holds, or a mapping that is no longer true */
-	WIRE_EVENT_OOM = 5, /* the kernel chose it to die for want of memory */
+	WIRE_EVENT_OOM = 5,	 /* the kernel chose it to die for want of memory */
+	WIRE_EVENT_STRANGER = 6, /* flags: what changed in a process that is not traced */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
 	/* --mmap; user/collect/ranges.h says what they mean. */
@@ -342,6 +374,8 @@ enum wire_event_type {
 	WIRE_EVENT_TAKE = 34, /* address, size: a call begins that may unmap or move this */
 	WIRE_EVENT_DONE =
 		35, /* the call ended; address, size: where what it took is now, size 0: gone */
+	WIRE_EVENT_FAULT =
+		36, /* address, size, site: memory that was touched first; flags: its weight, a whole number */
 };
 
 struct wire_event {
@@ -356,15 +390,20 @@ struct wire_event {
 	__u64 size_bytes;
 	__u64 site;
 };
+#define WIRE_NAME_SIZE 16 /* of a name in an event, NUL included */
 _Static_assert(sizeof(struct wire_event) == 56, "wire_event");
 #define WIRE_EVENT_SHARES_MEMORY 1 /* FORK: vfork or CLONE_VM */
 #define WIRE_EVENT_FAILED 2	   /* DONE: what was taken is where it was */
+#define WIRE_EVENT_PAGES 4	   /* TAKE, DONE: of the pages only, the range stays */
+#define WIRE_EVENT_EXECED 8	   /* STRANGER: it runs another program; comes with RENAMED */
+#define WIRE_EVENT_RENAMED 16	   /* STRANGER: its new name is in address and size_bytes */
 
 /* watch.bpf.c's records, as a pass of its iterator writes them: tasks in order of their ids, threads included. */
 enum wire_watch_kind {
 	WIRE_WATCH_TASK = 1,	/* struct wire_watch_task */
 	WIRE_WATCH_PROCESS = 2, /* struct wire_watch_process */
-	WIRE_WATCH_CGROUP = 3,	/* struct wire_watch_cgroup; before the first process that is in it */
+	WIRE_WATCH_CGROUP =
+		3, /* struct wire_watch_cgroup; before the first process that is in it */
 };
 
 /* The kernel's MM_FILEPAGES and so on, which are not in its BTF. */

@@ -153,7 +153,7 @@ static void every_format_is_the_same_from_a_capture(void **state)
 
 	(void)state;
 	fixture_init(&x);
-	for (enum report_mode mode = REPORT_EXACT; mode <= REPORT_SAMPLED_BYTES; mode++) {
+	for (enum report_mode mode = REPORT_EXACT; mode <= REPORT_SAMPLED_PAGES; mode++) {
 		x.session.mode = mode;
 		x.session.sample_interval = mode ? 524288 : 0;
 		x.session.max_size_bytes = mode ? 1 << 30 : 0;

@@ -70,6 +70,55 @@ static void test_containers(void **state)
 	}
 }
 
+static void test_pods(void **state)
+{
+	static const char uid[] = "7d3f2a1c-0b1e-4f6c-9a53-000000000001";
+	static const struct {
+		const char *path, *uid, *container;
+	} cases[] = {
+		{"/kubepods/burstable/pod7d3f2a1c-0b1e-4f6c-9a53-000000000001/" ID, uid, ID},
+		{"/kubepods/pod7d3f2a1c-0b1e-4f6c-9a53-000000000001/crio-" ID, uid, ID},
+		{"/kubepods/besteffort/pod7d3f2a1c-0b1e-4f6c-9a53-000000000001", uid, ""},
+		{"/kubepods.slice/kubepods-besteffort.slice/"
+		 "kubepods-besteffort-pod7d3f2a1c_0b1e_4f6c_9a53_000000000001.slice/docker-" ID
+		 ".scope",
+		 uid, ID},
+		{"/kubepods.slice/kubepods-pod7d3f2a1c_0b1e_4f6c_9a53_000000000001.slice/crio-" ID
+		 ".scope/container",
+		 uid, ID},
+		{"/kubelet.slice/kubelet-kubepods.slice/"
+		 "kubelet-kubepods-pod7d3f2a1c_0b1e_4f6c_9a53_000000000001.slice/cri-containerd-" ID
+		 ".scope",
+		 uid, ID},
+		{"/system.slice/containerd.service/"
+		 "kubepods-burstable-pod7d3f2a1c_0b1e_4f6c_9a53_000000000001.slice:cri-containerd:" ID,
+		 uid, ID},
+		/* a node that is a container itself (kind) */
+		{"/kubepods/podouter/" ID "/kubepods/podinner/" ID2, "inner", ID2},
+		/* static pods have a hash as uid */
+		{"/kubepods/burstable/pod0123456789abcdef0123456789abcdef/" ID,
+		 "0123456789abcdef0123456789abcdef", ID},
+		{"/pod1/" ID, "", ID},
+		{"/podman.slice/libpod-" ID ".scope", "", ID},
+		{"/user.slice/user-1-pod2.slice", "", ""},
+		{"/kubepods/pod/" ID, "", ID},
+		{"/kubepods/poda.b/" ID, "", ID},
+		{"/kubepods/podaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		 "", ""},
+		{"/kubepods.slice", "", ""},
+		{"", "", ""},
+	};
+	char out[CGROUP_POD_SIZE], container[CGROUP_CONTAINER_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cgroup_pod_uid(cases[i].path, out);
+		assert_string_equal(out, cases[i].uid);
+		cgroup_container(cases[i].path, container);
+		assert_string_equal(container, cases[i].container);
+	}
+}
+
 static void test_long_name_is_cut(void **state)
 {
 	char path[1024] = "/lxc/", out[CGROUP_CONTAINER_SIZE];
@@ -94,6 +143,13 @@ static void test_versions(void **state)
 		     &c);
 	assert_string_equal(cgroup_path(&c), "/docker/" ID);
 	assert_string_equal(c.container, ID);
+
+	/* The pod is that of the path that names the container. */
+	cgroup_parse("4:memory:/kubepods/podv1/" ID "\n0::/docker/" ID2 "\n", &c);
+	assert_string_equal(c.container, ID2);
+	assert_string_equal(c.pod_uid, "");
+	cgroup_parse("4:memory:/kubepods/podv1/" ID "\n0::/\n", &c);
+	assert_string_equal(c.pod_uid, "v1");
 
 	/* Hybrid: the v2 line says nothing here; there, it is the one that counts. */
 	cgroup_parse("4:memory:/m:1\n2:cpuset:/longer/one\n0::/\n", &c);
@@ -248,9 +304,13 @@ static void test_host_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_containers),    cmocka_unit_test(test_long_name_is_cut),
-		cmocka_unit_test(test_versions),      cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_pressure_path), cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_containers),
+		cmocka_unit_test(test_pods),
+		cmocka_unit_test(test_long_name_is_cut),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_pressure_path),
+		cmocka_unit_test(test_pressure),
 		cmocka_unit_test(test_host_memory),
 	};
 

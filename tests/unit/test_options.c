@@ -71,7 +71,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.stack, OPTIONS_STACK_CFI);
 	assert_int_equal(o.unwind_memory_bytes, 64 << 20);
 	assert_false(o.trace || o.show_allocs || o.combined_only || o.no_follow || o.mmap ||
-		     o.verbose || o.quiet);
+		     o.growth || o.verbose || o.quiet);
 	trace_options_done(&o);
 }
 
@@ -205,14 +205,25 @@ static void test_trace_messages(void **state)
 		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
 		{"-p 1 --unwind-memory 4095",
 		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
-		{"", "system-wide tracing comes later: give -p PID or -- COMMAND"},
-		{"5 --", "system-wide tracing comes later: give -p PID or -- COMMAND"},
+		{"", "nothing to trace was given"},
+		{"5 --", "nothing to trace was given"},
+		{"--all -p 1",
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
+		{"--all --comm x",
+		 "--all is every process: it excludes --comm, --exe, --cgroup, --container and --user"},
+		{"--comm x -p 1",
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
+		{"--user no-such-user-here", "--user no-such-user-here: there is no such user"},
+		{"--container abc",
+		 "--container abc: too short for the beginning of an id: give at least 4 digits"},
+		{"-p 1 --growth --mmap",
+		 "--growth follows no allocations: it takes none of -s, -t, -z, -Z, -O, -S and --mmap"},
 		{"-p 1 -c ls",
-		 "more than one target: give only one of -p PID, -c CMD and -- COMMAND"},
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-p 1 -- ls",
-		 "more than one target: give only one of -p PID, -c CMD and -- COMMAND"},
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-c ls -- ls",
-		 "more than one target: give only one of -p PID, -c CMD and -- COMMAND"},
+		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-p 1,2,1", "-p: pid 1 is given twice"},
 		{"-p 3 --pid 03", "--pid: pid 3 is given twice"},
 		{"-p 0", "-p: no pid can be 0; give numbers between 1 and 4194304"},
@@ -251,8 +262,6 @@ static void test_trace_messages(void **state)
 		{"-p 1 --kernel",
 		 "--kernel: tracing of kernel allocations comes with a later version"},
 		{"-P", "-P: tracing of kernel allocations comes with a later version"},
-		{"--container abc",
-		 "--container: choosing processes system-wide comes with a later version: give -p PID or -- COMMAND"},
 		{"-p 1 --smaple-rate 5",
 		 "--smaple-rate: no such option; did you mean --sample-rate?"},
 		{"-p 1 --outptu=x", "--outptu: no such option; did you mean --output?"},
@@ -308,6 +317,7 @@ static void test_allowed_combinations(void **state)
 		"trace -c ls --no-f",
 		"trace -p 1 -T 0 -T 5",
 		"trace -p 1 -t --format text",
+		"trace -p 1 --growth -a -o 500 -C --stack fp --max-sites 10",
 	};
 	size_t i;
 
@@ -319,6 +329,33 @@ static void test_allowed_combinations(void **state)
 
 		if (parse_trace(&l, lines[i], &o, &d))
 			fail_msg("%s: %s", lines[i], d.text);
+		trace_options_done(&o);
+	}
+}
+
+/* Pages are taken one in a power of two. */
+static void test_growth_distance(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t distance;
+	} cases[] = {
+		{"trace --growth -p 1", 65536},
+		{"trace --growth -p 1 --sample-bytes 1", 4096},
+		{"trace --growth -p 1 --sample-bytes 4096", 4096},
+		{"trace --growth -p 1 --sample-bytes 4097", 8192},
+		{"trace --growth -p 1 --sample-bytes 256M", 256 << 20},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct trace_options o;
+		struct diag d;
+		struct line l;
+
+		assert_int_equal(parse_trace(&l, cases[i].line, &o, &d), 0);
+		assert_true(o.growth);
+		assert_int_equal(o.sample_bytes, cases[i].distance);
 		trace_options_done(&o);
 	}
 }
@@ -638,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_trace_messages),
 		cmocka_unit_test(test_hint_for_a_command_without_dashes),
 		cmocka_unit_test(test_allowed_combinations),
+		cmocka_unit_test(test_growth_distance),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_watch),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What watching the whole host costs:  watch PROCESSES [PASSES [THREADS]]
+/* What watching the whole host costs:  watch PROCESSES [PASSES [INTERVAL_MS [THREADS]]]
  *
  * Starts so many sleeping processes, each with so many threads (1), and prints
- * "result N_PROCESSES N_THREADS CPU_NS WALL_NS", the processes of the whole host and medians of a pass.
- * With PROCESSES "list": one pass, a line for each process and cgroup, to compare with /proc. */
+ * "result N_PROCESSES N_THREADS CPU_NS WALL_NS": the processes of the whole host, threads as told, medians
+ * of PASSES (20) passes, one every INTERVAL_MS (1000; 0 shows what caches are worth). */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -25,6 +25,7 @@ static void *sleep_long(void *unused)
 	(void)unused;
 	for (;;)
 		pause();
+	return NULL;
 }
 
 static void sleep_in_threads(unsigned n_threads)
@@ -54,8 +55,8 @@ static uint64_t median(uint64_t *values, unsigned n)
 	return values[n / 2];
 }
 
-static int measure(struct watch_reader *reader, unsigned n_passes, unsigned n_threads,
-		   struct diag *d)
+static int measure(struct watch_reader *reader, unsigned n_passes, unsigned interval_ms,
+		   unsigned n_threads, struct diag *d)
 {
 	uint64_t *cpu_ns = calloc(n_passes, sizeof(*cpu_ns)),
 		 *wall_ns = calloc(n_passes, sizeof(*wall_ns));
@@ -69,7 +70,8 @@ static int measure(struct watch_reader *reader, unsigned n_passes, unsigned n_th
 		wall_ns[i] = clock_monotonic_ns() - began_ns;
 		if (!err)
 			cpu_ns[i] = pass->cost_ns;
-		usleep(10000);
+		if (interval_ms)
+			usleep(interval_ms * 1000);
 	}
 	if (!err && pass)
 		printf("result %zu %u %" PRIu64 " %" PRIu64 "\n", pass->n_processes, n_threads,
@@ -79,41 +81,17 @@ static int measure(struct watch_reader *reader, unsigned n_passes, unsigned n_th
 	return err;
 }
 
-static int list(struct watch_reader *reader, struct diag *d)
-{
-	const struct watch_pass *pass;
-	int err = watch_reader_pass(reader, &pass, d);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < pass->n_cgroups; i++) {
-		const struct watch_cgroup *c = &pass->cgroups[i];
-
-		printf("cgroup %zu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", i, c->id,
-		       c->current_bytes, c->limit_bytes, c->limit_current_bytes);
-	}
-	for (size_t i = 0; i < pass->n_processes; i++) {
-		const struct watch_process *p = &pass->processes[i];
-
-		printf("process %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64
-		       " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu32
-		       " %" PRId32 " %.16s\n",
-		       p->pid, p->uid, p->start_boottime_ns, p->program, p->anon_bytes,
-		       p->file_bytes, p->shmem_bytes, p->swap_bytes, p->page_table_bytes, p->cpu_ns,
-		       p->parent_pid, (int32_t)p->cgroup, p->comm);
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	unsigned n_processes = argc > 1 ? atoi(argv[1]) : 0;
-	unsigned n_passes = argc > 2 ? atoi(argv[2]) : 100, n_threads = argc > 3 ? atoi(argv[3]) : 1;
+	unsigned n_passes = argc > 2 ? atoi(argv[2]) : 20;
+	unsigned interval_ms = argc > 3 ? atoi(argv[3]) : 1000;
+	unsigned n_threads = argc > 4 ? atoi(argv[4]) : 1;
 	struct watch_reader *reader = NULL;
 	struct diag d = {0};
 	int err = 0;
 
-	if (argc < 2)
+	if (argc < 2 || !n_passes)
 		return 2;
 	for (unsigned i = 0; i < n_processes && !err; i++) {
 		pid_t pid = fork();
@@ -126,8 +104,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = watch_reader_create(&reader, &d);
 	if (!err)
-		err = strcmp(argv[1], "list") ? measure(reader, n_passes, n_threads, &d) :
-						list(reader, &d);
+		err = measure(reader, n_passes, interval_ms, n_threads, &d);
 	watch_reader_destroy(reader);
 	if (err)
 		fprintf(stderr, "watch: %s\n%s\n", d.text, d.hint);

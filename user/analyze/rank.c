@@ -18,10 +18,18 @@ static int compare_identity(const struct site *a, const struct site *b)
 	return order ? order : ascending(a->kind, b->kind);
 }
 
+/* By process; of one that is watched growing, what was touched before the mappings that it is in: they are larger. */
+static int compare_place(const struct site *a, const struct site *b)
+{
+	int order = ascending(a->process, b->process);
+
+	return order ? order : ascending(b->kind == SITE_FAULT, a->kind == SITE_FAULT);
+}
+
 static int compare_size(const void *left, const void *right)
 {
 	const struct site *a = left, *b = right;
-	int order = ascending(a->process, b->process);
+	int order = compare_place(a, b);
 
 	if (!order)
 		order = ascending(b->outstanding_bytes, a->outstanding_bytes);
@@ -33,7 +41,7 @@ static int compare_size(const void *left, const void *right)
 static int compare_count(const void *left, const void *right)
 {
 	const struct site *a = left, *b = right;
-	int order = ascending(a->process, b->process);
+	int order = compare_place(a, b);
 
 	if (!order)
 		order = ascending(b->outstanding_allocations, a->outstanding_allocations);

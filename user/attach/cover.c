@@ -207,6 +207,10 @@ static int add_item(struct cover *c, struct covered *p, struct cover_file *f, st
 	if (err)
 		return err;
 	f->n_refs++;
+	/* Who comes later does not bring back what the others do without. */
+	if (c->scope == COVER_FILES && p->n == 1 && f->n_users)
+		p->parts = (f->n_frees ? COVER_FREES : 0) |
+			   (f->n_allocations ? COVER_ALLOCATIONS : 0);
 	if (c->scope == COVER_FILES)
 		want_shared(f, p->parts, 1);
 	err = settle_item(c, p, &p->items[p->n - 1], d);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "attach/tracefs.h"
@@ -34,6 +35,7 @@ _Static_assert((int)LINK_SESSION == (int)WIRE_LINK_SESSION && (int)LINK_PERF == 
 	       "link kinds");
 
 #define LOG_BYTES 4096
+#define NUMBER_TRIES 16
 
 struct kernel {
 	struct seep_bpf *object;
@@ -41,7 +43,8 @@ struct kernel {
 	enum link_kind link;
 	uint64_t start_ns;
 	bool empty;
-	bool bytes_bound; /* an empty map's account is that of a full one */
+	struct wire_governed *governed; /* WIRE_GOVERNED records, or NULL */
+	bool bytes_bound;		/* an empty map's account is that of a full one */
 };
 
 /* libbpf reports through a process-wide callback: the end of its warnings, for the diag. One load at a time. */
@@ -119,8 +122,12 @@ static void set_settings(struct kernel *k, const struct kernel_options *o)
 		.follow = o->follow,
 		.trace_calls = o->trace_calls,
 		.count_unknown = !bounded && o->sampling == KERNEL_SAMPLE_ALL,
-		.vm = o->vm,
+		.vm = o->vm || o->growth,
+		.growth = o->growth,
 		.stack_mode = o->stack,
+		.everything = o->everything,
+		.self = getpid(),
+		.governed = o->governed,
 	};
 }
 
@@ -132,7 +139,9 @@ static int set_sizes(struct kernel *k, const struct kernel_options *o)
 		err = bpf_map__set_max_entries(k->object->maps.sites, o->max_sites);
 	if (!err)
 		err = bpf_map__set_max_entries(k->object->maps.stacks, o->max_stacks);
-	if (!err && (o->trace_calls || o->vm))
+	if (!err && !o->governed)
+		err = bpf_map__set_max_entries(k->object->maps.governed, 1);
+	if (!err && (o->trace_calls || o->vm || o->growth))
 		err = bpf_map__set_max_entries(k->object->maps.event_ring, 16 << 20);
 	return err;
 }
@@ -165,28 +174,104 @@ static int set_programs(struct kernel *k)
 	return err;
 }
 
-/* The process events: links that live as long as the object. */
-static int attach_lifecycle(struct seep_bpf *o)
+/* What is asked of processes that are not traced. */
+static int set_strangers(struct seep_bpf *o, const struct kernel_options *options)
 {
-	bool unwinds = bpf_program__autoload(o->progs.mapping_gone);
+	int err = bpf_program__set_autoload(o->progs.stranger_exec, options->strangers);
 
-	o->links.process_fork = bpf_program__attach(o->progs.process_fork);
-	o->links.process_exec = bpf_program__attach(o->progs.process_exec);
-	o->links.process_exit = bpf_program__attach(o->progs.process_exit);
-	o->links.signal_deliver = bpf_program__attach(o->progs.signal_deliver);
-	o->links.oom_victim = bpf_program__attach(o->progs.oom_victim);
-	if (unwinds)
-		o->links.mapping_gone = bpf_program__attach(o->progs.mapping_gone);
-	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit ||
-	    !o->links.signal_deliver || !o->links.oom_victim || (unwinds && !o->links.mapping_gone))
+	if (!err)
+		err = bpf_program__set_autoload(o->progs.stranger_rename,
+						options->strangers && options->strange_names);
+	if (!err)
+		err = bpf_program__set_autoload(o->progs.stranger_move,
+						options->strangers && options->strange_cgroups);
+	if (!err && !options->strangers)
+		err = bpf_map__set_max_entries(o->maps.stranger_ring, 4096);
+	return err;
+}
+
+/* After lifecycle.bpf.c's: who is traced by then is no stranger. */
+static int attach_strangers(struct seep_bpf *o)
+{
+	struct {
+		struct bpf_program *program;
+		struct bpf_link **link;
+	} all[] = {
+		{o->progs.stranger_exec, &o->links.stranger_exec},
+		{o->progs.stranger_rename, &o->links.stranger_rename},
+		{o->progs.stranger_move, &o->links.stranger_move},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (!bpf_program__autoload(all[i].program))
+			continue;
+		*all[i].link = bpf_program__attach(all[i].program);
+		if (!*all[i].link)
+			return -errno;
+	}
+	return 0;
+}
+
+/* vm.bpf.c's and some of growth.bpf.c's: all that are for tracepoints of tracefs. */
+static bool follows_syscall(const struct bpf_program *program)
+{
+	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
+}
+
+/* Touched pages instead of allocations: nothing that a probe runs, and growth.bpf.c's. */
+static int choose_programs(struct seep_bpf *o, const struct kernel_options *options)
+{
+	struct bpf_program *program;
+	int err = 0;
+
+	bpf_object__for_each_program(program, o->obj)
+	{
+		bool growth = !strncmp(bpf_program__name(program), "growth_", strlen("growth_"));
+		bool probe = bpf_program__type(program) == BPF_PROG_TYPE_KPROBE;
+
+		if (growth)
+			err = bpf_program__set_autoload(program, options->growth);
+		else if (follows_syscall(program))
+			err = bpf_program__set_autoload(program, options->vm || options->growth);
+		else if (options->growth && (probe || program == o->progs.signal_deliver))
+			err = bpf_program__set_autoload(program, false);
+		if (err)
+			return err;
+	}
+	return bpf_program__set_autoload(o->progs.mapping_gone, options->stack == KERNEL_STACK_CFI);
+}
+
+static int attach_growth(struct seep_bpf *o)
+{
+	o->links.growth_fault_user = bpf_program__attach(o->progs.growth_fault_user);
+	o->links.growth_fault_kernel = bpf_program__attach(o->progs.growth_fault_kernel);
+	o->links.growth_page = bpf_program__attach(o->progs.growth_page);
+	o->links.growth_huge_page = bpf_program__attach(o->progs.growth_huge_page);
+	if (!o->links.growth_fault_user || !o->links.growth_fault_kernel || !o->links.growth_page ||
+	    !o->links.growth_huge_page)
 		return -errno;
 	return 0;
 }
 
-/* vm.bpf.c's: all that are for tracepoints of tracefs. */
-static bool follows_syscall(const struct bpf_program *program)
+/* The process events: links that live as long as the object. */
+static int attach_lifecycle(struct seep_bpf *o)
 {
-	return bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT;
+	bool unwinds = bpf_program__autoload(o->progs.mapping_gone);
+	bool probes = bpf_program__autoload(o->progs.signal_deliver);
+
+	o->links.process_fork = bpf_program__attach(o->progs.process_fork);
+	o->links.process_exec = bpf_program__attach(o->progs.process_exec);
+	o->links.process_exit = bpf_program__attach(o->progs.process_exit);
+	if (probes)
+		o->links.signal_deliver = bpf_program__attach(o->progs.signal_deliver);
+	o->links.oom_victim = bpf_program__attach(o->progs.oom_victim);
+	if (unwinds)
+		o->links.mapping_gone = bpf_program__attach(o->progs.mapping_gone);
+	if (!o->links.process_fork || !o->links.process_exec || !o->links.process_exit ||
+	    (probes && !o->links.signal_deliver) || !o->links.oom_victim ||
+	    (unwinds && !o->links.mapping_gone))
+		return -errno;
+	return 0;
 }
 
 static int attach_syscalls(struct kernel *k, struct diag *d)
@@ -197,7 +282,7 @@ static int attach_syscalls(struct kernel *k, struct diag *d)
 
 	bpf_object__for_each_program(program, k->object->obj)
 	{
-		if (err || !follows_syscall(program))
+		if (err || !follows_syscall(program) || !bpf_program__autoload(program))
 			continue;
 		err = tracefs_attach(tracefs, bpf_program__section_name(program) + strlen("tp/"),
 				     bpf_program__fd(program), &k->syscalls, d);
@@ -207,7 +292,6 @@ static int attach_syscalls(struct kernel *k, struct diag *d)
 
 static int load(struct kernel *k, const struct kernel_options *options, struct diag *d)
 {
-	struct bpf_program *program;
 	int err;
 
 	libbpf_log[0] = '\0';
@@ -218,22 +302,24 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 	err = set_sizes(k, options);
 	if (!err)
 		err = set_programs(k);
-	bpf_object__for_each_program(program, k->object->obj)
-	{
-		if (!err && follows_syscall(program))
-			err = bpf_program__set_autoload(program, options->vm);
-	}
 	if (!err)
-		err = bpf_program__set_autoload(k->object->progs.mapping_gone,
-						options->stack == KERNEL_STACK_CFI);
+		err = set_strangers(k->object, options);
+	if (!err)
+		err = choose_programs(k->object, options);
 	if (!err)
 		err = seep_bpf__load(k->object);
 	if (err)
 		return privilege_explain(d, -err, "loading the BPF programs", libbpf_reason());
 	err = attach_lifecycle(k->object);
+	if (!err)
+		err = attach_strangers(k->object);
 	if (err)
 		return privilege_explain(d, -err, "attaching to process events", libbpf_reason());
-	return options->vm ? attach_syscalls(k, d) : 0;
+	if (options->growth)
+		err = attach_growth(k->object);
+	if (err)
+		return privilege_explain(d, -err, "attaching to page faults", libbpf_reason());
+	return options->vm || options->growth ? attach_syscalls(k, d) : 0;
 }
 
 /* The memlock line of the map's fdinfo. */
@@ -251,6 +337,18 @@ static uint64_t map_bytes(const struct bpf_map *map)
 	return bytes;
 }
 
+static int map_governed(struct kernel *k, struct diag *d)
+{
+	void *records = mmap(NULL, WIRE_GOVERNED * sizeof(struct wire_governed),
+			     PROT_READ | PROT_WRITE, MAP_SHARED,
+			     bpf_map__fd(k->object->maps.governed), 0);
+
+	if (records == MAP_FAILED)
+		return diag_set(d, errno, "cannot map the governor's records: %s", strerror(errno));
+	k->governed = records;
+	return 0;
+}
+
 int kernel_open(const struct kernel_options *options, struct kernel **ret, struct diag *d)
 {
 	struct kernel *k;
@@ -262,7 +360,10 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 	raise_memlock();
 	raise_open_files();
 	libbpf_set_print(keep_warning);
-	err = options->link ? link_try(options->link, d) : link_best(d);
+	if (options->growth)
+		err = LINK_PERF; /* never attached: nothing to try */
+	else
+		err = options->link ? link_try(options->link, d) : link_best(d);
 	if (err < 0) {
 		d->exit_code = EXIT_REFUSED;
 		return err;
@@ -270,10 +371,16 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return diag_set(d, ENOMEM, "out of memory");
-	k->link = options->link ? options->link : (enum link_kind)err;
+	k->link = options->link && !options->growth ? options->link : (enum link_kind)err;
 	k->start_ns = clock_monotonic_ns();
 	k->empty = options->empty;
 	err = load(k, options, d);
+	if (err) {
+		kernel_close(k);
+		return err;
+	}
+	if (options->governed)
+		err = map_governed(k, d);
 	if (err) {
 		kernel_close(k);
 		return err;
@@ -290,6 +397,8 @@ void kernel_close(struct kernel *k)
 	if (!k)
 		return;
 	links_done(&k->syscalls);
+	if (k->governed)
+		munmap(k->governed, WIRE_GOVERNED * sizeof(*k->governed));
 	seep_bpf__destroy(k->object);
 	free(k);
 }
@@ -316,6 +425,7 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.process_ring = bpf_map__fd(k->object->maps.process_ring),
 		.event_ring = bpf_map__fd(k->object->maps.event_ring),
 		.losses = bpf_map__fd(k->object->maps.losses),
+		.stranger_ring = bpf_map__fd(k->object->maps.stranger_ring),
 	};
 }
 
@@ -338,6 +448,12 @@ uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound)
 	return sum;
 }
 
+/* Pages that are allocated while one is looked at are the kernel's own, or our maps'. */
+static bool misses_nothing(const struct kernel *k, const struct bpf_program *program)
+{
+	return program == k->object->progs.growth_page;
+}
+
 uint64_t kernel_missed_runs(const struct kernel *k)
 {
 	struct bpf_program *program;
@@ -348,11 +464,51 @@ uint64_t kernel_missed_runs(const struct kernel *k)
 		struct bpf_prog_info info = {0};
 		__u32 size = sizeof(info);
 
-		if (bpf_program__fd(program) >= 0 &&
+		if (bpf_program__fd(program) >= 0 && !misses_nothing(k, program) &&
 		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
 			sum += info.recursion_misses;
 	}
 	return sum;
+}
+
+struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance)
+{
+	struct wire_governed *g = k->governed ? &k->governed[instance % WIRE_GOVERNED] : NULL;
+
+	return g && instance && __atomic_load_n(&g->instance, __ATOMIC_ACQUIRE) == instance ? g
+											    : NULL;
+}
+
+uint32_t kernel_governed_at(const struct kernel *k, uint32_t i)
+{
+	return __atomic_load_n(&k->governed[i].instance, __ATOMIC_ACQUIRE);
+}
+
+void kernel_govern_forget(struct kernel *k, uint32_t instance)
+{
+	struct wire_governed *g = kernel_governed(k, instance);
+
+	if (!g)
+		return;
+	memset((char *)g + sizeof(g->instance), 0, sizeof(*g) - sizeof(g->instance));
+	__atomic_store_n(&g->instance, 0, __ATOMIC_RELEASE);
+}
+
+/* As lifecycle.bpf.c's instance_number(). */
+static uint32_t instance_number(struct kernel *k)
+{
+	uint32_t instance = 0, nobody;
+
+	for (int i = 0; i < NUMBER_TRIES; i++) {
+		instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+		nobody = 0;
+		if (!k->governed ||
+		    __atomic_compare_exchange_n(&k->governed[instance % WIRE_GOVERNED].instance,
+						&nobody, instance, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			break;
+	}
+	return instance;
 }
 
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
@@ -368,14 +524,16 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	__u32 key = pid;
 	int err;
 
-	member.instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
+	member.instance = instance_number(k);
 	member.leader = member.instance;
 	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance,
 				  &process, BPF_NOEXIST);
 	if (!err)
 		err = bpf_map_update_elem(bpf_map__fd(k->object->maps.procs), &key, &member,
-					  BPF_ANY);
+					  BPF_NOEXIST);
 	__atomic_fetch_add(&k->object->data->procs_epoch, 1, __ATOMIC_SEQ_CST);
+	if (err)
+		bpf_map_delete_elem(bpf_map__fd(k->object->maps.instances), &member.instance);
 	if (err)
 		return diag_set(d, -err, "process %d: cannot be added: %s", pid, strerror(-err));
 	return member.instance;

@@ -11,6 +11,7 @@
 #include "base/diag.h"
 
 struct kernel;
+struct wire_governed;
 struct wire_unwind;
 
 /* How far stacks are followed; the same values as bpf/wire.h's enum wire_stack_mode. */
@@ -34,12 +35,18 @@ struct kernel_options {
 	uint64_t min_size_bytes, max_size_bytes; /* recorded sizes; max 0: no bound */
 	uint32_t max_outstanding, max_sites, max_stacks, max_frames;
 	bool follow, trace_calls, vm;
+	bool growth; /* touched pages and mappings instead of allocations; sample_interval: a power of two, 4096 or more */
+	bool everything; /* each process that forks or execs from now on is traced, but not ourselves */
+	bool strangers; /* events of processes that are not traced: execs, and the next two */
+	bool strange_names, strange_cgroups;
+	bool governed; /* hits are counted, and kernel_governed()'s records order what is recorded */
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 
 /* Descriptors of the maps, for collect/; owned by the kernel object. */
 struct kernel_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
+	int stranger_ring;
 };
 
 /* Memory that the kernel unwinds by, shared with it; owned by the kernel object, for unwinder.h. */
@@ -60,6 +67,12 @@ enum link_kind kernel_link(const struct kernel *k);
 uint64_t kernel_start_ns(const struct kernel *k);
 void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
 void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret);
+/* The governor's record of an instance, shared with the kernel; NULL: it is not governed. Thread-safe. */
+struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance);
+/* Whose the i-th of WIRE_GOVERNED records is, 0: nobody's. */
+uint32_t kernel_governed_at(const struct kernel *k, uint32_t i);
+/* Gives the record back, once nothing of the instance runs any more. */
+void kernel_govern_forget(struct kernel *k, uint32_t instance);
 /* Bytes that all maps take in the kernel just now, by its own account; before 6.3 (90a5527d7686) it accounts for full maps, and
  * ret_bound is set. */
 uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound);
@@ -67,7 +80,7 @@ uint64_t kernel_map_bytes(const struct kernel *k, bool *ret_bound);
 uint64_t kernel_missed_runs(const struct kernel *k);
 
 /* Begins to trace a process. held: it is our launcher, about to exec. start_boottime_ns as the kernel counts. Probes are placed
- * separately. Returns the instance, > 0, or -errno with a diag. */
+ * separately. Returns the instance, > 0, or -errno with a diag (-EEXIST: it is traced already). */
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d);
 /* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last

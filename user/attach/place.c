@@ -55,6 +55,8 @@ static int add(struct probe_list *list, const struct plan *plan, const struct pl
 
 	if (is_leaf(plan, probe))
 		p.cookie |= WIRE_COOKIE_LEAF_BIT;
+	if (probe->cost == PLAN_STEPPED)
+		p.cookie |= WIRE_COOKIE_STEPPED_BIT;
 	if (plan->shared_libc && probe->site <= 0xff)
 		p.cookie |= WIRE_COOKIE_PLT_BIT;
 
@@ -62,6 +64,12 @@ static int add(struct probe_list *list, const struct plan *plan, const struct pl
 		if (list->items[i].offset == offset)
 			return 0; /* an exit that two functions share */
 	return vec_push(list, p);
+}
+
+static bool takes_blocks(const struct plan_probe *probe)
+{
+	return probe->function == PLAN_FREE || probe->function == PLAN_REALLOC ||
+	       probe->function == PLAN_REALLOCARRAY;
 }
 
 static int sort_probe(struct probe_list *groups, const struct plan *plan,
@@ -89,11 +97,17 @@ int place_plan(const struct kernel *k, pid_t pid, int fd, const struct plan *pla
 		[GROUP_FREES] = KERNEL_FREE,	       [GROUP_ENTRIES_ONLY] = KERNEL_ALLOCATE_ENTRY,
 		[GROUP_ALLOCATIONS] = KERNEL_ALLOCATE,
 	};
+	bool session = kernel_link(k) == LINK_SESSION;
 	struct probe_list groups[N_GROUPS] = {0};
 	int err = 0;
 
+	/* A running process must not get a block that it could give back unseen: what frees is probed before what only allocates. */
 	for (size_t i = 0; i < plan->n && !err; i++)
-		err = sort_probe(groups, plan, &plan->items[i], kernel_link(k) == LINK_SESSION);
+		if (takes_blocks(&plan->items[i]))
+			err = sort_probe(groups, plan, &plan->items[i], session);
+	for (size_t i = 0; i < plan->n && !err; i++)
+		if (!takes_blocks(&plan->items[i]))
+			err = sort_probe(groups, plan, &plan->items[i], session);
 	for (int g = 0; g < N_GROUPS && !err; g++) {
 		if (!(parts & (g == GROUP_FREES ? PLACE_FREES : PLACE_ALLOCATIONS)))
 			continue;

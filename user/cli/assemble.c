@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "model/losses.h"
+#include "cli/governing.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
@@ -40,7 +41,8 @@ struct site_sums {
 	double most_bytes_variance, most_allocations_variance; /* of one sample */
 };
 
-#define Z_95 1.96 /* standard deviations of a 95% confidence interval */
+#define NOWHERE UINT32_MAX /* in place of a process's number: the report does not show it */
+#define Z_95 1.96	   /* standard deviations of a 95% confidence interval */
 
 int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
 {
@@ -94,6 +96,7 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 	struct tracing *t = a->tracing;
 	const uint64_t *addresses = NULL;
 	struct named_stack *n = calloc(1, sizeof(*n));
+	struct address_space *space;
 	size_t n_addresses;
 	uint32_t version;
 
@@ -101,10 +104,10 @@ static struct named_stack *name_stack(struct assembly *a, const struct traced *p
 		return NULL;
 	n_addresses = collector_stack(t->collector, stack, &addresses, &version, &n->truncated);
 	pthread_mutex_lock(&t->lock);
-	if (n_addresses && p && p->space) {
-		address_space_view(p->space, version);
-		symbolize_stack(t->symbolizer, p->space, addresses, n_addresses, 0, &n->frames,
-				&n->n);
+	space = p ? traced_space(p) : NULL;
+	if (n_addresses && space) {
+		address_space_view(space, version);
+		symbolize_stack(t->symbolizer, space, addresses, n_addresses, 0, &n->frames, &n->n);
 	}
 	pthread_mutex_unlock(&t->lock);
 	n->complete = all_known(n);
@@ -181,6 +184,11 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 		.exe = p ? p->exe : NULL,
 		.cgroup = p ? p->cgroup : NULL,
 		.container = p ? p->container : NULL,
+		.container_name = p ? p->container_name : NULL,
+		.namespace_ = p ? p->namespace_ : NULL,
+		.pod = p ? p->pod : NULL,
+		.pod_uid = p ? p->pod_uid : NULL,
+		.namespace_pid = p ? p->namespace_pid : 0,
 		.final = last || from->ended,
 		.ended = from->ended,
 		.exit_status = from->exit_status,
@@ -247,7 +255,7 @@ static void note_files(struct assembly *a, const struct snapshot_process *from, 
 {
 	struct tracing *t = a->tracing;
 
-	if (!from->ended)
+	if (!from->ended && !t->growth)
 		notes->n += cover_notes(t->cover, from->pid, notes->items + notes->n,
 					ARRAY_SIZE(notes->items) / 2);
 	if (t->unwinder)
@@ -290,10 +298,12 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r,
 	if (!report->processes)
 		return -ENOMEM;
 	for (size_t i = 0; i < r->snapshot.processes.n; i++) {
-		const struct snapshot_process *from = &r->snapshot.processes.items[i];
+		struct snapshot_process *from = &r->snapshot.processes.items[i];
 		struct process_report *to = &report->processes[report->n_processes];
 
+		governing_excuse(a->tracing, from);
 		fill_process(from, tracing_find(a->tracing, from->instance), last, to);
+		governing_fill(a->tracing, from->instance, to);
 		fill_notes(a, r, from, to);
 		report->n_processes++;
 		if (hashmap_put(ret_indices, from->instance, to))
@@ -430,12 +440,15 @@ static int sum_blocks(struct assembly *a, struct assembled *r)
 	return err;
 }
 
-static void sum_sites(struct report *report)
+/* growth: a mapping and the pages in it are the same memory; what was touched counts. */
+static void sum_sites(struct report *report, bool growth)
 {
 	for (size_t i = 0; i < report->n_sites; i++) {
 		const struct site *site = &report->sites[i];
 		struct process_report *p = &report->processes[site->process];
 
+		if (growth && site->kind != SITE_FAULT)
+			continue;
 		p->outstanding_bytes += site->outstanding_bytes;
 		p->outstanding_allocations += site->outstanding_allocations;
 		p->allocated_bytes += site->allocated_bytes;
@@ -479,11 +492,33 @@ static int compare_processes(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-/* The living first, and those that hold most; their numbers in sites and references follow. */
-static int order_processes(struct assembled *r)
+/* What the user did not want, and, when everything is traced, those of which there is nothing to say. */
+static bool is_hidden(const struct assembly *a, const struct snapshot_process *from,
+		      const struct process_report *p)
+{
+	const struct traced *traced = tracing_find(a->tracing, from->instance);
+
+	if (traced && traced->dismissed)
+		return true;
+	return a->tracing->everything && !p->allocations && !p->unknown_frees &&
+	       !p->inherited_frees && !p->n_losses && !p->oom_killed;
+}
+
+static void drop_hidden_sites(struct report *report, const uint32_t *place)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->n_sites; i++)
+		if (place[report->sites[i].process] != NOWHERE)
+			report->sites[n++] = report->sites[i];
+	report->n_sites = n;
+}
+
+/* The living first, and those that hold most, without the hidden ones; their numbers in sites and references follow. */
+static int order_processes(const struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
-	size_t n = report->n_processes;
+	size_t n = report->n_processes, n_shown = 0;
 	_cleanup_free_ struct process_report **order = calloc(n + 1, sizeof(*order));
 	_cleanup_free_ uint32_t *place = calloc(n + 1, sizeof(*place));
 	struct process_report *sorted = calloc(n + 1, sizeof(*sorted));
@@ -492,20 +527,33 @@ static int order_processes(struct assembled *r)
 		free(sorted);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < n; i++)
-		order[i] = &report->processes[i];
-	qsort(order, n, sizeof(*order), compare_processes);
 	for (size_t i = 0; i < n; i++) {
+		place[i] = NOWHERE;
+		if (!is_hidden(a, &r->snapshot.processes.items[i], &report->processes[i]))
+			order[n_shown++] = &report->processes[i];
+	}
+	qsort(order, n_shown, sizeof(*order), compare_processes);
+	for (size_t i = 0; i < n_shown; i++) {
 		place[order[i] - report->processes] = i;
 		sorted[i] = *order[i];
 	}
-	for (size_t i = 0; i < report->n_sites; i++) {
-		report->sites[i].process = place[report->sites[i].process];
+	for (size_t i = 0; i < report->n_sites; i++)
 		r->refs[i].process = place[r->refs[i].process];
-	}
+	drop_hidden_sites(report, place);
+	for (size_t i = 0; i < report->n_sites; i++)
+		report->sites[i].process = place[report->sites[i].process];
+	report->n_processes = n_shown;
 	free(report->processes);
 	report->processes = sorted;
 	return 0;
+}
+
+static bool any_estimated(const struct report *r)
+{
+	for (size_t i = 0; i < r->n_processes; i++)
+		if (r->processes[i].estimated)
+			return true;
+	return false;
 }
 
 int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
@@ -528,7 +576,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	err = fill_processes(a, last, &r, &indices);
 	if (!err)
 		err = fill_sites(a, &r, &indices);
-	if (!err && (a->sampled || a->older_ns))
+	if (!err && (a->sampled || a->older_ns || any_estimated(&r.report)))
 		err = sum_blocks(a, &r);
 	if (!err)
 		err = fill_losses(a, &r);
@@ -537,8 +585,8 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 		assembled_settle(a, &r);
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
-	sum_sites(&r.report);
-	if (order_processes(&r)) {
+	sum_sites(&r.report, a->pages);
+	if (order_processes(a, &r)) {
 		assembled_settle(a, &r);
 		return diag_set(d, ENOMEM, "out of memory");
 	}
@@ -580,15 +628,17 @@ static void forget(struct assembly *a, const struct assembled *r,
 			   process->losses[i].count);
 	if (p)
 		tracing_forget(a->tracing, &r->snapshot, p);
-	else
+	else {
 		collector_forget(a->tracing->collector, &r->snapshot, process->instance);
+		governing_forget(a->tracing, process->instance);
+	}
 }
 
 void assembled_settle(struct assembly *a, struct assembled *r)
 {
 	bool purge = false;
 
-	for (size_t i = 0; i < r->report.n_processes; i++)
+	for (size_t i = 0; i < r->snapshot.processes.n; i++)
 		if (r->snapshot.processes.items[i].ended) {
 			forget(a, r, &r->snapshot.processes.items[i]);
 			purge = true;
@@ -624,7 +674,7 @@ static int pass_block(void *arg, const struct snapshot_block *b)
 		hashmap_get(&p->r->site_index, site_key(b->stack, b->instance, b->kind));
 	uint64_t now = p->r->snapshot.time_ns;
 
-	if (!ref || !old_enough(p->a, p->r, b))
+	if (!ref || ref->process == NOWHERE || !old_enough(p->a, p->r, b))
 		return 0;
 	return p->visit(p->arg,
 			&(struct block){

@@ -17,6 +17,7 @@ struct assembly {
 	struct tracing *tracing;
 	struct growth *growth;
 	bool sampled;	   /* intervals are wanted: they take a pass over the (sampled) blocks */
+	bool pages;	   /* touched pages and mappings: a process's totals are of its pages */
 	uint64_t older_ns; /* count only blocks at least so old; 0: all */
 	bool by_count;
 	bool frame_pointers; /* stacks come by them alone, so nothing else says where they end */

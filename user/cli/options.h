@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "process/select.h"
 
 /* Process ids as given, without duplicates. */
 struct pid_list {
@@ -46,25 +47,27 @@ enum options_stack {
 	OPTIONS_STACK_NONE,
 };
 
-/* `seep trace`. Strings are the caller's argv. Exactly one of pids, command and argv names the
- * target. */
+/* `seep trace`. Strings are the caller's argv. Exactly one of pids, select, command and argv names
+ * the target. */
 struct trace_options {
+	struct selector select; /* all of a host: --all */
 	struct pid_list pids;
 	const char *command; /* -c: one string for the shell, or NULL */
 	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */
 	bool no_follow;	     /* not the children of the target */
 
-	bool trace;	      /* -t: each call, to stdout */
-	bool show_allocs;     /* -a: each outstanding block */
-	bool combined_only;   /* -C: totals without stacks */
-	bool wa_missing_free; /* -F: accepted, changes nothing */
-	uint64_t older_ns;    /* -o: only blocks at least so old, 0: all */
-	uint64_t top;	      /* -T: sites per process, 0: all */
-	int sort;	      /* enum options_sort */
-	int format;	      /* enum options_format */
-	int color;	      /* enum options_color */
-	const char *output;   /* file for the report, NULL: stdout */
-	const char *capture;  /* -w: capture file, or NULL */
+	bool trace;		/* -t: each call, to stdout */
+	bool show_allocs;	/* -a: each outstanding block */
+	bool combined_only;	/* -C: totals without stacks */
+	bool wa_missing_free;	/* -F: accepted, changes nothing */
+	uint64_t older_ns;	/* -o: only blocks at least so old, 0: all */
+	uint64_t top;		/* -T: sites per process, 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* file for the report, NULL: stdout */
+	const char *capture;	/* -w: capture file, or NULL */
 	bool verbose, quiet;
 
 	uint64_t sample_rate;	    /* one in so many allocations, 1: all */
@@ -74,6 +77,7 @@ struct trace_options {
 	const char *object;	    /* -O: only this file's functions, or NULL */
 	const char *symbols_prefix; /* -S: or NULL */
 	bool mmap;		    /* mmap and brk as well */
+	bool growth; /* instead: touched pages, mmap and brk; sample_bytes is set, a power of two */
 
 	uint64_t max_outstanding; /* blocks the kernel map may hold */
 	uint64_t max_sites;
@@ -82,6 +86,8 @@ struct trace_options {
 	int link;		      /* enum options_link */
 	int stack;		      /* enum options_stack */
 	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
+
+	uint64_t budget_percent; /* of the targets' CPU time that probes may cost, 0: no bound */
 
 	uint64_t interval_ns; /* between reports */
 	uint64_t count;	      /* reports until the end, 0: no limit */
@@ -122,11 +128,12 @@ struct report_options {
 	bool all_reports; /* text: each report, not only the last of each process */
 	bool show_allocs;
 	bool combined_only;
-	uint64_t top;	    /* 0: all */
-	int sort;	    /* enum options_sort */
-	int format;	    /* enum options_format */
-	int color;	    /* enum options_color */
-	const char *output; /* NULL: stdout */
+	uint64_t top;		/* 0: all */
+	uint64_t top_processes; /* 0: all */
+	int sort;		/* enum options_sort */
+	int format;		/* enum options_format */
+	int color;		/* enum options_color */
+	const char *output;	/* NULL: stdout */
 };
 
 /* `seep doctor`. */

@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "cli/option_spec.h"
 
-static const struct report_options defaults = {.top = 10};
+static const struct report_options defaults = {.top = 10, .top_processes = 20};
 
 static const struct option_spec operands[] = {
 	{.argument = "FILE",
@@ -23,6 +23,9 @@ static const struct option_spec options[] = {
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct report_options, top), SHOW, .max = 1000000,
 	 .help = "only the N largest call sites of each process; 0 for all",
 	 .man = "For text and folded; ndjson holds all sites."},
+	{"top-processes", 0, "N", OPTION_INTO_COUNT(struct report_options, top_processes), SHOW,
+	 .max = 1000000, .help = "only the N processes that hold most; 0 for all",
+	 .man = "For text; ndjson holds all."},
 	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct report_options, sort), .choices = options_sorts,
 	 SHOW, .help = "order of the call sites: by outstanding bytes or by number of blocks"},
 	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct report_options, combined_only), SHOW,

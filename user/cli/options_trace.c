@@ -7,13 +7,15 @@
 #include "cli/manual.h"
 #include "cli/option_spec.h"
 
+#define GROWTH_DISTANCE (64 << 10) /* bytes between samples of touched pages */
 #define NS_PER_MS 1000000ULL
 #define NS_PER_HOUR (3600 * NS_PER_SECOND)
+#define BUDGET_UNSET UINT64_MAX
 #define LATER "comes with a later version"
-#define SYSTEM_WIDE "choosing processes system-wide " LATER ": give -p PID or -- COMMAND"
 
 static const struct trace_options defaults = {
 	.top = 10,
+	.top_processes = 20,
 	.sample_rate = 1,
 	.max_outstanding = 1000000,
 	.max_sites = 65536,
@@ -58,6 +60,26 @@ static const struct option_spec options[] = {
 	 .help = "start CMD through /bin/sh and trace it from its first allocation",
 	 .man = "As \"-- COMMAND ARGS\", for a command that is one string. It starts to run only "
 		"once the probes stand. seep reports its exit status, and ends when it does."},
+	{"comm", 0, "GLOB", OPTION_INTO_STRING(struct trace_options, select.comm_glob), TARGET,
+	 .help = "processes with this name, such as nginx or 'php*', also those that start later",
+	 .man = "The name is the first thread's, as ps shows it. Names that the kernel cut after 15 "
+		"characters count as the executable's, if that begins alike. See CHOOSING PROCESSES."},
+	{"exe", 0, "GLOB", OPTION_INTO_STRING(struct trace_options, select.exe_glob), TARGET,
+	 .help = "processes that run this file; without a slash its last part counts"},
+	{"cgroup", 0, "PATH", OPTION_INTO_PATH(struct trace_options, select.cgroup), TARGET,
+	 .help = "processes of this cgroup and of those below it",
+	 .man = "As /proc/PID/cgroup shows it, or as a path below /sys/fs/cgroup: of version 2, or of "
+		"version 1's memory controller."},
+	{"container", 0, "ID", OPTION_INTO_STRING(struct trace_options, select.container), TARGET,
+	 .help = "processes of this container",
+	 .man = "Its id or the first 4 or more digits of it, as docker ps shows them; of LXC, "
+		"systemd-nspawn and libvirt the name."},
+	{"user", 0, "USER", OPTION_INTO_STRING(struct trace_options, select.user), TARGET,
+	 .help = "processes whose effective user this is, by name or number"},
+	{"all", 0, NULL, OPTION_INTO_FLAG(struct trace_options, select.everything), TARGET,
+	 .help = "every process of the host, but seep itself",
+	 .man = "The allocation functions are probed once per file, for all processes that map it: "
+		"every program on the host pays for its calls. See COST."},
 	{"no-follow", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_follow), TARGET,
 	 .help = "do not trace the processes that the target starts"},
 
@@ -76,6 +98,9 @@ static const struct option_spec options[] = {
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct trace_options, top), SHOW, .max = 1000000,
 	 .help = "only the N largest call sites of each process; 0 for all",
 	 .man = "For text and folded; ndjson and captures hold all sites."},
+	{"top-processes", 0, "N", OPTION_INTO_COUNT(struct trace_options, top_processes), SHOW,
+	 .max = 1000000, .help = "only the N processes that hold most; 0 for all",
+	 .man = "For text; the others are summed up in a line. ndjson and captures hold all."},
 	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, sort), .choices = options_sorts,
 	 SHOW, .help = "order of the call sites: by outstanding bytes or by number of blocks"},
 	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct trace_options, combined_only), SHOW,
@@ -99,6 +124,12 @@ static const struct option_spec options[] = {
 	 .help = "also memory that the program takes with mmap and brk itself",
 	 .man = "Shown as kinds of their own. The allocator's own mappings and thread stacks are "
 		"not counted twice."},
+	{"growth", 0, NULL, OPTION_INTO_FLAG(struct trace_options, growth), FILTER,
+	 .help = "not allocations but what grows: pages touched first, mmap, brk; no probes",
+	 .man = "For any allocator and language, also where no allocation function is found, at a "
+		"cost that follows the growth: see GROWTH. --sample-bytes SIZE sets the mean "
+		"distance of the sampled pages, here 64k without it and rounded up to a power of "
+		"two; 4k takes every page. Not with -s, -t, -z, -Z, -O, -S and --mmap."},
 	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
 	 .help = "only the allocation functions that FILE defines",
 	 .man = "A library or an executable. Without it, those of every file that the target has "
@@ -153,6 +184,14 @@ static const struct option_spec options[] = {
 	 .man = "Taken as files come; 'seep doctor -p PID' says how much a process needs. When it "
 		"is used up, the file whose code is seen least goes by frame pointers, and the "
 		"report names it."},
+	{"budget", 0, "PERCENT", OPTION_INTO_COUNT(struct trace_options, budget_percent), LIMIT,
+	 .max = 100,
+	 .help = "CPU time that probes may cost, in percent of each target's own; 0: no bound",
+	 .man = "Without it, what is named by -p or started is traced exactly, whatever that costs. "
+		"With it each process is recorded as well as the budget allows, which its reports "
+		"say: exact, sampled by bytes, in windows of time, or not at all until its load "
+		"falls. Less than a thousandth of a CPU is always allowed. See GOVERNOR in "
+		"seep-trace(1)."},
 	{"link", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, link), .choices = options_links,
 	 LIMIT, .help = "how to attach the probes",
 	 .man = "best takes the cheapest kind that this kernel lets attach; the others force "
@@ -171,17 +210,13 @@ static const struct option_spec options[] = {
 	{"percpu", 'P', NULL, .type = OPTION_FLAG, NOT_YET,
 	 .help = "trace the kernel's per-CPU allocations",
 	 .refused = "tracing of kernel allocations " LATER},
-	{"comm", 0, "GLOB", .type = OPTION_STRING, NOT_YET, .help = "processes by name",
-	 .refused = SYSTEM_WIDE},
-	{"cgroup", 0, "PATH", .type = OPTION_PATH, NOT_YET, .help = "processes of a cgroup",
-	 .refused = SYSTEM_WIDE},
-	{"container", 0, "ID", .type = OPTION_STRING, NOT_YET, .help = "processes of a container",
-	 .refused = SYSTEM_WIDE},
 };
 _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {
 	"[OPTIONS] -p PID,... [INTERVAL [COUNT]]",
+	"[OPTIONS] {--comm GLOB|--user USER|...} [INTERVAL [COUNT]]",
+	"[OPTIONS] --all [INTERVAL [COUNT]]",
 	"[OPTIONS] -c CMD [INTERVAL [COUNT]]",
 	"[OPTIONS] [INTERVAL [COUNT]] -- COMMAND [ARGS...]",
 	NULL,
@@ -194,9 +229,13 @@ static const struct example examples[] = {
 	 "six reports of blocks that have been held for a minute or longer"},
 	{"seep trace -w run.seep -- ./server --port 8080",
 	 "a command from its first allocation, saved for later"},
+	{"seep trace --comm 'php-fpm*' --user www-data 60",
+	 "these processes, and those of this name that start later, once a minute"},
 	{"seep trace -p 1234 --sample-bytes 512k --for 1h 60",
 	 "an hour, once a minute, at a fraction of the cost"},
 	{"seep trace -p 1234 --format ndjson | jq 'select(.type == \"site\")'", "for programs"},
+	{"seep trace --growth -p 1234",
+	 "which stacks touch new memory, in any language: no allocation function is needed"},
 	{"seep trace --format folded --output out.folded -p 1234 30 1",
 	 "for flamegraph.pl or speedscope"},
 };
@@ -221,20 +260,41 @@ const struct command command_trace = {
 	.sections = manual_trace,
 };
 
+/* Exactly one way to say what to trace. */
+static int check_target(struct trace_options *o, struct diag *d)
+{
+	bool select = !selector_is_empty(&o->select);
+	int n_targets = !!o->pids.n + !!o->command + !!o->argv + select;
+	struct selector others = o->select;
+
+	others.everything = false;
+	if (!n_targets)
+		return diag_set_hint(
+			d, EINVAL, EXIT_USAGE,
+			"give -p PID or -- COMMAND; --comm, --exe, --cgroup, --container or --user for all "
+			"that match; --all for every process; `seep watch` finds out which of them grow",
+			"nothing to trace was given");
+	if (n_targets > 1)
+		return options_error(d,
+				     "more than one target: -p PID, -c CMD, -- COMMAND, --all and "
+				     "what selects (--comm and its like) exclude each other");
+	if (o->select.everything && !selector_is_empty(&others))
+		return options_error(d,
+				     "--all is every process: it excludes --comm, --exe, --cgroup, "
+				     "--container and --user");
+	return select ? selector_check(&o->select, d) : 0;
+}
+
 /* Rules between options. */
 static int check(const struct trace_options *o, struct diag *d)
 {
-	int n_targets = !!o->pids.n + !!o->command + !!o->argv;
-
-	if (!n_targets)
-		return options_error(d,
-				     "system-wide tracing comes later: give -p PID or -- COMMAND");
-	if (n_targets > 1)
-		return options_error(
-			d, "more than one target: give only one of -p PID, -c CMD and -- COMMAND");
 	if (o->sample_bytes && o->sample_rate > 1)
 		return options_error(
 			d, "-s and --sample-bytes exclude each other: sample by count or by bytes");
+	if (o->budget_percent && o->budget_percent != BUDGET_UNSET && o->sample_rate > 1)
+		return options_error(d,
+				     "-s and --budget exclude each other: the governor samples by "
+				     "bytes, as --sample-bytes");
 	if (o->max_size_bytes && o->min_size_bytes > o->max_size_bytes)
 		return options_error(d, "-z %llu is larger than -Z %llu: no allocation would count",
 				     (unsigned long long)o->min_size_bytes,
@@ -245,18 +305,46 @@ static int check(const struct trace_options *o, struct diag *d)
 			"-t prints to stdout, where it would mix with --format %s: give --output "
 			"FILE",
 			options_format_name(o->format));
+	if (o->growth && (o->sample_rate > 1 || o->trace || o->min_size_bytes ||
+			  o->max_size_bytes || o->object || o->symbols_prefix || o->mmap))
+		return options_error(d, "--growth follows no allocations: it takes none of -s, -t, "
+					"-z, -Z, -O, -S and --mmap");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
 	return 0;
 }
 
+/* Pages come in powers of two, 4 KiB at least. */
+static uint64_t page_distance(uint64_t sample_bytes)
+{
+	uint64_t distance = 4096;
+
+	while (distance < sample_bytes)
+		distance *= 2;
+	return distance;
+}
+
+/* Whoever names a process wants it exact. There is nothing to govern where no probe is placed, or sampling is fixed. */
+static uint64_t default_budget(const struct trace_options *o)
+{
+	return o->pids.n || o->command || o->argv || o->growth || o->sample_rate > 1 ? 0 : 5;
+}
+
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d)
 {
 	struct trace_options o = defaults;
-	int r = options_parse(&command_trace, argc, argv, &o, d);
+	int r;
 
+	o.budget_percent = BUDGET_UNSET;
+	r = options_parse(&command_trace, argc, argv, &o, d);
+	if (!r)
+		r = check_target(&o, d);
 	if (!r)
 		r = check(&o, d);
+	if (!r && o.growth)
+		o.sample_bytes = page_distance(o.sample_bytes ? o.sample_bytes : GROWTH_DISTANCE);
+	if (o.budget_percent == BUDGET_UNSET)
+		o.budget_percent = default_budget(&o);
 	if (r)
 		trace_options_done(&o);
 	else

@@ -130,6 +130,7 @@ static void fill_options(struct render *r, const struct report_options *o)
 	r->final_only = !o->all_reports && o->format == OPTIONS_FORMAT_TEXT;
 	r->options = (struct output_options){
 		.top = o->top,
+		.top_processes = o->top_processes,
 		.by_count = o->sort == OPTIONS_SORT_COUNT,
 		.combined_only = o->combined_only,
 		.blocks = o->show_allocs,

@@ -20,6 +20,8 @@
 #include "cli/assemble.h"
 #include "cli/calls.h"
 #include "cli/commands.h"
+#include "cli/follow.h"
+#include "cli/governing.h"
 #include "cli/options.h"
 #include "cli/sink.h"
 #include "cli/tracing.h"
@@ -28,10 +30,12 @@
 #include "process/launch.h"
 
 #define MAX_CAPABILITIES 4
+#define MAX_SELECTORS 7 /* what can be a target beside pids */
 
 struct trace {
 	struct trace_options options;
 	struct tracing tracing;
+	struct follow follow; /* with selectors */
 	struct assembly assembly;
 	struct sink sink;
 	struct calls calls;
@@ -135,6 +139,7 @@ static int open_sink(struct trace *t, struct diag *d)
 	t->sink.format = output_find(options_format_name(o->format));
 	t->sink.options = (struct output_options){
 		.top = o->top,
+		.top_processes = o->top_processes,
 		.by_count = o->sort == OPTIONS_SORT_COUNT,
 		.color = use_color(o),
 		.combined_only = o->combined_only,
@@ -143,6 +148,19 @@ static int open_sink(struct trace *t, struct diag *d)
 		.verbose = o->verbose,
 	};
 	return sink_open(&t->sink, o->output, o->capture, d);
+}
+
+static void log_attached(struct trace *t, const struct identity *id)
+{
+	if (t->options.growth)
+		log_info(
+			"watching process %d (%s) grow, without probes; Ctrl-C for the last report",
+			id->pid, id->comm);
+	else
+		log_info(
+			"tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report",
+			id->pid, id->comm, cover_count(t->tracing.cover, id->pid),
+			link_kind_name(kernel_link(t->tracing.kernel)));
 }
 
 static int start_pids(struct trace *t, struct diag *d)
@@ -156,10 +174,7 @@ static int start_pids(struct trace *t, struct diag *d)
 		if (err)
 			return err;
 		if (!identity_read(pids->items[i], &id, d) && !t->options.quiet)
-			log_info(
-				"tracing process %d (%s): %zu probes, %s links; Ctrl-C for the last report",
-				id.pid, id.comm, cover_count(t->tracing.cover, id.pid),
-				link_kind_name(kernel_link(t->tracing.kernel)));
+			log_attached(t, &id);
 	}
 	return 0;
 }
@@ -212,26 +227,42 @@ static int start_command(struct trace *t, struct diag *d)
 	return err;
 }
 
+static bool starts_command(const struct trace *t)
+{
+	return t->options.argv || t->options.command;
+}
+
+static void add_target(struct trace *t, const char *kind, const char *what)
+{
+	char text[4096 + 16];
+
+	if (!what)
+		return;
+	snprintf(text, sizeof(text), "%s%s%s", kind, *what ? " " : "", what);
+	t->targets[t->session.n_targets++] = strings_intern(&t->tracing.strings, text);
+}
+
 static int describe_targets(struct trace *t)
 {
 	const struct trace_options *o = &t->options;
-	size_t n = o->pids.n ? o->pids.n : 1;
 
-	t->targets = calloc(n, sizeof(*t->targets));
+	t->targets = calloc(o->pids.n + MAX_SELECTORS, sizeof(*t->targets));
 	if (!t->targets)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		char text[4096];
+	for (size_t i = 0; i < o->pids.n; i++) {
+		char pid[16];
 
-		if (o->pids.n)
-			snprintf(text, sizeof(text), "pid %d", o->pids.items[i]);
-		else
-			snprintf(text, sizeof(text), "command %s",
-				 o->argv ? o->argv[0] : o->command);
-		t->targets[i] = strings_intern(&t->tracing.strings, text);
+		snprintf(pid, sizeof(pid), "%d", o->pids.items[i]);
+		add_target(t, "pid", pid);
 	}
+	add_target(t, "command", o->argv ? o->argv[0] : o->command);
+	add_target(t, "comm", o->select.comm_glob);
+	add_target(t, "exe", o->select.exe_glob);
+	add_target(t, "cgroup", o->select.cgroup);
+	add_target(t, "container", o->select.container);
+	add_target(t, "user", o->select.user);
+	add_target(t, "all processes", o->select.everything ? "" : NULL);
 	t->session.targets = t->targets;
-	t->session.n_targets = n;
 	return 0;
 }
 
@@ -246,7 +277,8 @@ static void describe_session(struct trace *t)
 	char link[32];
 
 	uname(&t->host);
-	snprintf(link, sizeof(link), "link:%s", link_kind_name(kernel_link(t->tracing.kernel)));
+	snprintf(link, sizeof(link), "link:%s",
+		 o->growth ? "none" : link_kind_name(kernel_link(t->tracing.kernel)));
 	t->capabilities[0] = strings_intern(&t->tracing.strings, link);
 	t->capabilities[1] = stack_capabilities[o->stack];
 	t->session = (struct session){
@@ -255,7 +287,8 @@ static void describe_session(struct trace *t)
 		.kernel = t->host.release,
 		.hostname = t->host.nodename,
 		.start_ns = clock_realtime_ns(),
-		.mode = o->sample_bytes	     ? REPORT_SAMPLED_BYTES
+		.mode = o->growth	     ? REPORT_SAMPLED_PAGES
+			: o->sample_bytes    ? REPORT_SAMPLED_BYTES
 			: o->sample_rate > 1 ? REPORT_SAMPLED_COUNT
 					     : REPORT_EXACT,
 		.sample_interval = o->sample_bytes	? o->sample_bytes
@@ -348,6 +381,8 @@ static int on_timer(struct trace *t, struct diag *d)
 
 	if (read(t->timer, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
 		return 0;
+	if (follow_recheck(&t->follow, d))
+		return -EIO;
 	/* The count's last report is written by the end of the trace; of folded stacks it is the only one. */
 	if (t->options.count && t->n_reports + 1 >= t->options.count) {
 		t->end = "count reached";
@@ -364,7 +399,7 @@ static int report_urgently(struct trace *t, struct diag *d)
 		return 0;
 	t->tracing.urgent = false;
 	/* Then the last report comes right now. */
-	if (!t->tracing.by_pid.n)
+	if (!t->tracing.by_pid.n && !t->follow.tracing)
 		return 0;
 	return reports_periodically(t) ? report(t, false, NULL, d) : 0;
 }
@@ -393,7 +428,7 @@ static void check_end(struct trace *t)
 		return;
 	if (t->options.duration_ns && clock_monotonic_ns() - t->start_ns >= t->options.duration_ns)
 		t->end = "time is up";
-	else if (!t->tracing.by_pid.n && (!t->launch || t->command_done))
+	else if (!t->tracing.by_pid.n && !t->follow.tracing && (!t->launch || t->command_done))
 		t->end = t->launch ? "the command ended" : "the target ended";
 }
 
@@ -426,7 +461,9 @@ static int run(struct trace *t, struct diag *d)
 		if (n < 0 && errno != EINTR)
 			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
 		tracing_drain(&t->tracing);
-		err = report_urgently(t, d);
+		err = follow_settle(&t->follow, d);
+		if (!err)
+			err = report_urgently(t, d);
 		for (int i = 0; i < n && !err; i++) {
 			if (events[i].data.fd == t->signals)
 				on_signal(t);
@@ -441,6 +478,15 @@ static int run(struct trace *t, struct diag *d)
 	return err;
 }
 
+static int start_targets(struct trace *t, struct diag *d)
+{
+	if (t->options.pids.n)
+		return start_pids(t, d);
+	if (starts_command(t))
+		return start_command(t, d);
+	return follow_start(&t->follow, &t->options.select, &t->tracing, d);
+}
+
 static int start(struct trace *t, struct diag *d)
 {
 	int err;
@@ -448,7 +494,9 @@ static int start(struct trace *t, struct diag *d)
 	err = open_events(t, d);
 	if (!err)
 		err = open_sink(t, d);
-	if (!err && !t->options.pids.n)
+	if (!err)
+		err = governing_prepare(&t->tracing, &t->options, d);
+	if (!err && starts_command(t))
 		err = hold_command(t, d);
 	if (!err)
 		err = tracing_open(&t->options, &t->tracing, d);
@@ -458,6 +506,7 @@ static int start(struct trace *t, struct diag *d)
 	t->tracing.on_call = calls_print;
 	t->tracing.on_call_arg = &t->calls;
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;
+	t->assembly.pages = t->options.growth;
 	t->assembly.older_ns = t->options.older_ns;
 	t->assembly.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
 	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;
@@ -468,7 +517,7 @@ static int start(struct trace *t, struct diag *d)
 	describe_session(t);
 	if (describe_targets(t))
 		return diag_set(d, ENOMEM, "out of memory");
-	err = t->options.pids.n ? start_pids(t, d) : start_command(t, d);
+	err = start_targets(t, d);
 	if (err)
 		return err;
 	err = sink_session(&t->sink, &t->session);
@@ -488,6 +537,10 @@ static int trace(struct trace *t)
 		err = run(t, &d);
 	if (!err)
 		err = report(t, true, &lost, &d);
+	if (t->follow.n_vanished && t->options.verbose)
+		log_info(
+			"%llu processes ended before it was known whether they match, or while they were attached to",
+			(unsigned long long)t->follow.n_vanished);
 	launch_destroy(t->launch);
 	if (!err && t->launch && !t->command_done && !t->options.quiet)
 		log_info("the command goes on running, untraced");
@@ -512,6 +565,7 @@ int cmd_trace(int argc, char **argv)
 		log_set_level(LOG_QUIET);
 	code = trace(&t);
 	assembly_done(&t.assembly);
+	follow_done(&t.follow);
 	tracing_close(&t.tracing);
 	trace_options_done(&t.options);
 	free(t.targets);

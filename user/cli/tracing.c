@@ -11,6 +11,8 @@
 #include "attach/unwinder.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/governing.h"
+#include "cli/lightly.h"
 #include "cli/options.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
@@ -45,6 +47,28 @@ static void follow_mappings(struct tracing *t, pid_t pid)
 	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, false);
 }
 
+/* Where many come and go: from now on its allocations are counted. */
+static void tell_traced(const struct tracing *t, pid_t pid, const char *comm)
+{
+	if (t->is_wanted && !t->quiet)
+		log_info("tracing process %d (%s)", pid, comm);
+}
+
+/* A program that began a moment ago had not yet loaded its allocator when it was first looked at. */
+static void first_probes(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p && p->pid == pid && p->since_ns) {
+		p->seen_from_seconds = (double)(clock_monotonic_ns() - p->since_ns) / NS_PER_SECOND;
+		p->since_ns = 0;
+		tell_traced(t, p->pid, p->comm);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* Probes what is new in a process; one that has ended meanwhile is no loss. Any thread, without the lock. */
 static void probe(struct tracing *t, pid_t pid)
 {
@@ -52,8 +76,13 @@ static void probe(struct tracing *t, pid_t pid)
 	int err;
 
 	/* First, so that no stack is taken by what is not known yet. */
-	follow_mappings(t, pid);
+	if (lightly_is_walked(t, pid))
+		follow_mappings(t, pid);
+	if (t->growth)
+		return;
 	err = cover_update(t->cover, pid, &d);
+	if (err > 0)
+		first_probes(t, pid);
 	if (err >= 0 || err == -ESRCH)
 		return;
 	t->n_unprobed++;
@@ -119,6 +148,8 @@ static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, pid);
+	if (p && t->everything && p->pid == pid && !p->lender)
+		lightly_own_space(t, p);
 	if (p && p->pid == pid && p->space && !p->lender)
 		add_mapping(t, p, m);
 	pthread_mutex_unlock(&t->lock);
@@ -134,7 +165,8 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 			: o->link == OPTIONS_LINK_MULTI ? LINK_MULTI
 			: o->link == OPTIONS_LINK_PERF	? LINK_PERF
 							: 0,
-		.sampling = o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
+		.sampling = o->growth		 ? KERNEL_SAMPLE_ALL
+			    : o->sample_bytes	 ? KERNEL_SAMPLE_BYTES
 			    : o->sample_rate > 1 ? KERNEL_SAMPLE_COUNT
 						 : KERNEL_SAMPLE_ALL,
 		.sample_interval = o->sample_bytes ? o->sample_bytes : o->sample_rate,
@@ -148,15 +180,23 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 			 : o->stack == OPTIONS_STACK_NONE ? KERNEL_STACK_NONE
 							  : KERNEL_STACK_CFI,
 		.follow = !o->no_follow,
+		.everything = o->select.everything,
+		.strangers = !o->select.everything && !selector_is_empty(&o->select),
+		.strange_names = o->select.comm_glob,
+		.strange_cgroups = o->select.cgroup || o->select.container,
 		.trace_calls = o->trace,
 		.vm = o->mmap,
+		.growth = o->growth,
 	};
 }
 
 int tracing_open(const struct trace_options *options, struct tracing *t, struct diag *d)
 {
-	const struct cover_options cover = {.object = options->object,
-					    .prefix = options->symbols_prefix};
+	const struct cover_options cover = {
+		.scope = options->select.everything ? COVER_FILES : COVER_PROCESSES,
+		.object = options->object,
+		.prefix = options->symbols_prefix,
+	};
 	const struct unwinder_options unwind = {
 		.memory_bytes = options->unwind_memory_bytes,
 		.on_published = on_published,
@@ -169,8 +209,11 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 
 	pthread_mutex_init(&t->lock, NULL);
 	t->quiet = options->quiet;
+	t->growth = options->growth;
+	t->everything = options->select.everything;
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
+	kernel.governed = t->costs;
 	err = kernel_open(&kernel, &t->kernel, d);
 	if (err)
 		return err;
@@ -184,14 +227,18 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 							.process_ring = maps.process_ring,
 							.event_ring = maps.event_ring,
 							.losses = maps.losses,
+							.stranger_ring = maps.stranger_ring,
 							.evict = kernel_evict_fd(t->kernel)},
 			       kernel_start_ns(t->kernel),
-			       options->mmap ? options->max_outstanding : 0, on_event, t,
+			       options->mmap || options->growth ? options->max_outstanding : 0,
+			       options->growth ? options->max_outstanding : 0, on_event, t,
 			       &t->collector, d);
 	if (!err)
 		err = symbolizer_create(&symbols, &t->symbolizer, d);
 	if (!err)
 		err = cover_create(t->kernel, &cover, &t->cover, d);
+	if (!err)
+		err = governing_start(t, options, d);
 	if (!err && kernel.stack == KERNEL_STACK_CFI)
 		err = unwinder_create(t->kernel, &unwind, &t->unwinder, d);
 	/* Before anything is read from /proc: what is mapped after that must not be missed. */
@@ -212,6 +259,7 @@ void tracing_close(struct tracing *t)
 	struct traced *p;
 	size_t cursor = 0;
 
+	governing_stop(t);
 	cover_destroy(t->cover);
 	mapping_watch_destroy(t->mappings);
 	unwinder_destroy(t->unwinder);
@@ -226,15 +274,34 @@ void tracing_close(struct tracing *t)
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
 	strings_done(&t->strings);
+	containers_done(&t->containers);
 	pthread_mutex_destroy(&t->lock);
 }
 
-static void describe(struct tracing *t, struct traced *p, const struct identity *id)
+static const char *known(struct tracing *t, const char *text)
+{
+	return text[0] ? strings_intern(&t->strings, text) : NULL;
+}
+
+static void describe_container(struct tracing *t, struct traced *p, const struct identity *id)
+{
+	struct container_names names;
+
+	containers_find(&t->containers, id->container, &names);
+	p->container = known(t, id->container);
+	p->container_name = known(t, names.name);
+	p->pod = known(t, names.pod);
+	p->namespace_ = known(t, names.namespace_);
+	p->pod_uid = known(t, id->pod_uid);
+	p->namespace_pid = id->ns_pid != id->pid ? id->ns_pid : 0;
+}
+
+void traced_describe(struct tracing *t, struct traced *p, const struct identity *id)
 {
 	p->comm = strings_intern(&t->strings, id->comm);
 	p->exe = strings_intern(&t->strings, id->exe);
-	p->cgroup = id->cgroup[0] ? strings_intern(&t->strings, id->cgroup) : NULL;
-	p->container = id->container[0] ? strings_intern(&t->strings, id->container) : NULL;
+	p->cgroup = known(t, id->cgroup);
+	describe_container(t, p, id);
 	p->limit_bytes = id->limit_bytes;
 	p->start_real_ns = id->start_real_ns;
 }
@@ -253,13 +320,19 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	p->instance = instance;
 	p->pid = pid;
 	p->start_real_ns = clock_realtime_ns();
+	if (t->everything)
+		return lightly_keep(t, p, lender);
 	if (!identity_read(pid, &id, &d))
-		describe(t, p, &id);
+		traced_describe(t, p, &id);
 	else if (lender) {
 		p->comm = lender->comm;
 		p->exe = lender->exe;
 		p->cgroup = lender->cgroup;
 		p->container = lender->container;
+		p->container_name = lender->container_name;
+		p->pod = lender->pod;
+		p->namespace_ = lender->namespace_;
+		p->pod_uid = lender->pod_uid;
 	}
 	if (address_space_create(t->symbolizer, pid, &p->space) ||
 	    hashmap_put(&t->traced, instance, p)) {
@@ -284,41 +357,95 @@ static double age_seconds(const struct traced *p)
 	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
 }
 
-int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
+ * its event was read. Caller holds the lock. */
+static struct traced *traced_now(struct tracing *t, pid_t pid)
+{
+	instance_id instance = kernel_instance(t->kernel, pid, NULL);
+	struct traced *p = hashmap_get(&t->traced, instance);
+
+	return p || !instance ? p : traced_create(t, instance, pid, NULL);
+}
+
+/* What the kernel knows as its instance, though user space may never have heard of it. */
+void tracing_dismiss(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	pthread_mutex_lock(&t->lock);
+	p = traced_now(t, pid);
+	if (!p)
+		p = hashmap_get(&t->by_pid, pid);
+	if (p && p->pid == pid)
+		p->dismissed = true;
+	pthread_mutex_unlock(&t->lock);
+	tracing_release(t, pid);
+}
+
+static int ended_meanwhile(const struct identity *id, struct diag *d)
+{
+	return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to", id->pid,
+			id->comm);
+}
+
+int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d)
 {
 	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
-	struct identity id;
 	struct traced *p;
 	int64_t instance;
 	int err;
 
-	err = identity_read(pid, &id, d);
-	if (err)
-		return err;
-	instance = kernel_add_process(t->kernel, pid, id.start_ticks * ns_per_tick, false, d);
+	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
+	if (instance == -EEXIST) {
+		pthread_mutex_lock(&t->lock);
+		traced_now(t, id->pid);
+		pthread_mutex_unlock(&t->lock);
+	}
 	if (instance < 0)
 		return instance;
 	pthread_mutex_lock(&t->lock);
-	p = traced_create(t, instance, pid, NULL);
+	p = traced_create(t, instance, id->pid, NULL);
+	if (p && t->everything)
+		traced_describe(t, p, id);
+	if (p)
+		p->young_ns = 0;
 	pthread_mutex_unlock(&t->lock);
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
-	follow_mappings(t, pid);
-	err = cover_update(t->cover, pid, d);
+	if (!t->everything)
+		follow_mappings(t, id->pid);
+	err = t->growth ? 0 : cover_update(t->cover, id->pid, d);
 	p->covered_ns = clock_monotonic_ns();
-	p->seen_from_seconds = age_seconds(p);
-	if (err == -ESRCH || !identity_alive(&id))
-		return diag_set(d, ESRCH, "process %d (%s) ended while it was being attached to",
-				pid, id.comm);
+	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
+					: age_seconds(p);
+	if (err >= 0 && !t->growth && !cover_count(t->cover, id->pid))
+		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
+	else if (err >= 0)
+		tell_traced(t, id->pid, id->comm);
+	if (err >= 0 && !identity_alive(id))
+		err = -ESRCH;
 	if (err < 0)
+		tracing_dismiss(t, id->pid);
+	return err == -ESRCH ? ended_meanwhile(id, d) : err < 0 ? err : 0;
+}
+
+int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
+{
+	struct identity id;
+	int err = identity_read(pid, &id, d);
+
+	if (!err)
+		err = tracing_begin(t, &id, 0, d);
+	if (err)
 		return err;
-	if (!cover_count(t->cover, pid))
+	if (!t->growth && !cover_count(t->cover, pid))
 		return diag_set_hint(
 			d, ENOENT, EXIT_RUNTIME,
 			t->restricted
 				? "none that -O FILE and -S PREFIX let through: try without them"
-				: "a Go program, or a static one without symbols? `seep doctor -p PID` lists what was "
-				  "looked at; an allocator under other names: -O FILE -S PREFIX",
+				: "a Go program, or a static one without symbols? --growth shows where it grows; `seep "
+				  "doctor -p PID` lists what was looked at; an allocator under other names: -O FILE "
+				  "-S PREFIX",
 			"process %d (%s): no allocation function found in any of its files", pid,
 			id.comm);
 	return 0;
@@ -358,16 +485,6 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
 	return p ? 0 : diag_set(d, ENOMEM, "out of memory");
 }
 
-/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
- * its event was read. Caller holds the lock. */
-static struct traced *traced_now(struct tracing *t, pid_t pid)
-{
-	instance_id instance = kernel_instance(t->kernel, pid, NULL);
-	struct traced *p = hashmap_get(&t->traced, instance);
-
-	return p || !instance ? p : traced_create(t, instance, pid, NULL);
-}
-
 void tracing_mapped(struct tracing *t, pid_t pid)
 {
 	struct diag d = {0};
@@ -386,7 +503,7 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 		refresh_space(t, p);
 	/* A vfork child is its parent's instance, but not by name and age. */
 	if (p && described && p->pid == pid)
-		describe(t, p, &id);
+		traced_describe(t, p, &id);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -411,7 +528,9 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	now_ns = clock_monotonic_ns();
 	if (!p)
 		return;
-	p->seen_from_seconds = late ? (double)(now_ns - e->time_ns) / NS_PER_SECOND : 0;
+	/* The kernel follows what grows by itself. */
+	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
+						  : 0;
 	p->covered_ns = cover_count(t->cover, e->pid) ? now_ns : 0;
 }
 
@@ -432,9 +551,19 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 		p = traced_create(t, e->instance, e->pid, hashmap_get(&t->traced, e->other));
 	}
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched || (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
+	if (t->launched || t->everything ||
+	    (e->shares_memory && kernel_link(t->kernel) == LINK_PERF))
 		return;
 	cover(t, p, e, true);
+}
+
+/* After an exec, of a process that the user may not want any more. */
+static bool unwanted(struct tracing *t, const struct collector_event *e)
+{
+	if (!t->is_wanted || t->is_wanted(t->select_arg, e->pid, e->name))
+		return false;
+	tracing_dismiss(t, e->pid);
+	return true;
 }
 
 /* Probes that stood before follow their process into the new program. */
@@ -452,7 +581,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (!p)
 		p = traced_create(t, e->instance, e->pid, NULL);
 	pthread_mutex_unlock(&t->lock);
-	if (t->launched)
+	if (p && t->everything)
+		lightly_renamed(t, p, e->name);
+	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
 }
@@ -502,6 +633,10 @@ static void on_event(void *arg, const struct collector_event *e)
 		/* Not from here: a process that maps all the time asks again while it is answered. */
 		hashmap_put(&t->asking, e->instance, t);
 		break;
+	case COLLECTOR_STRANGER:
+		if (t->on_stranger)
+			t->on_stranger(t->select_arg, e);
+		break;
 	default:
 		if (t->on_call)
 			t->on_call(t->on_call_arg, e);
@@ -546,8 +681,10 @@ static bool lost_some(struct tracing *t)
 /* The kernel asks for an instance's mappings, whichever of its processes made it. */
 static void answer(struct tracing *t, instance_id instance)
 {
-	const struct traced *p = tracing_find(t, instance);
+	struct traced *p = tracing_find(t, instance);
 
+	if (p && t->everything)
+		lightly_look(t, p);
 	if (p)
 		follow_instance(t, instance, p->pid, true);
 }
@@ -563,6 +700,11 @@ void tracing_drain(struct tracing *t)
 	mapping_watch_drain(t->mappings);
 	if (lost_some(t))
 		resync(t);
+	if (t->everything) {
+		pthread_mutex_lock(&t->lock);
+		lightly_grow_up(t, false);
+		pthread_mutex_unlock(&t->lock);
+	}
 	while (hashmap_next(&t->touched, &cursor, &pid))
 		probe(t, pid);
 	hashmap_done(&t->touched);
@@ -582,7 +724,12 @@ void tracing_refresh(struct tracing *t)
 	size_t cursor = 0;
 
 	pthread_mutex_lock(&t->lock);
+	if (t->everything)
+		lightly_grow_up(t, true);
 	while ((p = hashmap_next(&t->by_pid, &cursor, NULL))) {
+		/* The others hold nothing. */
+		if (t->everything && !p->walked)
+			continue;
 		if (p->space && !p->lender)
 			refresh_space(t, p);
 		identity_rss(p->pid, &p->rss_bytes);
@@ -601,8 +748,14 @@ struct traced *tracing_find(struct tracing *t, instance_id instance)
 	return p;
 }
 
-/* Frees it, unless others still use its mappings: then the last of them does. */
-static void release(struct traced *p)
+struct address_space *traced_space(const struct traced *p)
+{
+	while (!p->space && p->lender)
+		p = p->lender;
+	return p->space;
+}
+
+void traced_release(struct traced *p)
 {
 	struct traced *lender = p->lender;
 
@@ -611,18 +764,19 @@ static void release(struct traced *p)
 		return;
 	traced_free(p);
 	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
-		release(lender);
+		traced_release(lender);
 }
 
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p)
 {
 	collector_forget(t->collector, s, p->instance);
+	governing_forget(t, p->instance);
 	pthread_mutex_lock(&t->lock);
 	if (hashmap_get(&t->by_pid, p->pid) == p)
 		hashmap_take(&t->by_pid, p->pid);
 	hashmap_take(&t->traced, p->instance);
 	if (t->unwinder)
 		unwinder_forget(t->unwinder, p->instance);
-	release(p);
+	traced_release(p);
 	pthread_mutex_unlock(&t->lock);
 }

@@ -12,12 +12,15 @@
 #include "base/hashmap.h"
 #include "base/strings.h"
 #include "model/snapshot.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 struct address_space;
+struct calibration;
 struct collector;
 struct collector_event;
 struct cover;
+struct governor;
 struct kernel;
 struct mapping;
 struct mapping_watch;
@@ -30,37 +33,55 @@ struct traced {
 	instance_id instance;
 	pid_t pid;
 	const char *comm, *exe, *cgroup, *container; /* interned */
+	const char *container_name, *namespace_, *pod, *pod_uid;
+	pid_t namespace_pid; /* 0: pid */
 	uint64_t start_real_ns;
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
 	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
 	struct address_space *space;
-	struct traced *lender; /* whose address space this one uses: the parent it was forked from */
+	struct traced *
+		lender; /* whose address space this one uses: the parent it was forked from. With `everything` space is NULL then */
 	unsigned n_borrowers;
 	bool forgotten; /* by all but its borrowers */
+	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
+	bool dismissed; /* it is not what the user wants: never reported */
+	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
+	uint64_t young_ns; /* with `everything`: since when its files are to be looked at, CLOCK_MONOTONIC; 0: they were */
 };
 
 struct tracing {
 	struct kernel *kernel;
 	struct cover *cover;
 	struct unwinder *unwinder; /* NULL: stacks by frame pointers, or none */
+	struct calibration *costs; /* with a budget: governing_prepare()'s; else NULL */
+	struct governor *governor; /* NULL: no budget */
+	unsigned budget_percent;
 	struct collector *collector;
 	struct mapping_watch *mappings;
 	struct symbolizer *symbolizer;
 	struct strings strings;
+	struct containers containers; /* under lock */
 	pthread_mutex_t lock;
 	struct hashmap traced; /* instance -> struct traced */
 	struct hashmap
 		by_pid; /* pid -> struct traced that it is now, its own or the one whose memory it borrows */
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
+	bool everything; /* every process is traced: looked at when it has something to show, and not before */
 	bool quiet;
 	bool restricted; /* by -O or -S */
+	bool growth;	 /* touched pages and mappings, without probes */
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
-	struct hashmap touched;			 /* pids with new mappings since the last drain */
-	struct hashmap generating;		 /* those with code of no file */
-	struct hashmap asking;			 /* instances whose mappings the kernel asked for */
+	struct hashmap touched;	   /* pids with new mappings since the last drain */
+	struct hashmap generating; /* those with code of no file */
+	struct hashmap asking;	   /* instances whose mappings the kernel asked for */
+	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
+	/* Processes that are not traced, and whether one still is after it executed another program; NULL: nobody asks. */
+	void (*on_stranger)(void *arg, const struct collector_event *event);
+	bool (*is_wanted)(void *arg, pid_t pid, const char *name);
+	void *select_arg;
 	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
 	void *on_call_arg;
 };
@@ -70,8 +91,14 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 /* Removes everything; accepts a half-open one. */
 void tracing_close(struct tracing *t);
 
-/* Begins to trace a running process. Returns 0 or -errno with a diag. */
+/* Begins to trace a running process. Returns 0 or -errno with a diag (-ENOENT: it has no allocation function). */
 int tracing_attach(struct tracing *t, pid_t pid, struct diag *d);
+/* The same; one without an allocation function may map one later. since_ns: CLOCK_MONOTONIC when it began to run its program, 0:
+ * as it was started. Returns 0; -EEXIST: it is traced already; -ESRCH: it has ended meanwhile; or -errno with a diag. Nothing of
+ * it is left then. */
+int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d);
+/* It turns out not to be wanted: its tracing ends, and no report names it. */
+void tracing_dismiss(struct tracing *t, pid_t pid);
 bool tracing_is_traced(struct tracing *t, pid_t pid);
 /* Ends the tracing of a process that lives on: its next report is its last. */
 void tracing_release(struct tracing *t, pid_t pid);
@@ -92,6 +119,12 @@ void tracing_refresh(struct tracing *t);
 
 /* What is known of an instance, or NULL; valid until it is forgotten. */
 struct traced *tracing_find(struct tracing *t, instance_id instance);
+/* What is known of it from now on. Caller holds the lock. */
+void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
+/* Frees it, unless others still use its mappings: then the last of them does. Caller holds the lock. */
+void traced_release(struct traced *p);
+/* The address space to name its stacks by: its own, or its parent's; NULL: none is known. Caller holds the lock. */
+struct address_space *traced_space(const struct traced *p);
 /* After its last report: frees it and what the kernel keeps of it. */
 void tracing_forget(struct tracing *t, const struct snapshot *s, struct traced *p);
 

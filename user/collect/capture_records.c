@@ -53,6 +53,7 @@ int records_session(struct fields *f, struct session *ret)
 	static const char *const sampling[] = {
 		[REPORT_SAMPLED_COUNT] = "count",
 		[REPORT_SAMPLED_BYTES] = "bytes",
+		[REPORT_SAMPLED_PAGES] = "pages",
 	};
 	struct session s = {
 		.schema = fields_u64(f, "schema", 1),
@@ -86,11 +87,17 @@ static void read_figures(struct fields *f, struct process_report *p)
 	p->frees = fields_u64(f, "frees", UINT64_MAX);
 	p->inherited_frees = fields_u64_or_0(f, "inherited_frees");
 	p->unknown_frees = fields_u64_or_0(f, "unknown_frees");
+	p->namespace_pid = fields_u64_or_0(f, "namespace_pid");
 	p->rss_bytes = fields_u64_or_0(f, "rss_bytes");
 	p->limit_bytes = fields_u64_or_0(f, "limit_bytes");
 	p->growth_bytes_per_second = fields_double(f, "growth_bytes_per_second", NAN);
 	p->seconds_to_limit = fields_double(f, "seconds_to_limit", NAN);
 	p->overhead_ratio = fields_double(f, "overhead_ratio", NAN);
+	p->mode = fields_string(f, "mode");
+	p->sample_interval_bytes = fields_u64_or_0(f, "sample_interval_bytes");
+	p->duty = fields_double(f, "duty", 1);
+	p->estimated = fields_bool(f, "estimated");
+	p->governed = fields_string(f, "governed");
 	p->seen_from_seconds = fields_double(f, "seen_from_seconds", NAN);
 }
 
@@ -103,8 +110,10 @@ int records_process(struct fields *f, struct capture_report *r)
 		.exe = fields_string(f, "exe"),
 		.cgroup = fields_string(f, "cgroup"),
 		.container = fields_string(f, "container"),
+		.container_name = fields_string(f, "container_name"),
 		.namespace_ = fields_string(f, "namespace"),
 		.pod = fields_string(f, "pod"),
+		.pod_uid = fields_string(f, "pod_uid"),
 		.final = fields_bool(f, "final"),
 		.ended = fields_string(f, "ended"),
 		.exit_status = fields_u64_or_0(f, "exit_status") & 0xffff,

@@ -31,13 +31,15 @@ struct collector {
 	collector_event_fn on_event;
 	void *arg;
 	struct hashmap stacks; /* id -> struct kept_stack */
-	struct ranges *ranges; /* NULL: not followed */
+	struct ranges *ranges; /* of mmap and brk; NULL: not followed */
+	struct ranges *pages;  /* that were touched in them; NULL: not followed */
 	struct evictor evictor;
 	uint64_t n_reads;
 };
 
 _Static_assert((int)WIRE_KIND_MALLOC == (int)SITE_MALLOC && (int)WIRE_KIND_MMAP == (int)SITE_MMAP &&
-		       (int)WIRE_KIND_BRK == (int)SITE_BRK,
+		       (int)WIRE_KIND_BRK == (int)SITE_BRK &&
+		       (int)WIRE_KIND_FAULT == (int)SITE_FAULT,
 	       "report.h and wire.h number the kinds alike");
 
 /* Names of the causes, a contract of the output. In enum wire_loss's order. */
@@ -56,6 +58,7 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 	[WIRE_LOST_PROCESS_RING] = "process_ring_full",
 	[WIRE_LOST_PROCESSES] = "process_table_full",
 	[WIRE_LOST_SIGNAL_STACK] = "signal_stack",
+	[WIRE_LOST_STRANGER_RING] = "stranger_ring_full",
 };
 
 /* Why a stack ends early: on a site, and in the counts of its process. Both are contracts of the output. */
@@ -82,60 +85,118 @@ static const enum collector_event_type event_types[] = {
 };
 
 /* Not for an instance whose last report was made: a vfork child may outlive the process that it borrows from. */
-static void add_range(struct collector *c, enum site_kind kind, const struct wire_event *e)
+static bool may_add(struct collector *c, const struct ranges *r, const struct wire_event *e)
 {
 	struct wire_process process;
 
-	if (ranges_has(c->ranges, e->instance) ||
-	    !bpf_map_lookup_elem(c->maps.instances, &e->instance, &process))
+	return ranges_has(r, e->instance) ||
+	       !bpf_map_lookup_elem(c->maps.instances, &e->instance, &process);
+}
+
+static void add_range(struct collector *c, enum site_kind kind, const struct wire_event *e)
+{
+	if (may_add(c, c->ranges, e))
 		ranges_add(c->ranges, e->instance, kind, e->site, e->time_ns, e->address,
 			   e->size_bytes);
 }
 
-static void follow_range(struct collector *c, const struct wire_event *e)
+static void follow_call(struct ranges *r, const struct wire_event *e)
 {
 	switch (e->type) {
-	case WIRE_EVENT_MMAP:
-		add_range(c, SITE_MMAP, e);
-		break;
-	case WIRE_EVENT_BRK:
-		add_range(c, SITE_BRK, e);
-		break;
 	case WIRE_EVENT_TAKE:
-		ranges_take(c->ranges, e->instance, e->tid, e->address, e->size_bytes);
+		ranges_take(r, e->instance, e->tid, e->address, e->size_bytes);
 		break;
 	case WIRE_EVENT_DONE:
 		if (e->flags & WIRE_EVENT_FAILED)
-			ranges_put_back(c->ranges, e->instance, e->tid);
+			ranges_put_back(r, e->instance, e->tid);
 		else
-			ranges_settle(c->ranges, e->instance, e->tid, e->address, e->size_bytes);
+			ranges_settle(r, e->instance, e->tid, e->address, e->size_bytes);
 		break;
 	}
+}
+
+static void follow_range(struct collector *c, const struct wire_event *e)
+{
+	if (e->type == WIRE_EVENT_MMAP)
+		add_range(c, SITE_MMAP, e);
+	else if (e->type == WIRE_EVENT_BRK)
+		add_range(c, SITE_BRK, e);
+	else if (!(e->flags & WIRE_EVENT_PAGES))
+		follow_call(c->ranges, e);
+}
+
+static void follow_pages(struct collector *c, const struct wire_event *e)
+{
+	if (e->type == WIRE_EVENT_FAULT) {
+		if (may_add(c, c->pages, e))
+			ranges_touch(c->pages, e->instance, e->site, e->time_ns, e->address,
+				     e->size_bytes, e->flags);
+	} else if (e->type == WIRE_EVENT_MMAP || e->type == WIRE_EVENT_BRK) {
+		/* At a fixed address it replaces what was there. */
+		ranges_take(c->pages, e->instance, e->tid, e->address, e->size_bytes);
+		ranges_settle(c->pages, e->instance, e->tid, 0, 0);
+	} else {
+		follow_call(c->pages, e);
+	}
+}
+
+static void copy_name(const struct wire_event *e, struct collector_event *to)
+{
+	memcpy(to->name, &e->address, sizeof(e->address));
+	memcpy(to->name + sizeof(e->address), &e->size_bytes, sizeof(e->size_bytes));
+	to->name[sizeof(to->name) - 1] = '\0';
+}
+
+static int pass_stranger(void *arg, void *data, size_t n_bytes)
+{
+	const struct wire_event *e = data;
+	struct collector *c = arg;
+	struct collector_event event;
+
+	if (n_bytes < sizeof(*e))
+		return 0;
+	event = (struct collector_event){
+		.type = COLLECTOR_STRANGER,
+		.pid = e->pid,
+		.tid = e->tid,
+		.time_ns = e->time_ns,
+		.execed = e->flags & WIRE_EVENT_EXECED,
+	};
+	if (e->flags & WIRE_EVENT_RENAMED)
+		copy_name(e, &event);
+	c->on_event(c->arg, &event);
+	return 0;
 }
 
 static int pass_event(void *arg, void *data, size_t n_bytes)
 {
 	const struct wire_event *e = data;
 	struct collector *c = arg;
+	struct collector_event event;
 
 	if (n_bytes < sizeof(*e))
 		return 0;
-	if (c->ranges && e->type >= WIRE_EVENT_MMAP)
+	if (c->ranges && e->type >= WIRE_EVENT_MMAP && e->type != WIRE_EVENT_FAULT)
 		follow_range(c, e);
+	if (c->pages && e->type >= WIRE_EVENT_MMAP)
+		follow_pages(c, e);
 	if (e->type >= ARRAY_SIZE(event_types))
 		return 0;
-	c->on_event(c->arg, &(struct collector_event){
-				    .type = event_types[e->type],
-				    .pid = e->pid,
-				    .tid = e->tid,
-				    .instance = e->instance,
-				    .other = e->other,
-				    .shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
-				    .time_ns = e->time_ns,
-				    .address = e->address,
-				    .size_bytes = e->size_bytes,
-				    .stack = e->site,
-			    });
+	event = (struct collector_event){
+		.type = event_types[e->type],
+		.pid = e->pid,
+		.tid = e->tid,
+		.instance = e->instance,
+		.other = e->other,
+		.shares_memory = e->flags & WIRE_EVENT_SHARES_MEMORY,
+		.time_ns = e->time_ns,
+		.address = e->address,
+		.size_bytes = e->size_bytes,
+		.stack = e->site,
+	};
+	if (e->type == WIRE_EVENT_EXEC)
+		copy_name(e, &event);
+	c->on_event(c->arg, &event);
 	return 0;
 }
 
@@ -148,7 +209,7 @@ static uint32_t max_entries(int map_fd)
 }
 
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, collector_event_fn on_event, void *arg,
+		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -160,12 +221,15 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 	c->evictor = (struct evictor){maps->evict, max_entries(maps->sites)};
 	c->on_event = on_event;
 	c->arg = arg;
-	if (max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) {
+	if ((max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) ||
+	    (max_pages && ranges_create(session_start_ns, max_pages, &c->pages))) {
 		collector_destroy(c);
 		return diag_set(d, ENOMEM, "out of memory");
 	}
 	c->rings = ring_buffer__new(maps->process_ring, pass_event, c, NULL);
-	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c)) {
+	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c) ||
+	    (maps->stranger_ring &&
+	     ring_buffer__add(c->rings, maps->stranger_ring, pass_stranger, c))) {
 		int err = errno;
 
 		collector_destroy(c);
@@ -187,6 +251,7 @@ void collector_destroy(struct collector *c)
 		free(stack);
 	hashmap_done(&c->stacks);
 	ranges_destroy(c->ranges);
+	ranges_destroy(c->pages);
 	free(c);
 }
 
@@ -200,13 +265,22 @@ int collector_drain(struct collector *c)
 	return ring_buffer__consume(c->rings);
 }
 
-uint64_t collector_lost_events(const struct collector *c)
+static uint64_t lost_so_far(const struct collector *c, __u32 cause)
 {
-	__u32 cause = WIRE_LOST_PROCESS_RING;
 	uint64_t n = 0;
 
 	bpf_map_lookup_elem(c->maps.losses, &cause, &n);
 	return n;
+}
+
+uint64_t collector_lost_events(const struct collector *c)
+{
+	return lost_so_far(c, WIRE_LOST_PROCESS_RING);
+}
+
+uint64_t collector_lost_strangers(const struct collector *c)
+{
+	return lost_so_far(c, WIRE_LOST_STRANGER_RING);
 }
 
 /* Copies those of the counters that are not zero and have a name. */
@@ -257,6 +331,8 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 
 	if (c->ranges)
 		p->lost[WIRE_LOST_LIVE_FULL] += ranges_lost(c->ranges, instance);
+	if (c->pages)
+		p->lost[WIRE_LOST_LIVE_FULL] += ranges_lost(c->pages, instance);
 	err = read_losses((const uint64_t *)p->lost, &process.losses, &process.n_losses);
 	if (!err)
 		err = read_counts((const uint64_t *)p->truncated, truncated_names,
@@ -266,20 +342,6 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 	if (err) {
 		free(process.losses);
 		free(process.truncated);
-	}
-	return err;
-}
-
-static int read_processes(struct collector *c, struct snapshot *s)
-{
-	struct wire_process process;
-	__u32 key, *last = NULL;
-	int err = 0;
-
-	while (!err && !bpf_map_get_next_key(c->maps.instances, last, &key)) {
-		if (!bpf_map_lookup_elem(c->maps.instances, &key, &process))
-			err = add_process(c, s, key, &process);
-		last = &key;
 	}
 	return err;
 }
@@ -320,16 +382,30 @@ static int each_entry(int map_fd, size_t key_bytes, size_t value_bytes,
 	return err;
 }
 
-struct site_reading {
+struct reading {
 	struct collector *c;
 	struct snapshot *s;
 };
+
+static int read_process(void *arg, const void *key, const void *value)
+{
+	const struct reading *reading = arg;
+	struct wire_process process = *(const struct wire_process *)value;
+
+	return add_process(reading->c, reading->s, *(const wire_instance *)key, &process);
+}
+
+static int read_processes(struct reading *reading)
+{
+	return each_entry(reading->c->maps.instances, sizeof(wire_instance),
+			  sizeof(struct wire_process), read_process, reading);
+}
 
 static int add_site(void *arg, const void *key, const void *value)
 {
 	const struct wire_site_key *k = key;
 	const struct wire_site *v = value;
-	struct site_reading *reading = arg;
+	struct reading *reading = arg;
 	struct snapshot *s = reading->s;
 	struct snapshot_site site = {
 		.instance = k->instance,
@@ -354,7 +430,7 @@ static int add_site(void *arg, const void *key, const void *value)
 	return vec_push(&s->sites, site);
 }
 
-static int each_site(int map_fd, struct site_reading *reading)
+static int each_site(int map_fd, struct reading *reading)
 {
 	return each_entry(map_fd, sizeof(struct wire_site_key), sizeof(struct wire_site), add_site,
 			  reading);
@@ -401,7 +477,7 @@ static void delete_taken(struct collector *c, const struct snapshot *s)
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 {
 	struct snapshot s = {0};
-	struct site_reading reading = {c, &s};
+	struct reading reading = {c, &s};
 	uint64_t losses[WIRE_LOST_MAX] = {0};
 	int err, n_evicted;
 
@@ -409,12 +485,14 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	/* Where it cannot be done, the kernel side counts what finds no room. */
 	n_evicted = evict_run(&c->evictor);
 	s.time_ns = clock_monotonic_ns();
-	err = read_processes(c, &s);
+	err = read_processes(&reading);
 	/* What the processes found ended there have done until then: no later report will name it. */
 	if (!err && c->ranges)
 		collector_drain(c);
 	if (!err && c->ranges)
 		err = ranges_read(c->ranges, &s);
+	if (!err && c->pages)
+		err = ranges_read(c->pages, &s);
 	if (!err)
 		err = each_site(c->maps.sites, &reading);
 	if (!err)
@@ -506,7 +584,11 @@ int collector_each_block(struct collector *c,
 	int err = each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block),
 			     visit_block, &pass);
 
-	return err || !c->ranges ? err : ranges_each_block(c->ranges, visit, arg);
+	if (!err && c->ranges)
+		err = ranges_each_block(c->ranges, visit, arg);
+	if (!err && c->pages)
+		err = ranges_each_block(c->pages, visit, arg);
+	return err;
 }
 
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
@@ -514,6 +596,8 @@ void collector_forget(struct collector *c, const struct snapshot *s, instance_id
 	bpf_map_delete_elem(c->maps.instances, &instance);
 	if (c->ranges)
 		ranges_forget(c->ranges, instance);
+	if (c->pages)
+		ranges_forget(c->pages, instance);
 	for (size_t i = 0; i < s->sites.n; i++) {
 		const struct snapshot_site *site = &s->sites.items[i];
 		struct wire_site_key key = {

@@ -13,7 +13,8 @@ struct collector;
 /* Map descriptors, borrowed for the collector's life. */
 struct collector_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
-	int evict; /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
+	int stranger_ring; /* 0: nobody asks for COLLECTOR_STRANGER */
+	int evict;	   /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
 };
 
 enum collector_event_type {
@@ -22,6 +23,7 @@ enum collector_event_type {
 	COLLECTOR_EXIT,
 	COLLECTOR_UNMAPPED, /* the process runs code that the unwinder does not know: at address */
 	COLLECTOR_OOM,	    /* the kernel has chosen it to die for want of memory; it lives yet */
+	COLLECTOR_STRANGER, /* a process that is not traced became another one: execed, renamed, or moved to another cgroup */
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,
 };
@@ -33,14 +35,16 @@ struct collector_event {
 	bool shares_memory;	     /* FORK, EXEC: with the parent (vfork) */
 	uint64_t time_ns;
 	uint64_t address, size_bytes, stack;
+	bool execed;   /* STRANGER */
+	char name[16]; /* EXEC: the process's; STRANGER: its new one; "": unknown, or not renamed */
 };
 
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
 
 /* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. max_ranges: bound of the pieces of mmap and brk memory
- * that are followed, 0: none are. Returns 0 or -errno with a diag. */
+ * that are followed, 0: none are; max_pages: the same of touched pages, which need max_ranges, too. Returns 0 or -errno with a diag. */
 int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, collector_event_fn on_event, void *arg,
+		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d);
 void collector_destroy(struct collector *c);
 
@@ -50,6 +54,8 @@ int collector_drain(struct collector *c);
 
 /* Process events that the kernel side could not pass on so far. */
 uint64_t collector_lost_events(const struct collector *c);
+/* The same of processes that are not traced. */
+uint64_t collector_lost_strangers(const struct collector *c);
 
 /* All instances and sites. Cost follows the number of sites. Where the map of sites fills up, idle ones are evicted first: they
  * count under their process's site of unknown stack from then on. Returns 0 or -errno with a diag. */

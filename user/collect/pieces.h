@@ -7,10 +7,11 @@
 
 struct range_site;
 
-/* One mmap call or growth of the break. Owned by its pieces: freed with the last one. */
+/* One mmap call, growth of the break or touched page. Owned by its pieces: freed with the last one. */
 struct origin {
 	struct range_site *site;
-	uint64_t time_ns, outstanding_bytes;
+	uint64_t time_ns, outstanding_bytes; /* bytes: of its pieces, not weighted */
+	uint32_t weight;		     /* how many such it stands for */
 	size_t n_pieces;
 	uint64_t pass; /* of ranges_each_block, that saw it last */
 };

@@ -15,7 +15,9 @@
 struct range_site {
 	enum site_kind kind;
 	uint64_t stack;
+	/* weighted */
 	uint64_t allocated_bytes, freed_bytes, allocations, frees;
+	uint64_t n_allocated, n_freed;
 	uint32_t born[WIRE_BIRTH_SLOTS]; /* outstanding allocations */
 };
 
@@ -28,8 +30,8 @@ struct taken {
 struct table {
 	instance_id instance;
 	struct piece *root;
-	struct hashmap sites[SITE_BRK + 1]; /* by kind: stack -> struct range_site */
-	struct hashmap taken;		    /* thread id -> struct taken */
+	struct hashmap sites[SITE_FAULT + 1]; /* by kind: stack -> struct range_site */
+	struct hashmap taken;		      /* thread id -> struct taken */
 	uint64_t n_lost;
 };
 
@@ -53,10 +55,11 @@ static uint32_t *born_slot(const struct ranges *r, const struct origin *o)
 
 static void count_freed(const struct ranges *r, struct origin *o, uint64_t n_bytes)
 {
-	o->site->freed_bytes += n_bytes;
+	o->site->freed_bytes += n_bytes * o->weight;
 	o->outstanding_bytes -= n_bytes;
 	if (!o->outstanding_bytes) {
-		o->site->frees++;
+		o->site->frees += o->weight;
+		o->site->n_freed++;
 		--*born_slot(r, o);
 	}
 }
@@ -65,10 +68,11 @@ static void count_freed(const struct ranges *r, struct origin *o, uint64_t n_byt
 static void count_restored(const struct ranges *r, struct origin *o, uint64_t n_bytes)
 {
 	if (!o->outstanding_bytes) {
-		o->site->frees--;
+		o->site->frees -= o->weight;
+		o->site->n_freed--;
 		++*born_slot(r, o);
 	}
-	o->site->freed_bytes -= n_bytes;
+	o->site->freed_bytes -= n_bytes * o->weight;
 	o->outstanding_bytes += n_bytes;
 }
 
@@ -176,7 +180,7 @@ static void table_destroy(struct ranges *r, struct table *t)
 	}
 	hashmap_done(&t->taken);
 	pieces_destroy(&r->pool, t->root);
-	for (size_t kind = 0; kind <= SITE_BRK; kind++) {
+	for (size_t kind = 0; kind <= SITE_FAULT; kind++) {
 		cursor = 0;
 		while ((site = hashmap_next(&t->sites[kind], &cursor, NULL)))
 			free(site);
@@ -205,7 +209,7 @@ bool ranges_has(const struct ranges *r, instance_id instance)
 
 /* A new allocation of one piece, counted, not yet in the tree. site: NULL without memory. */
 static struct piece *allocate(struct ranges *r, struct range_site *site, uint64_t start,
-			      uint64_t end)
+			      uint64_t end, uint32_t weight)
 {
 	struct origin *origin = site ? calloc(1, sizeof(*origin)) : NULL;
 	struct piece *p = origin ? piece_create(&r->pool, origin, start, end) : NULL;
@@ -215,14 +219,16 @@ static struct piece *allocate(struct ranges *r, struct range_site *site, uint64_
 		return NULL;
 	}
 	origin->site = site;
+	origin->weight = weight;
 	origin->outstanding_bytes = end - start;
-	site->allocations++;
-	site->allocated_bytes += end - start;
+	site->n_allocated++;
+	site->allocations += weight;
+	site->allocated_bytes += (end - start) * weight;
 	return p;
 }
 
-int ranges_add(struct ranges *r, instance_id instance, enum site_kind kind, uint64_t stack,
-	       uint64_t time_ns, uint64_t start, uint64_t n_bytes)
+static int add(struct ranges *r, instance_id instance, enum site_kind kind, uint64_t stack,
+	       uint64_t time_ns, uint64_t start, uint64_t n_bytes, uint32_t weight)
 {
 	uint64_t end = end_of(start, n_bytes);
 	struct table *t = table_get(r, instance);
@@ -234,7 +240,7 @@ int ranges_add(struct ranges *r, instance_id instance, enum site_kind kind, uint
 	err = clear(r, t, start, end);
 	if (err)
 		return err;
-	p = allocate(r, site_get(t, kind, stack), start, end);
+	p = allocate(r, site_get(t, kind, stack), start, end, weight);
 	if (!p) {
 		t->n_lost++;
 		return r->pool.n < r->pool.max ? -ENOMEM : -ENOSPC;
@@ -243,6 +249,18 @@ int ranges_add(struct ranges *r, instance_id instance, enum site_kind kind, uint
 	++*born_slot(r, p->origin);
 	pieces_insert(&r->pool, &t->root, p);
 	return 0;
+}
+
+int ranges_add(struct ranges *r, instance_id instance, enum site_kind kind, uint64_t stack,
+	       uint64_t time_ns, uint64_t start, uint64_t n_bytes)
+{
+	return add(r, instance, kind, stack, time_ns, start, n_bytes, 1);
+}
+
+int ranges_touch(struct ranges *r, instance_id instance, uint64_t stack, uint64_t time_ns,
+		 uint64_t start, uint64_t n_bytes, uint32_t weight)
+{
+	return add(r, instance, SITE_FAULT, stack, time_ns, start, n_bytes, weight ? weight : 1);
 }
 
 int ranges_take(struct ranges *r, instance_id instance, uint32_t tid, uint64_t start,
@@ -314,13 +332,13 @@ void ranges_put_back(struct ranges *r, instance_id instance, uint32_t tid)
 	free(taken);
 }
 
-/* The last piece, if it reaches to the end of what was taken, becomes longer. */
+/* The last piece, if it reaches to the end of what was taken, becomes longer. Pages do not: what is new was not touched yet. */
 static void grow(struct taken *taken, uint64_t n_bytes)
 {
 	struct piece *p = pieces_last(taken->root);
 	uint64_t more = n_bytes - (taken->end - taken->start);
 
-	if (p->end != taken->end)
+	if (p->end != taken->end || p->origin->site->kind == SITE_FAULT)
 		return;
 	p->end += more; /* may wrap: where it goes there is room */
 	p->origin->site->allocated_bytes += more;
@@ -379,8 +397,8 @@ static int read_sites(const struct ranges *r, const struct table *t, enum site_k
 			.freed_bytes = from->freed_bytes,
 			.allocations = from->allocations,
 			.frees = from->frees,
-			.n_stacks = from->allocations,
-			.n_sampled = from->allocations - from->frees,
+			.n_stacks = from->n_allocated,
+			.n_sampled = from->n_allocated - from->n_freed,
 		};
 
 		birth_ages(from->born, s->time_ns - r->session_start_ns, &site.oldest_ns,
@@ -397,7 +415,7 @@ int ranges_read(const struct ranges *r, struct snapshot *s)
 	int err = 0;
 
 	while (!err && (t = hashmap_next(&r->tables, &cursor, NULL)))
-		for (enum site_kind kind = SITE_MMAP; kind <= SITE_BRK && !err; kind++)
+		for (enum site_kind kind = SITE_MMAP; kind <= SITE_FAULT && !err; kind++)
 			err = read_sites(r, t, kind, s);
 	return err;
 }
@@ -427,7 +445,7 @@ static int visit_tree(const struct walk *w, const struct piece *t)
 				       .size_bytes = t->end - t->start,
 				       .time_ns = o->time_ns,
 				       .stack = o->site->stack,
-				       .weight = 1,
+				       .weight = o->weight,
 				       .further_part = o->pass == w->pass,
 			       });
 	o->pass = w->pass;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_COLLECT_RANGES_H
 #define SEEP_COLLECT_RANGES_H
-/* Memory that processes map themselves: which parts of which mmap or brk call are still there.
+/* Memory that processes map themselves: which parts of which mmap or brk call are still there. Or, in ranges of their own, the pages
+ * that were touched, or a sample of them.
  *
  * A call makes an allocation of one range. munmap may take parts out of its middle, mremap may move, grow and shrink it:
  * its pieces remember where they are from, and it is freed when its last byte is gone. What grows or moves keeps its age.
@@ -28,6 +29,9 @@ bool ranges_has(const struct ranges *r, instance_id instance);
  * there. Returns 0, or -ENOSPC or -ENOMEM: the range is not recorded, and counted by ranges_lost. */
 int ranges_add(struct ranges *r, instance_id instance, enum site_kind kind, uint64_t stack,
 	       uint64_t time_ns, uint64_t start, uint64_t n_bytes);
+/* The same for a page that was touched first, of kind SITE_FAULT: it counts as `weight` such, 0 as one. */
+int ranges_touch(struct ranges *r, instance_id instance, uint64_t stack, uint64_t time_ns,
+		 uint64_t start, uint64_t n_bytes, uint32_t weight);
 
 /* A thread begins a call that unmaps or moves a range: what is recorded there counts as freed, and is kept until the call's end.
  * Only a thread's last call is kept. Returns 0, or -ENOSPC or -ENOMEM: it counts as outstanding still, and as one loss. */
@@ -37,7 +41,7 @@ int ranges_take(struct ranges *r, instance_id instance, uint32_t tid, uint64_t s
 /* The thread's call failed: all is as it was. */
 void ranges_put_back(struct ranges *r, instance_id instance, uint32_t tid);
 /* It succeeded, and what it took is now n_bytes at start; 0 bytes: nowhere. A range that grew does so at its end, as part of the
- * allocation that was there. */
+ * allocation that was there; one of pages (SITE_FAULT) does not. */
 void ranges_settle(struct ranges *r, instance_id instance, uint32_t tid, uint64_t start,
 		   uint64_t n_bytes);
 

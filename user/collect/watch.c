@@ -21,6 +21,8 @@
 #define LOG_BYTES (64 << 10)
 /* The kernel hands out at most 8 of its pages at once. */
 #define BUFFER_PAGES 8
+/* So many cache lines of each process are read in every pass. */
+#define CPUS_PER_PASS 16
 
 struct watch_reader {
 	struct watch_bpf *object;
@@ -50,22 +52,26 @@ static const char *last_sentence(char *log)
 	return reason;
 }
 
-static int open_and_load(struct watch_reader *r, char *log)
+static int open_and_load(struct watch_reader *r, uint32_t sum_every, char *log)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .kernel_log_buf = log,
 		    .kernel_log_size = LOG_BYTES);
-	int n_cpus = libbpf_num_possible_cpus();
+	int n_cpus = libbpf_num_possible_cpus(), err;
 
 	if (n_cpus < 0)
 		return n_cpus;
+	if (!sum_every)
+		sum_every = (n_cpus + CPUS_PER_PASS - 1) / CPUS_PER_PASS;
 	r->object = watch_bpf__open_opts(&options);
 	if (!r->object)
 		return -errno;
 	r->object->rodata->n_cpus = n_cpus;
-	return watch_bpf__load(r->object);
+	r->object->rodata->sum_every = sum_every;
+	err = sum_every > 1 ? 0 : bpf_map__set_max_entries(r->object->maps.known_parts, 1);
+	return err ? err : watch_bpf__load(r->object);
 }
 
-static int load(struct watch_reader *r, struct diag *d)
+static int load(struct watch_reader *r, uint32_t sum_every, struct diag *d)
 {
 	_cleanup_free_ char *log = calloc(1, LOG_BYTES);
 	libbpf_print_fn_t print;
@@ -74,19 +80,25 @@ static int load(struct watch_reader *r, struct diag *d)
 	if (!log)
 		return diag_set(d, ENOMEM, "out of memory");
 	print = libbpf_set_print(NULL);
-	err = open_and_load(r, log);
+	err = open_and_load(r, sum_every, log);
 	if (!err) {
 		r->link = bpf_program__attach_iter(r->object->progs.watch_task, NULL);
 		err = r->link ? 0 : -errno;
 	}
 	libbpf_set_print(print);
 	if (err)
-		return privilege_explain(d, -err, "loading the BPF program that reads processes' memory",
+		return privilege_explain(d, -err,
+					 "loading the BPF program that reads processes' memory",
 					 last_sentence(log));
 	return 0;
 }
 
 int watch_reader_create(struct watch_reader **ret, struct diag *d)
+{
+	return watch_reader_create_lazy(0, ret, d);
+}
+
+int watch_reader_create_lazy(uint32_t sum_every, struct watch_reader **ret, struct diag *d)
 {
 	struct watch_reader *r;
 	int err = privilege_check(d);
@@ -99,7 +111,7 @@ int watch_reader_create(struct watch_reader **ret, struct diag *d)
 	r->records.page_bytes = sysconf(_SC_PAGESIZE);
 	r->buffer_bytes = BUFFER_PAGES * r->records.page_bytes;
 	r->buffer = malloc(r->buffer_bytes);
-	err = r->buffer ? load(r, d) : diag_set(d, ENOMEM, "out of memory");
+	err = r->buffer ? load(r, sum_every, d) : diag_set(d, ENOMEM, "out of memory");
 	if (err) {
 		watch_reader_destroy(r);
 		return err;
@@ -133,7 +145,9 @@ static int read_records(struct watch_reader *r, int fd, struct diag *d)
 		if (n < 0)
 			return diag_set(d, errno, "memory of processes: %s", strerror(errno));
 		if (!n)
-			return had ? diag_set(d, EPROTO, "memory of processes: ends within a record") : 0;
+			return had ? diag_set(d, EPROTO,
+					      "memory of processes: ends within a record")
+				   : 0;
 		err = watch_records_add(&r->records, r->buffer, had + n, &used, d);
 		if (err)
 			return err;

@@ -134,8 +134,8 @@ int watch_records_add(struct watch_records *r, const void *data, size_t n_bytes,
 		err = size ? add_record(r, kind, at) : -EPROTO;
 		if (err)
 			return diag_set(d, -err, "memory of processes: %s",
-					err == -ENOMEM ? "out of memory" :
-							 "a record that is none of ours");
+					err == -ENOMEM ? "out of memory"
+						       : "a record that is none of ours");
 		at += size;
 	}
 	*ret_used = at - (const char *)data;

@@ -55,7 +55,10 @@ struct process_report {
 	uint32_t pid;
 	uint64_t start_ns; /* CLOCK_REALTIME */
 	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
-	bool final; /* its last report */
+	const char *container_name,
+		*pod_uid;	/* what the runtime calls it; from the cgroup's path */
+	uint32_t namespace_pid; /* its pid in its own pid namespace; 0: the same as ours */
+	bool final;		/* its last report */
 	const char *
 		ended; /* "exit", "exec", "released" (it lives on, untraced), or NULL while it is traced */
 	int exit_status; /* wait(2) status, with ended "exit" */
@@ -68,7 +71,13 @@ struct process_report {
 	uint64_t limit_bytes;		/* 0: none */
 	double growth_bytes_per_second; /* NAN: not known yet */
 	double seconds_to_limit;	/* NAN: null */
-	double overhead_ratio;		/* NAN: not known */
+	double overhead_ratio;		/* what probes cost, by its own CPU time; NAN: not known */
+	const char *
+		mode; /* "exact", "sampled", "windows", "detached": what the governor has it at; NULL: no governor */
+	uint64_t sample_interval_bytes; /* of mode: mean bytes between samples, 0: all */
+	double duty;	/* of mode: share of time in which allocations are recorded */
+	bool estimated; /* the governor has not had everything recorded: figures are estimates */
+	const char *governed; /* what a person is to know of the mode, or NULL */
 	const char *verdict;
 	double seen_from_seconds; /* age of the process when tracing of it began; 0: from its first instruction */
 	const char *notes[8]; /* what is not seen, in full sentences */
@@ -94,6 +103,7 @@ enum report_mode {
 	REPORT_EXACT,
 	REPORT_SAMPLED_COUNT, /* sample_interval: one in that many allocations */
 	REPORT_SAMPLED_BYTES, /* sample_interval: mean bytes between samples */
+	REPORT_SAMPLED_PAGES, /* the same of touched pages; totals are of them, mappings stand beside */
 };
 
 /* What does not change from report to report. */

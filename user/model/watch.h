@@ -13,7 +13,8 @@ struct watch_process {
 	char comm[16];		    /* not NUL-terminated when full */
 	uint64_t anon_bytes, file_bytes, shmem_bytes; /* resident */
 	uint64_t swap_bytes, page_table_bytes;
-	uint64_t cpu_ns;     /* of all its threads, living and ended, since its start */
+	uint64_t cpu_ns; /* of all its threads, living and ended, since its start; less of one that
+				ends during the pass */
 	uint32_t parent_pid; /* 0: none that we see */
 	uint32_t cgroup;     /* index into watch_pass.cgroups, or WATCH_NO_CGROUP */
 };
@@ -21,9 +22,9 @@ struct watch_process {
 
 /* A cgroup of the memory controller (v1 or v2) that has processes. */
 struct watch_cgroup {
-	uint64_t id; /* of its directory's inode */
-	uint64_t current_bytes;
-	uint64_t limit_bytes;	      /* the tightest up to the root, 0: none */
+	uint64_t id;		      /* of its directory's inode */
+	uint64_t current_bytes;	      /* of the root cgroup: what the others hold */
+	uint64_t limit_bytes;	      /* that with the least room left up to the root, 0: none */
 	uint64_t limit_current_bytes; /* what counts against that limit */
 };
 

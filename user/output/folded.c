@@ -55,21 +55,25 @@ static void put_site(FILE *f, const struct process_report *p, const struct site 
 	fprintf(f, " %" PRIu64 "\n", value);
 }
 
-static uint64_t value_of(const struct output_options *o, const struct site *s)
+/* Mappings are the same memory as the pages that were touched in them. */
+static uint64_t value_of(const struct output_options *o, const struct session *session,
+			 const struct site *s)
 {
+	if (session->mode == REPORT_SAMPLED_PAGES && s->kind != SITE_FAULT)
+		return 0;
 	return o->by_count ? s->outstanding_allocations : s->outstanding_bytes;
 }
 
 /* The sites [from, to) of one process; those below the top in one line, so that the sum stays right. */
-static void put_process(FILE *f, const struct output_options *o, const struct report *r,
-			size_t from, size_t to)
+static void put_process(FILE *f, const struct output_options *o, const struct session *s,
+			const struct report *r, size_t from, size_t to)
 {
 	const struct process_report *p = &r->processes[r->sites[from].process];
 	uint64_t other = 0;
 	size_t shown = 0;
 
 	for (size_t i = from; i < to; i++) {
-		uint64_t value = value_of(o, &r->sites[i]);
+		uint64_t value = value_of(o, s, &r->sites[i]);
 
 		if (!value)
 			continue;
@@ -91,14 +95,13 @@ static int folded_report(FILE *f, const struct output_options *o, const struct s
 {
 	size_t from, to;
 
-	(void)s;
 	for (from = 0; from < r->n_sites; from = to) {
 		uint32_t process = r->sites[from].process;
 
 		for (to = from + 1; to < r->n_sites && r->sites[to].process == process;)
 			to++;
 		if (r->processes[process].final)
-			put_process(f, o, r, from, to);
+			put_process(f, o, s, r, from, to);
 	}
 	return stream_flush(f);
 }

@@ -37,6 +37,8 @@ static const struct {
 			    "trace fewer processes or without -t"},
 	{"process_ring_full",
 	 "forks, execs or exits were noticed late, seep did not read them in time"},
+	{"stranger_ring_full",
+	 "processes that began were noticed late or not at all, seep did not read of them in time"},
 	{"process_table_full", "child processes are not traced, the table of processes was full"},
 	{"mapping_ring_full", "new mappings were noticed late, seep did not read them in time: "
 			      "frames of libraries loaded then may lack names"},

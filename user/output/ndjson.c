@@ -2,6 +2,8 @@
 /* The records of DESIGN.md. Captures hold the same lines, so what a report carries must all be in here. A pid does not
  * tell two programs apart that follow each other by exec within one report: the field `process`, an index into the
  * report's process records, does. */
+#include <math.h>
+
 #include "output/json.h"
 #include "output/losses.h"
 #include "output/output.h"
@@ -27,6 +29,7 @@ static int ndjson_session(FILE *f, const struct output_options *o, const struct 
 	static const char *const sampling[] = {
 		[REPORT_SAMPLED_COUNT] = "count",
 		[REPORT_SAMPLED_BYTES] = "bytes",
+		[REPORT_SAMPLED_PAGES] = "pages",
 	};
 	struct json_line j;
 
@@ -55,9 +58,15 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 	json_put_string(j, "comm", p->comm);
 	json_put_string(j, "exe", p->exe);
 	json_put_string(j, "cgroup", p->cgroup);
+	if (p->namespace_pid)
+		json_put_u64(j, "namespace_pid", p->namespace_pid);
+	else
+		json_put_null(j, "namespace_pid");
 	json_put_string(j, "container", p->container);
+	json_put_string(j, "container_name", p->container_name);
 	json_put_string(j, "namespace", p->namespace_);
 	json_put_string(j, "pod", p->pod);
+	json_put_string(j, "pod_uid", p->pod_uid);
 	json_put_string(j, "ended", p->ended);
 	if (p->ended)
 		json_put_u64(j, "exit_status", (uint16_t)p->exit_status);
@@ -91,6 +100,11 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_put_double(&j, "seconds_to_limit", p->seconds_to_limit);
 	json_put_string(&j, "verdict", p->verdict);
 	json_put_double(&j, "overhead_ratio", p->overhead_ratio);
+	json_put_string(&j, "mode", p->mode);
+	json_put_u64_or_null(&j, "sample_interval_bytes", p->sample_interval_bytes);
+	json_put_double(&j, "duty", p->mode ? p->duty : NAN);
+	json_put_bool(&j, "estimated", p->estimated);
+	json_put_string(&j, "governed", p->governed);
 	json_put_double(&j, "seen_from_seconds", p->seen_from_seconds);
 	put_strings(&j, "notes", p->notes, p->n_notes);
 	losses_put_json(&j, "lost", p->losses, p->n_losses);

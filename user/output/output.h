@@ -9,6 +9,7 @@
 #include "model/report.h"
 
 struct output_options {
+	size_t top_processes; /* text: those that hold most, 0: all */
 	size_t top; /* -T: sites per process in text and folded; 0: all. ndjson and captures always carry all */
 	bool by_count;	    /* --sort count */
 	bool color;	    /* text only */

@@ -93,6 +93,9 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 	} else if (s->mode == REPORT_SAMPLED_BYTES) {
 		format_bytes(s->sample_interval, amount);
 		fprintf(f, "One sample is taken every %s on average: ", amount);
+	} else if (s->mode == REPORT_SAMPLED_PAGES) {
+		format_bytes(s->sample_interval, amount);
+		fprintf(f, "Pages that are touched first, one in %s on average: ", amount);
 	}
 	if (s->mode != REPORT_EXACT)
 		fputs("figures with ~ are estimates,\n+- is their 95% confidence interval.\n", f);
@@ -160,9 +163,16 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 		fputs(", about to be killed: out of memory", f);
 	fputs("\n", f);
 	if (p->container || p->pod) {
-		put_named(f, "  container    ", p->container ? p->container : "?");
+		put_named(f, "  container    ",
+			  p->container_name ? p->container_name
+			  : p->container    ? p->container
+					    : "?");
+		if (p->container_name)
+			put_named(f, ", id ", p->container);
 		put_named(f, ", pod ", p->pod);
 		put_named(f, " in ", p->namespace_);
+		if (p->namespace_pid)
+			fprintf(f, ", pid %u there", p->namespace_pid);
 		fputs("\n", f);
 	} else if (o->verbose && p->cgroup) {
 		put_named(f, "  cgroup       ", p->cgroup);
@@ -170,20 +180,26 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	}
 }
 
+/* What a governor has recorded in part are estimates, too. */
+static enum report_mode sites_mode(const struct session *s, const struct process_report *p)
+{
+	return p->estimated && s->mode == REPORT_EXACT ? REPORT_SAMPLED_BYTES : s->mode;
+}
+
 static void put_totals(FILE *f, const struct output_options *o, const struct session *s,
 		       const struct process_report *p)
 {
-	const bool sampled = s->mode != REPORT_EXACT;
+	const bool sampled = s->mode != REPORT_EXACT || p->estimated;
 	const char *about = sampled ? "~" : "";
+	const char *noun = s->mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation";
 	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
 	char outstanding[TEXT_AMOUNT_SIZE], allocations[TEXT_AMOUNT_SIZE];
 
 	text_amount_bytes(sampled, p->outstanding_bytes, p->interval_bytes, outstanding);
 	text_amount_count(sampled, p->outstanding_allocations, p->interval_allocations,
 			  allocations);
-	fprintf(f, "  outstanding  %s%s%s in %s allocation%s", text_paint(o, TEXT_BOLD),
-		outstanding, text_paint(o, TEXT_PLAIN), allocations,
-		plural(p->outstanding_allocations));
+	fprintf(f, "  outstanding  %s%s%s in %s %s%s", text_paint(o, TEXT_BOLD), outstanding,
+		text_paint(o, TEXT_PLAIN), allocations, noun, plural(p->outstanding_allocations));
 	if (s->min_age_seconds > 0) {
 		format_seconds(s->min_age_seconds, bytes);
 		fprintf(f, " at least %s old", bytes);
@@ -193,7 +209,7 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 		put_named(f, ": ", p->verdict);
 	format_bytes(p->allocated_bytes, bytes);
 	format_count(p->allocations, count);
-	fprintf(f, "\n  allocated    %s%s in %s%s allocation%s\n", about, bytes, about, count,
+	fprintf(f, "\n  allocated    %s%s in %s%s %s%s\n", about, bytes, about, count, noun,
 		plural(p->allocations));
 	format_bytes(p->freed_bytes, bytes);
 	format_count(p->frees, count);
@@ -224,8 +240,11 @@ static void put_resident(FILE *f, const struct process_report *p)
 		fputs("\n", f);
 	}
 	if (isfinite(p->overhead_ratio))
-		fprintf(f, "  overhead     %.1f%% of its time\n",
+		fprintf(f, "  overhead     %.1f%% of its CPU time\n",
 			fmin(p->overhead_ratio, 1e6) * 100);
+	put_named(f, "  recorded     ", p->governed);
+	if (p->governed)
+		fputs("\n", f);
 }
 
 static void put_not_seen(FILE *f, const struct process_report *p)
@@ -275,7 +294,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 	put_losses(f, o, "  ", p->losses, p->n_losses);
 	if (!o->combined_only) {
 		put_truncated(f, p);
-		text_put_sites(f, o, s->mode != REPORT_EXACT, sites);
+		text_put_sites(f, o, sites_mode(s, p), sites);
 	}
 	fputs("\n", f);
 }
@@ -298,12 +317,24 @@ static void put_sum(FILE *f, const struct report *r, bool sampled)
 		count, plural(allocations));
 }
 
+/* What was left out, if anything. */
+static void put_rest(FILE *f, const char *what, size_t n, uint64_t bytes, const char *how)
+{
+	char text[FORMAT_SIZE];
+
+	if (!n)
+		return;
+	format_bytes(bytes, text);
+	fprintf(f, "and %zu more processes%s, with %s outstanding together (%s shows all)\n\n", n,
+		what, text, how);
+}
+
 static int text_report(FILE *f, const struct output_options *o, const struct session *s,
 		       const struct report *r)
 {
-	uint64_t rest_bytes = 0;
+	uint64_t rest_bytes = 0, ended_rest_bytes = 0;
 	char text[FORMAT_SIZE];
-	size_t from = 0, n_ended = 0;
+	size_t from = 0, n_living = 0, n_ended = 0;
 
 	put_time(f, r->time_ns);
 	format_seconds(r->elapsed_seconds, text);
@@ -320,17 +351,17 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 			from++;
 			sites.n++;
 		}
-		if (!sites.process->ended || !o->top || n_ended++ < o->top)
-			put_process(f, o, s, r, i, &sites);
+		if (sites.process->ended ? o->top && n_ended++ >= o->top
+					 : o->top_processes && n_living++ >= o->top_processes)
+			*(sites.process->ended ? &ended_rest_bytes : &rest_bytes) +=
+				sites.process->outstanding_bytes;
 		else
-			rest_bytes += sites.process->outstanding_bytes;
+			put_process(f, o, s, r, i, &sites);
 	}
-	if (o->top && n_ended > o->top) {
-		format_bytes(rest_bytes, text);
-		fprintf(f,
-			"and %zu more processes that ended, with %s outstanding together (-T 0 shows all)\n\n",
-			n_ended - (size_t)o->top, text);
-	}
+	if (n_living > o->top_processes)
+		put_rest(f, "", n_living - o->top_processes, rest_bytes, "--top-processes 0");
+	if (n_ended > o->top)
+		put_rest(f, " that ended", n_ended - o->top, ended_rest_bytes, "-T 0");
 	put_losses(f, o, "", r->losses, r->n_losses);
 	if (r->map_bytes) {
 		format_bytes(r->map_bytes, text);

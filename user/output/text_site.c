@@ -70,9 +70,21 @@ static const char *kind_noun(enum site_kind kind)
 	return nouns[kind];
 }
 
+/* Whether a site is part of its process's totals. */
+static bool is_counted(enum report_mode mode, const struct site *s)
+{
+	return mode != REPORT_SAMPLED_PAGES || s->kind == SITE_FAULT;
+}
+
 static bool is_outstanding(const struct site *s)
 {
 	return s->outstanding_bytes || s->outstanding_allocations;
+}
+
+/* Of mappings all are seen. */
+static bool site_is_sampled(enum report_mode mode, const struct site *s)
+{
+	return mode != REPORT_EXACT && is_counted(mode, s);
 }
 
 static void put_frames(FILE *f, const struct output_options *o, const struct site *s)
@@ -94,9 +106,10 @@ static void put_frames(FILE *f, const struct output_options *o, const struct sit
 	}
 }
 
-static void put_site(FILE *f, const struct output_options *o, bool sampled,
+static void put_site(FILE *f, const struct output_options *o, enum report_mode mode,
 		     const struct text_sites *sites, const struct site *s, int bytes_width)
 {
+	const bool sampled = site_is_sampled(mode, s);
 	uint64_t whole = o->by_count ? sites->process->outstanding_allocations
 				     : sites->process->outstanding_bytes;
 	uint64_t part = o->by_count ? s->outstanding_allocations : s->outstanding_bytes;
@@ -108,7 +121,7 @@ static void put_site(FILE *f, const struct output_options *o, bool sampled,
 	fprintf(f, "    %s%*s%s in %s %s%s", text_paint(o, TEXT_BOLD), bytes_width, bytes,
 		text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
 		plural(s->outstanding_allocations));
-	if (whole)
+	if (whole && is_counted(mode, s))
 		fprintf(f, ", %.1f%%", 100.0 * part / whole);
 	text_put_growth(f, ", ", s->growth_bytes_per_second);
 	if (s->verdict && strcmp(s->verdict, "unknown")) {
@@ -128,25 +141,30 @@ static void put_site(FILE *f, const struct output_options *o, bool sampled,
 }
 
 /* What the top leaves out, so that the parts add up to the total. */
-static void put_rest(FILE *f, bool sampled, const struct text_sites *sites, size_t from, size_t n)
+static void put_rest(FILE *f, enum report_mode mode, const struct text_sites *sites, size_t from,
+		     size_t n)
 {
+	const bool sampled = mode != REPORT_EXACT;
 	char amount[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE], rest[FORMAT_SIZE];
 	uint64_t bytes = 0, allocations = 0;
 
 	if (!n)
 		return;
 	for (size_t i = from; i < sites->n; i++) {
+		if (!is_counted(mode, &sites->items[i]))
+			continue;
 		bytes += sites->items[i].outstanding_bytes;
 		allocations += sites->items[i].outstanding_allocations;
 	}
 	text_amount_bytes(sampled, bytes, 0, amount);
 	text_amount_count(sampled, allocations, 0, count);
 	format_count(n, rest);
-	fprintf(f, "    and %s in %s allocation%s from %s other stack%s\n", amount, count,
-		plural(allocations), rest, plural(n));
+	fprintf(f, "    and %s in %s %s%s from %s other stack%s\n", amount, count,
+		mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation", plural(allocations),
+		rest, plural(n));
 }
 
-void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
+void text_put_sites(FILE *f, const struct output_options *o, enum report_mode mode,
 		    const struct text_sites *sites)
 {
 	size_t total = 0, shown = 0, i;
@@ -159,7 +177,8 @@ void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
 		if (!is_outstanding(s) || (total++ >= o->top && o->top))
 			continue;
 		shown++;
-		text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, amount);
+		text_amount_bytes(site_is_sampled(mode, s), s->outstanding_bytes, s->interval_bytes,
+				  amount);
 		width = strlen(amount) > (size_t)width ? (int)strlen(amount) : width;
 	}
 	if (!total) {
@@ -171,8 +190,8 @@ void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
 	for (i = 0; i < sites->n && shown; i++) {
 		if (!is_outstanding(&sites->items[i]))
 			continue;
-		put_site(f, o, sampled, sites, &sites->items[i], width);
+		put_site(f, o, mode, sites, &sites->items[i], width);
 		shown--;
 	}
-	put_rest(f, sampled, sites, i, o->top && total > o->top ? total - o->top : 0);
+	put_rest(f, mode, sites, i, o->top && total > o->top ? total - o->top : 0);
 }

@@ -28,7 +28,7 @@ struct text_sites {
 	size_t n;
 };
 
-void text_put_sites(FILE *f, const struct output_options *o, bool sampled,
+void text_put_sites(FILE *f, const struct output_options *o, enum report_mode mode,
 		    const struct text_sites *sites);
 
 #endif

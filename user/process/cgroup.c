@@ -126,6 +126,48 @@ void cgroup_container(const char *path, char out[CGROUP_CONTAINER_SIZE])
 	}
 }
 
+/* "pod<uid>" (cgroupfs) or "[PREFIX-]kubepods[-CLASS]-pod<uid>.slice", with a colon and more behind
+ * it in one form of containerd (systemd). in_kubepods: a component above says that this is
+ * Kubernetes'; a directory "pod1" could be anyone's. */
+static bool pod_component(const char *name, size_t n, bool in_kubepods, char out[CGROUP_POD_SIZE])
+{
+	const char *slice = memmem(name, n, ".slice", strlen(".slice")), *uid = NULL;
+	size_t n_uid;
+
+	if (slice && memmem(name, slice - name, "kubepods", strlen("kubepods"))) {
+		n = slice - name;
+		for (size_t i = 0; i + 4 <= n; i++)
+			if (!memcmp(name + i, "-pod", 4))
+				uid = name + i + 4;
+	} else if (in_kubepods && starts_with(name, n, "pod")) {
+		uid = name + strlen("pod");
+	}
+	n_uid = uid ? name + n - uid : 0;
+	if (!n_uid || n_uid >= CGROUP_POD_SIZE)
+		return false;
+	for (size_t i = 0; i < n_uid; i++) {
+		if (!isalnum((unsigned char)uid[i]) && uid[i] != '-' && uid[i] != '_')
+			return false;
+		out[i] = uid[i] == '_' ? '-' : uid[i];
+	}
+	out[n_uid] = '\0';
+	return true;
+}
+
+void cgroup_pod_uid(const char *path, char out[CGROUP_POD_SIZE])
+{
+	bool in_kubepods = false;
+	char inner[CGROUP_POD_SIZE];
+
+	out[0] = '\0';
+	for (size_t n; *path; path += n + (path[n] == '/')) {
+		n = strcspn(path, "/");
+		if (pod_component(path, n, in_kubepods, inner))
+			memcpy(out, inner, sizeof(inner));
+		in_kubepods |= !!memmem(path, n, "kubepods", strlen("kubepods"));
+	}
+}
+
 static void copy_path(char out[CGROUP_PATH_SIZE], const char *path, size_t n)
 {
 	snprintf(out, CGROUP_PATH_SIZE, "%.*s",
@@ -156,6 +198,7 @@ static void parse_line(const char *line, size_t n, struct cgroup *c)
 	if (!c->container[0]) {
 		copy_path(copy, path, n_path);
 		cgroup_container(copy, c->container);
+		cgroup_pod_uid(copy, c->pod_uid);
 	}
 }
 
@@ -171,8 +214,10 @@ void cgroup_parse(const char *text, struct cgroup *ret)
 		text += n + (text[n] == '\n');
 	}
 	cgroup_container(ret->v2, in_v2);
-	if (in_v2[0])
+	if (in_v2[0]) {
 		memcpy(ret->container, in_v2, sizeof(in_v2));
+		cgroup_pod_uid(ret->v2, ret->pod_uid);
+	}
 }
 
 const char *cgroup_path(const struct cgroup *c)

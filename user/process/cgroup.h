@@ -7,6 +7,7 @@
 
 #define CGROUP_PATH_SIZE 4096
 #define CGROUP_CONTAINER_SIZE 128
+#define CGROUP_POD_SIZE 64
 
 /* Paths are as /proc/PID/cgroup has them, relative to the hierarchy's root as we see it; "" without
  * such a line. */
@@ -15,6 +16,7 @@ struct cgroup {
 	char memory_v1[CGROUP_PATH_SIZE];
 	char longest[CGROUP_PATH_SIZE]; /* of all lines */
 	char container[CGROUP_CONTAINER_SIZE];
+	char pod_uid[CGROUP_POD_SIZE]; /* where container comes from a pod of Kubernetes */
 };
 
 /* Parses the text of /proc/PID/cgroup: version 1, 2, or both (hybrid). Lines that make no sense are
@@ -31,6 +33,10 @@ const char *cgroup_path(const struct cgroup *c);
 /* Writes the container id or name that the path holds, "" if none. Docker, Kubernetes (containerd,
  * CRI-O, Docker), Podman: the 64 hexadecimal digits. LXC, systemd-nspawn, libvirt: the name. */
 void cgroup_container(const char *path, char out[CGROUP_CONTAINER_SIZE]);
+
+/* out: the uid of the innermost Kubernetes pod in the path, as the API server writes it (systemd's
+ * slices have underscores for its dashes), "" if none. Cgroup drivers cgroupfs and systemd. */
+void cgroup_pod_uid(const char *path, char out[CGROUP_POD_SIZE]);
 
 /* The tightest of the memory limits of its cgroups up to the root, in bytes: memory.max (v2),
  * memory.limit_in_bytes (v1). mountinfo: the text of /proc/self/mountinfo, which says where the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/identity.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,15 +10,22 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "process/cgroup.h"
 #include "process/procfs.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define PF_EXITING 0x00000004
 #define PROC_TEXT_MAX_BYTES (1UL << 20)
 
 static bool is_zombie(const struct procfs_stat *stat)
 {
 	return stat->state == 'Z' || stat->state == 'X';
+}
+
+/* A main thread that ended before the others looks like a zombie; the process lives on. What has begun to end has no memory any
+ * more. */
+static bool is_ending(const struct procfs_stat *stat)
+{
+	return (is_zombie(stat) || stat->flags & PF_EXITING) && stat->n_threads <= 1;
 }
 
 static uint64_t real_ns_of_ticks(uint64_t ticks)
@@ -54,11 +62,14 @@ static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 			"process %d (%s) has ended already: a zombie that its parent %d has not "
 			"waited for",
 			pid, stat->comm, stat->parent);
+	if (is_ending(stat))
+		return diag_set(d, ESRCH, "process %d (%s) is ending", pid, stat->comm);
 	return 0;
 }
 
-/* /proc/TID exists for every thread, though it is not listed. ret_tgid: the process's pid, or pid if unknown. ret_euid: or -1. */
-static void read_status(pid_t pid, pid_t *ret_tgid, uid_t *ret_euid)
+/* /proc/TID exists for every thread, though it is not listed. ret_tgid: the process's pid, or pid if unknown. ret_euid: or -1.
+ * ret_ns_pid: the last of NSpid, which begins with our number and ends with its own. */
+static void read_status(pid_t pid, pid_t *ret_tgid, uid_t *ret_euid, pid_t *ret_ns_pid)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *line;
@@ -68,6 +79,7 @@ static void read_status(pid_t pid, pid_t *ret_tgid, uid_t *ret_euid)
 
 	*ret_tgid = pid;
 	*ret_euid = -1;
+	*ret_ns_pid = pid;
 	if (procfs_read(pid, "status", PROC_TEXT_MAX_BYTES, &text, &n))
 		return;
 	/* The name before them is escaped in this file and cannot begin a line. */
@@ -77,6 +89,15 @@ static void read_status(pid_t pid, pid_t *ret_tgid, uid_t *ret_euid)
 	line = strstr(text, "\nUid:");
 	if (line && sscanf(line, "\nUid: %*u %u", &euid) == 1)
 		*ret_euid = euid;
+	line = strstr(text, "\nNSpid:");
+	if (line) {
+		const char *last = line + 1 + strcspn(line + 1, "\n");
+
+		while (isdigit((unsigned char)last[-1]))
+			last--;
+		if (sscanf(last, "%d", &tgid) == 1)
+			*ret_ns_pid = tgid;
+	}
 }
 
 static int read_exe(pid_t pid, char *out, size_t size_bytes)
@@ -117,6 +138,7 @@ static int read_cgroup(pid_t pid, struct identity *id)
 	snprintf(id->cgroup, sizeof(id->cgroup), "%s", cgroup_path(c));
 	snprintf(id->memory_cgroup, sizeof(id->memory_cgroup), "%s", c->memory_v1);
 	snprintf(id->container, sizeof(id->container), "%s", c->container);
+	snprintf(id->pod_uid, sizeof(id->pod_uid), "%s", c->pod_uid);
 	if (!procfs_read(getpid(), "mountinfo", 16 * PROC_TEXT_MAX_BYTES, &mountinfo, &n))
 		id->limit_bytes = cgroup_limit(c, mountinfo);
 	return 0;
@@ -143,7 +165,7 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 	err = check_kind(pid, &stat, d);
 	if (err)
 		return err;
-	read_status(pid, &tgid, &id->euid);
+	read_status(pid, &tgid, &id->euid, &id->ns_pid);
 	if (tgid != pid)
 		return diag_set_hint(d, ESRCH, EXIT_RUNTIME,
 				     "trace the process: a heap belongs to all its threads",
@@ -175,14 +197,13 @@ int identity_start_ticks(pid_t pid, uint64_t *ret_ticks)
 	return 0;
 }
 
-/* A main thread that ended before the others looks like a zombie; the process lives on. */
 bool identity_alive(const struct identity *id)
 {
 	struct procfs_stat stat;
 
 	if (procfs_read_stat(id->pid, &stat) || stat.start_ticks != id->start_ticks)
 		return false;
-	return !is_zombie(&stat) || stat.n_threads > 1;
+	return !is_ending(&stat);
 }
 
 int identity_rss(pid_t pid, uint64_t *ret_bytes)

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "process/cgroup.h"
 
 /* Everything is a snapshot, taken once. Strings are bounded copies; empty where unknown. */
 struct identity {
@@ -19,9 +20,11 @@ struct identity {
 				 * other one: the first of these that is more than "/" */
 	char memory_cgroup[4096]; /* the memory controller's v1 path, "" on hosts with v2 only */
 	char container[128];	  /* id from the cgroup path by FORMATS.md's rules, or "" */
-	uid_t euid;		  /* in our user namespace */
-	uint64_t limit_bytes;	  /* the tightest memory limit of its cgroups, 0: none */
-	bool own_mount_ns;	  /* in the same mount namespace as we are */
+	char pod_uid[CGROUP_POD_SIZE]; /* of a Kubernetes pod, from the cgroup path, or "" */
+	pid_t ns_pid;		       /* in its innermost pid namespace; pid where that is ours */
+	uid_t euid;		       /* in our user namespace */
+	uint64_t limit_bytes;	       /* the tightest memory limit of its cgroups, 0: none */
+	bool own_mount_ns;	       /* in the same mount namespace as we are */
 	bool own_pid_ns;
 };
 
@@ -32,7 +35,8 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d);
 /* Only field 22 of /proc/PID/stat. Returns 0 or -ESRCH. */
 int identity_start_ticks(pid_t pid, uint64_t *ret_ticks);
 
-/* Whether pid is still the process that identity described and not yet a zombie. */
+/* Whether pid is still the process that identity described, and has not begun to end: the tracepoint sched_process_exit is yet to
+ * come. */
 bool identity_alive(const struct identity *id);
 
 /* VmRSS of the process in bytes (/proc/PID/statm). Returns 0 or -ESRCH. */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef SEEP_BPF_HITS_BPF_H
+#define SEEP_BPF_HITS_BPF_H
+/* What probes cost their process, for the governor: hits are counted by thread, and one in WIRE_HITS_TIMED is timed from its
+ * program's beginning to its end and carries the thread's counts to its process. What a trap costs besides, user space has
+ * calibrated. */
+#include "thread.bpf.h"
+
+/* An interrupt, or a halted virtual CPU, is no cost of ours: longer is not believed. */
+#define HIT_MOST_NS 100000
+
+enum hit_kind {
+	HIT_ENTRY, /* also at a ret instruction */
+	HIT_RETURN,
+	HIT_FREE,
+};
+
+/* thread: NULL when it has no state yet; its first hit is not counted then. Returns what hit_end() wants. */
+static __always_inline u64 hit_begin(struct thread *thread, enum hit_kind kind, bool stepped)
+{
+	if (!settings.governed || !thread)
+		return 0;
+	if (kind == HIT_ENTRY)
+		thread->hits.n_entries++;
+	else if (kind == HIT_RETURN)
+		thread->hits.n_returns++;
+	else
+		thread->hits.n_frees++;
+	thread->hits.n_stepped += stepped;
+	if (++thread->hits.n < WIRE_HITS_TIMED)
+		return 0;
+	return bpf_ktime_get_ns();
+}
+
+static __noinline int hits_tell(struct thread *thread, u64 began_ns)
+{
+	struct wire_governed *g;
+	struct hits *hits;
+	u64 ns;
+
+	if (!thread)
+		return 0;
+	ns = bpf_ktime_get_ns() - began_ns;
+	hits = &thread->hits;
+	g = governed_get(thread->instance);
+	if (g) {
+		if (ns > HIT_MOST_NS)
+			ns = HIT_MOST_NS;
+		__sync_fetch_and_add(&g->run_ns, ns * hits->n);
+		__sync_fetch_and_add(&g->n_stepped, hits->n_stepped);
+		__sync_fetch_and_add(&g->n_entries, hits->n_entries);
+		__sync_fetch_and_add(&g->n_returns, hits->n_returns);
+		__sync_fetch_and_add(&g->n_frees, hits->n_frees);
+	}
+	__builtin_memset(hits, 0, sizeof(*hits));
+	return 0;
+}
+
+static __always_inline void hit_end(struct thread *thread, u64 began_ns)
+{
+	if (began_ns)
+		hits_tell(thread, began_ns);
+}
+
+#endif
