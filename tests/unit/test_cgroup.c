@@ -304,14 +304,10 @@ static void test_host_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_containers),
-		cmocka_unit_test(test_pods),
-		cmocka_unit_test(test_long_name_is_cut),
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_pressure_path),
-		cmocka_unit_test(test_pressure),
-		cmocka_unit_test(test_host_memory),
+		cmocka_unit_test(test_containers),	 cmocka_unit_test(test_pods),
+		cmocka_unit_test(test_long_name_is_cut), cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_limits),		 cmocka_unit_test(test_pressure_path),
+		cmocka_unit_test(test_pressure),	 cmocka_unit_test(test_host_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
