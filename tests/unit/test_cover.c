@@ -130,7 +130,8 @@ static void open_all(struct fixture *f, enum link_kind link)
 							  .losses = maps.losses,
 							  .stranger_ring = maps.stranger_ring,
 							  .evict = kernel_evict_fd(f->kernel)},
-				 kernel_start_ns(f->kernel), 0, 0, ignore_event, f, &f->collector, &d),
+				 kernel_start_ns(f->kernel), 0, 0, ignore_event, f, &f->collector,
+				 &d),
 		0);
 	assert_int_equal(cover_create(f->kernel, &cover, &f->cover, &d), 0);
 }
