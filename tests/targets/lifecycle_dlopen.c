@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Loads a library, takes blocks through it, and at each `again` loads the file that has its name by then: lifecycle_dlopen PATH. */
+/* lifecycle_dlopen PATH: at each line on stdin in turn loads the library that has that name by then, after unloading the one
+ * before, and takes blocks through it. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
 		take = library ? (void *(*)(size_t))dlsym(library, "take") : NULL;
 		if (!take)
 			return 1;
+		say("{\"loaded\":true}\n");
+		wait_for_line();
 		for (int i = 0; i < 10; i++)
 			take(5000);
 		say("{\"taken\":10}\n");

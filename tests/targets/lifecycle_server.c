@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A server that forks for each request: lifecycle_server N [--same-pid] [--auto]. Every child allocates, frees some of it,
- * leaks the rest and ends. With --same-pid all children have the first one's pid. What each did, in numbers, is printed as one
+/* A server that forks for each request: lifecycle_server N [--same-pid | --hold] [--auto]. Every child allocates, frees some of
+ * it, leaks the rest and ends. With --same-pid all children have the first one's pid; with --hold none ends before the server. What each did, in numbers, is printed as one
  * JSON line at the end; the server's own blocks are two of 1000 bytes from before the first fork, one of them freed by each
  * child too. */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ struct served {
 
 static struct served *served; /* shared with the children */
 static void *from_before[2];
+static bool hold;
 
 __attribute__((noipa)) static void *request_block(size_t n_bytes)
 {
@@ -53,6 +55,8 @@ __attribute__((noipa)) static void serve(unsigned i)
 		s->frees++;
 		s->freed_bytes += 100 + j * 10 + i % 7;
 	}
+	if (hold)
+		pause(); /* until the server's end */
 	_exit(0);
 }
 
@@ -95,7 +99,7 @@ static void run_many(unsigned n)
 	unsigned n_running = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (n_running == N_AT_ONCE) {
+		if (n_running == N_AT_ONCE && !hold) {
 			wait(NULL);
 			n_running--;
 		}
@@ -103,11 +107,12 @@ static void run_many(unsigned n)
 		case -1:
 			exit(2);
 		case 0:
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			serve(i);
 		}
 		n_running++;
 	}
-	while (wait(NULL) > 0)
+	while (!hold && wait(NULL) > 0)
 		;
 }
 
@@ -145,6 +150,7 @@ int main(int argc, char **argv)
 
 	for (int i = 2; i < argc; i++) {
 		same_pid |= !strcmp(argv[i], "--same-pid");
+		hold |= !strcmp(argv[i], "--hold");
 		automatic |= !strcmp(argv[i], "--auto");
 	}
 	if (!n || n > MAX_REQUESTS)

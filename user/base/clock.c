@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/clock.h"
 
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -12,9 +14,27 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
 }
 
+/* By how much our time namespace's CLOCK_MONOTONIC is ahead of the kernel's own; set once. */
+static int64_t monotonic_ahead_ns;
+
+static void read_ahead(void)
+{
+	FILE *f = fopen("/proc/self/timens_offsets", "re");
+	int64_t seconds, ns;
+
+	/* Not there: a kernel without time namespaces. */
+	if (f && fscanf(f, "monotonic %" SCNd64 " %" SCNd64, &seconds, &ns) == 2)
+		monotonic_ahead_ns = seconds * (int64_t)NS_PER_SECOND + ns;
+	if (f)
+		fclose(f);
+}
+
 uint64_t clock_monotonic_ns(void)
 {
-	return now_ns(CLOCK_MONOTONIC);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, read_ahead);
+	return now_ns(CLOCK_MONOTONIC) - monotonic_ahead_ns;
 }
 
 uint64_t clock_realtime_ns(void)

@@ -5,7 +5,7 @@
 
 #define NS_PER_SECOND 1000000000ULL
 
-/* CLOCK_MONOTONIC in nanoseconds: what the BPF side stamps blocks with. */
+/* CLOCK_MONOTONIC in nanoseconds as the kernel has it, and the BPF side stamps blocks with; also in a time namespace. Thread-safe. */
 uint64_t clock_monotonic_ns(void);
 /* CLOCK_REALTIME in nanoseconds since 1970. */
 uint64_t clock_realtime_ns(void);

@@ -12,10 +12,7 @@ struct traced *lightly_keep(struct tracing *t, struct traced *p, struct traced *
 {
 	p->young_ns = clock_monotonic_ns();
 	if (parent) {
-		p->comm = parent->comm;
-		p->exe = parent->exe;
-		p->cgroup = parent->cgroup;
-		p->container = parent->container;
+		traced_inherit(p, parent);
 		p->walked = parent->walked;
 	}
 	if (hashmap_put(&t->traced, p->instance, p)) {

@@ -306,6 +306,22 @@ void traced_describe(struct tracing *t, struct traced *p, const struct identity 
 	p->start_real_ns = id->start_real_ns;
 }
 
+void traced_inherit(struct traced *p, const struct traced *parent)
+{
+	p->comm = parent->comm;
+	p->exe = parent->exe;
+	p->cgroup = parent->cgroup;
+	p->container = parent->container;
+	p->container_name = parent->container_name;
+	p->pod = parent->pod;
+	p->namespace_ = parent->namespace_;
+	p->pod_uid = parent->pod_uid;
+	p->container_name = parent->container_name;
+	p->pod = parent->pod;
+	p->namespace_ = parent->namespace_;
+	p->pod_uid = parent->pod_uid;
+}
+
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
  * lock. NULL without memory: the instance is reported without names. */
 static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid,
@@ -325,16 +341,8 @@ static struct traced *traced_create(struct tracing *t, instance_id instance, pid
 	/* By now its pid may be another process's, or it runs another program. */
 	if (!identity_read(pid, &id, &d) && kernel_instance(t->kernel, pid, NULL) == instance)
 		traced_describe(t, p, &id);
-	else if (lender) {
-		p->comm = lender->comm;
-		p->exe = lender->exe;
-		p->cgroup = lender->cgroup;
-		p->container = lender->container;
-		p->container_name = lender->container_name;
-		p->pod = lender->pod;
-		p->namespace_ = lender->namespace_;
-		p->pod_uid = lender->pod_uid;
-	}
+	else if (lender)
+		traced_inherit(p, lender);
 	if (address_space_create(t->symbolizer, pid, &p->space) ||
 	    hashmap_put(&t->traced, instance, p)) {
 		traced_free(p);

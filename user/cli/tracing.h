@@ -122,6 +122,8 @@ void tracing_refresh(struct tracing *t);
 struct traced *tracing_find(struct tracing *t, instance_id instance);
 /* What is known of it from now on. Caller holds the lock. */
 void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
+/* It is called what the process is called that it was forked from. Caller holds the lock. */
+void traced_inherit(struct traced *p, const struct traced *parent);
 /* Frees it, unless others still use its mappings: then the last of them does. Caller holds the lock. */
 void traced_release(struct traced *p);
 /* The address space to name its stacks by: its own, or its parent's; NULL: none is known. Caller holds the lock. */

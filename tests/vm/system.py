@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""seep trace --all where there is much of everything, for a machine of its own. SOURCES: a folder of preprocessed C files."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "live"))
+
+from lib import (
+    Failure,
+    Final,
+    Seep,
+    Target,
+    judge,
+    start_tap,
+    target_path,
+    wait_until,
+)  # noqa: E402
+from test_lifecycle import Maps, finals, read_records  # noqa: E402
+
+LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
+N_LIBCS = int(os.environ.get("LIBCS", "50"))
+N_SLEEPERS = int(os.environ.get("SLEEPERS", "2000"))
+MAKEFILE = """\
+objects := $(patsubst %.i,%.o,$(wildcard *.i))
+all.so: $(objects); @gcc -shared -nostdlib -fno-use-linker-plugin -o $@ $^
+%.o: %.i; @gcc -O1 -fPIC -c $< -o $@
+"""
+
+
+@contextlib.contextmanager
+def tracing(*arguments):
+    """seep over the whole machine; `finish()` ends it and returns (exit code, records)."""
+    with tempfile.NamedTemporaryFile() as out:
+        options = ("--format", "ndjson", "--output", out.name)
+        with Seep("trace", "--all", "-q", *options, *arguments) as seep:
+            path = pathlib.Path(out.name)
+
+            def attached():
+                if seep.process.poll() is not None:
+                    raise Failure(f"seep ended: {seep.stderr()[-300:]}")
+                return '"session"' in path.read_text()
+
+            wait_until("session", attached)
+            seep.finish = lambda: (seep.interrupt(), read_records(path))
+            yield seep
+
+
+def without_dead(seep):
+    """Complaints about what the dead left in the maps, after a report or two."""
+    maps = Maps(seep.pid)
+    deadline = time.monotonic() + 20
+    while (left := maps.of_dead()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
+
+
+def make(folder):
+    begun = time.monotonic()
+    subprocess.run(["make", "-s", "-j2", "-C", folder], check=True)
+    return time.monotonic() - begun
+
+
+def build():
+    sources = sorted(pathlib.Path(os.environ["SOURCES"]).glob("*.i"))
+    with tempfile.TemporaryDirectory() as folder:
+        for source in sources:
+            shutil.copy(source, folder)
+        pathlib.Path(folder, "Makefile").write_text(MAKEFILE)
+        make(folder)  # what is read from disk the first time is not seep's doing
+        for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
+            made.unlink()
+        bare = make(folder)
+        for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
+            made.unlink()
+        with tracing("2") as seep:
+            traced = make(folder)
+            left = without_dead(seep)
+            code, records = seep.finish()
+    comms = Counter(p["comm"] for p in finals(records) if p["ended"] == "exit")
+    print(
+        f"#   the build takes {bare:.1f} s, under seep {traced:.1f} s ({traced / bare:.2f}), {dict(comms)}"
+    )
+    complaints = [f"exit code {code}, {records[-1]}"] if code else []
+    for comm in ("cc1", "as"):
+        if comms[comm] != len(sources):
+            complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
+    return complaints + left
+
+
+def many_libcs():
+    """As many files that define malloc, each with a process of its own, that has two children."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        with tracing("10m") as seep:
+            servers = []
+            for i in range(N_LIBCS):
+                own = pathlib.Path(folder, str(i))
+                own.mkdir()
+                shutil.copy(LIBC, own)
+                server = subprocess.Popen(
+                    [target_path("lifecycle_server"), "2"],
+                    env={**os.environ, "LD_LIBRARY_PATH": str(own)},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+                stack.callback(server.kill)
+                server.stdout.readline()
+                servers.append(server)
+            # Its probes come within a second of its start.
+            time.sleep(5)
+            for server in servers:
+                server.stdin.write(b"go\n")
+                server.stdin.flush()
+                server.stdout.readline()
+            begun = time.monotonic()
+            code, records = seep.finish()
+            ended = time.monotonic() - begun
+    have = {p["pid"]: p for p in finals(records)}
+    wrong = [s.pid for s in servers if have.get(s.pid, {}).get("outstanding_bytes") != 2000]
+    print(f"#   seep ended in {ended:.1f} s, {len(have)} processes")
+    complaints = [f"exit code {code}, {records[-1]}"] if code else []
+    if wrong:
+        complaints.append(f"{len(wrong)} of {N_LIBCS} are wrong: {have.get(wrong[0])}")
+    return complaints
+
+
+def many_processes():
+    """More processes, blocks and sites than there is room for: counted, said, survived."""
+    with tracing("--max-outstanding", "1000", "--max-sites", "100", "20") as seep:
+        with Target("lifecycle_server", str(N_SLEEPERS), "--hold") as target:
+            target.tell("go")
+            told = json.loads(target.read_line(120))
+            target.process.stdin.close()
+            target.wait()
+        left = without_dead(seep)
+        code, records = seep.finish()
+    lost = records[-1]["lost"]
+    pids = {p["pid"] for p in finals(records)}
+    missing = [s[0] for s in told["served"] if s[0] not in pids and s[1] > s[2]]
+    print(f"#   {len(told['served'])} processes, lost {lost}")
+    complaints = [] if code == 4 and lost.get("live_map_full") else [f"exit code {code}, {lost}"]
+    if missing:
+        complaints.append(f"{len(missing)} processes without a record")
+    return complaints + left
+
+
+def small_tables():
+    """No room for unwind tables: stacks are cut and say so, the sums are whole."""
+    with tracing("--unwind-memory", "4k", "-a", "10m") as seep:
+        with Target("zoo_heap") as target:
+            ledgers = target.run()
+            code, records = seep.finish()
+    final = Final(records, target.pid)
+    complaints = final.sums()
+    wrong = [c for c in judge(ledgers[-1], records) if c.startswith(("missing", "lost", "not in"))]
+    if code or not final.process["truncated_stacks"] and not final.process["notes"]:
+        complaints.append(f"exit code {code}, {final.process}")
+    return complaints + wrong
+
+
+def main():
+    tap = start_tap()
+    for name, test in (
+        ("a parallel build", build),
+        (f"{N_LIBCS} libc files", many_libcs),
+        (f"{N_SLEEPERS} processes, small maps", many_processes),
+        ("no room for unwind tables", small_tables),
+    ):
+        begun = time.monotonic()
+        tap.run(name, test)
+        print(f"#   {name}: {time.monotonic() - begun:.0f} s", flush=True)
+    tap.end()
+
+
+if os.environ.get("WHOLE_MACHINE") != "1":
+    print("1..0 # SKIP it traces every process: not on a machine that others use")
+    sys.exit(0)
+main()
