@@ -220,16 +220,17 @@ static void test_files(void **state)
 {
 	static const enum link_kind kinds[] = {LINK_SESSION, LINK_MULTI, LINK_PERF};
 	struct fixture f = {.directory = "/tmp/seep-cover-XXXXXX"};
-	char command[256];
+	char command[8192];
 	struct diag d = {0};
+	Dl_info libc;
 
 	(void)state;
 	if (geteuid())
 		skip();
 	assert_non_null(mkdtemp(f.directory));
 	snprintf(f.libc, sizeof(f.libc), "%s/libc.so.6", f.directory);
-	snprintf(command, sizeof(command), "cp \"$(ldd /bin/sh | awk '/libc.so/ {print $3}')\" %s",
-		 f.libc);
+	assert_int_not_equal(dladdr(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &libc), 0);
+	snprintf(command, sizeof(command), "cp %s %s", libc.dli_fname, f.libc);
 	assert_int_equal(system(command), 0);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (link_try(kinds[i], &d)) {
