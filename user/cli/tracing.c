@@ -316,10 +316,6 @@ void traced_inherit(struct traced *p, const struct traced *parent)
 	p->pod = parent->pod;
 	p->namespace_ = parent->namespace_;
 	p->pod_uid = parent->pod_uid;
-	p->container_name = parent->container_name;
-	p->pod = parent->pod;
-	p->namespace_ = parent->namespace_;
-	p->pod_uid = parent->pod_uid;
 }
 
 /* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
