@@ -129,7 +129,8 @@ static void open_all(struct fixture *f, enum link_kind link)
 							  .event_ring = maps.event_ring,
 							  .losses = maps.losses,
 							  .evict = kernel_evict_fd(f->kernel)},
-				 kernel_start_ns(f->kernel), 0, ignore_event, f, &f->collector, &d),
+				 kernel_start_ns(f->kernel), 0, 0, ignore_event, f, &f->collector,
+				 &d),
 		0);
 	assert_int_equal(cover_create(f->kernel, &cover, &f->cover, &d), 0);
 }
