@@ -537,6 +537,7 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
 						  : 0;
 	p->covered_ns = cover_count(t->cover, e->pid) ? now_ns : 0;
+	p->since_ns = late && !p->covered_ns ? e->time_ns : 0;
 }
 
 /* Without the launcher a child runs on while we hear of it: what it did before its probes stood is not seen. A perf link sees
@@ -591,6 +592,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
+	/* It was judged by its new name while it was still at its exec. */
+	if (late && p && p->covered_ns)
+		tell_traced(t, p->pid, p->comm);
 }
 
 static void on_exit_event(struct tracing *t, const struct collector_event *e)
