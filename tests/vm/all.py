@@ -32,7 +32,7 @@ def of(records, pid):
 def everything():
     """Before, later, forked; and of those that hold nothing no record."""
     with Target("zoo_heap") as before, Target("zoo_heap") as idle:
-        with Seep("trace", "--all", "-a", "--format", "ndjson", "10m") as seep:
+        with Seep("trace", "--all", "--budget", "0", "-a", "--format", "ndjson", "10m") as seep:
             seep.wait_attached()
             ledgers = before.run()
             with Target("zoo_heap") as later, Target("ledger_storm", *STORM) as storm:
@@ -58,7 +58,7 @@ def whole_stacks():
     """A process that asks has its stacks walked from then on; its first ones say what they lack.
     Making the tables takes seconds under emulation, and then serves all.
     """
-    with Seep("trace", "--all", "-a", "--format", "ndjson", "10m") as seep:
+    with Seep("trace", "--all", "--budget", "0", "-a", "--format", "ndjson", "10m") as seep:
         seep.wait_attached()
         ledgers = []
         for _ in range(N_STORMS):
@@ -78,7 +78,7 @@ def short_lived():
     environment = {**os.environ, "LEDGER_FILE": "/dev/null"}
     program = target_path("zoo_heap")
     pids = []
-    with Seep("trace", "--all", "--format", "ndjson", "1") as seep:
+    with Seep("trace", "--all", "--budget", "0", "--format", "ndjson", "1") as seep:
         seep.wait_attached()
         for _ in range(N_SHORT):
             process = subprocess.Popen([program, "--auto"], env=environment)
@@ -103,7 +103,7 @@ def short_lived():
 def as_text():
     """A report that people can read, with the largest alone."""
     with Target("zoo_heap") as one, Target("zoo_heap") as two:
-        with Seep("trace", "--all", "--top-processes", "1", "10m") as seep:
+        with Seep("trace", "--all", "--budget", "0", "--top-processes", "1", "10m") as seep:
             wait_until("start", lambda: "tracing" in seep.stderr())
             one.run()
             two.run()
