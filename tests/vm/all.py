@@ -4,6 +4,7 @@
 judged by their ledgers: running before, started later, forked, gone at once.
 """
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -14,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "live"))
 from lib import Final, Seep, Target, judge, run_seep, start_tap, target_path, wait_until  # noqa: E402
 
 N_SHORT = 30
-N_STORMS = 5
+N_STORMS = 8
 LONG_STORM = ["--ops", "15000", "--threads", "1", "--generations", "1"]
 STORM = ["--ops", "2000", "--threads", "2", "--generations", "2"]
 
@@ -61,10 +62,10 @@ def whole_stacks():
     with Seep("trace", "--all", "--budget", "0", "-a", "--format", "ndjson", "10m") as seep:
         seep.wait_attached()
         ledgers = []
-        for _ in range(N_STORMS):
-            with Target("ledger_storm", *LONG_STORM) as target:
-                ledgers += target.run()
-        records, complaints = finished(seep)
+        with contextlib.ExitStack() as storms:  # names are read from those that live
+            for _ in range(N_STORMS):
+                ledgers += storms.enter_context(Target("ledger_storm", *LONG_STORM)).run()
+            records, complaints = finished(seep)
     mains = [ledger["pid"] for ledger in ledgers if ledger["role"] == "main"]
     processes = [Final(records, pid).process for pid in mains]
     cut = [(p["truncated_stacks"].get("mapping_not_yet_known", 0), p["stacks"]) for p in processes]
