@@ -38,8 +38,10 @@ const struct manual_section manual_trace[] = {
 	 "first instruction. Only processes that called an allocation function since then, or lost something, are in "
 	 "the reports, those that hold most first. So that the kernel's tables of mappings last for a whole host, "
 	 "a process is entered there when it first needs it: until then, for a moment, its stacks are "
-	 "the innermost caller alone (mapping not yet known). Its figures are exact all the "
-	 "same.\n"},
+	 "the innermost caller alone (mapping not yet known); what it counts is no less exact for it.\n"
+	 "\n"
+	 "With selectors and --all, --budget is 5 percent unless given: a process whose probes would cost more "
+	 "is sampled, and its reports say so. --budget 0 keeps all exact.\n"},
 	{"WHAT IS NOT SEEN",
 	 "Memory from before the attach: a block of that time that is freed later counts as an "
 	 "unknown free. Attached by pid, a child is probed some milliseconds after its fork "

@@ -144,18 +144,19 @@ static void add_mapping(struct tracing *t, struct traced *p, const struct mappin
 static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 {
 	struct tracing *t = arg;
-	struct traced *p;
+	struct traced *p, *now;
 
 	pthread_mutex_lock(&t->lock);
-	p = hashmap_get(&t->by_pid, pid);
+	now = hashmap_get(&t->by_pid, pid);
+	p = now ? now : hashmap_get(&t->leaving, pid);
 	if (p && t->everything && p->pid == pid && !p->lender)
 		lightly_own_space(t, p);
 	if (p && p->pid == pid && p->space && !p->lender)
 		add_mapping(t, p, m);
 	pthread_mutex_unlock(&t->lock);
 	/* Looked at once after the drain, however many mappings come. */
-	if (p)
-		hashmap_put(m->inode ? &t->touched : &t->generating, pid, p);
+	if (now)
+		hashmap_put(m->inode ? &t->touched : &t->generating, pid, now);
 }
 
 static void kernel_options_from(const struct trace_options *o, struct kernel_options *k)
@@ -270,6 +271,7 @@ void tracing_close(struct tracing *t)
 	hashmap_done(&t->touched);
 	hashmap_done(&t->generating);
 	hashmap_done(&t->asking);
+	hashmap_done(&t->leaving);
 	symbolizer_destroy(t->symbolizer);
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
@@ -540,6 +542,7 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
 						  : 0;
 	p->covered_ns = current && cover_count(t->cover, e->pid) ? now_ns : 0;
+	p->since_ns = late && !p->covered_ns ? e->time_ns : 0;
 }
 
 /* What an event says that a process is from now on. The launcher's thread may have seen it before, or even what it is after that: then
@@ -607,17 +610,22 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
+	/* It was judged by its new name while it was still at its exec. */
+	if (late && p && p->covered_ns)
+		tell_traced(t, p->pid, p->comm);
 }
 
 static void on_exit_event(struct tracing *t, const struct collector_event *e)
 {
-	const struct traced *p;
+	struct traced *p;
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, e->pid);
 	/* The launcher's thread may know of the next one with this pid already. */
-	if (p && p->instance == e->instance)
+	if (p && p->instance == e->instance) {
 		hashmap_take(&t->by_pid, e->pid);
+		hashmap_put(&t->leaving, e->pid, p);
+	}
 	pthread_mutex_unlock(&t->lock);
 	if (!t->launched)
 		cover_forget(t->cover, e->pid);
@@ -724,6 +732,7 @@ void tracing_drain(struct tracing *t)
 	/* Processes first: a mapping belongs to the program that its process is by then. */
 	collector_drain(t->collector);
 	mapping_watch_drain(t->mappings);
+	hashmap_done(&t->leaving);
 	if (lost_some(t))
 		resync(t);
 	if (t->everything) {

@@ -75,7 +75,9 @@ struct tracing {
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
 	struct hashmap touched;	   /* pids with new mappings since the last drain */
 	struct hashmap generating; /* those with code of no file */
-	struct hashmap asking;	   /* instances whose mappings the kernel asked for */
+	struct hashmap
+		leaving; /* pid -> struct traced: ended since the last drain, whose mappings may be told only now */
+	struct hashmap asking; /* instances whose mappings the kernel asked for */
 	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
