@@ -17,7 +17,8 @@
  * (vm.bpf.c); user space finds the sampled pages in them.
  *
  * Not seen: memory that comes without a fault of the process's own (by mlock, MADV_POPULATE_WRITE, buffers that io_uring and
- * O_DIRECT pin, gaps that khugepaged fills). MADV_FREE is no end: until the kernel takes such a page, the program may use it again without a fault.
+ * O_DIRECT pin, gaps that khugepaged fills), and what execve itself lays out. MADV_FREE is no end: until the kernel takes such a
+ * page, the program may use it again without a fault.
  *
  * Needs: BTF tracepoints page_fault_user and _kernel (x86), mm_page_alloc, rss_stat (5.5, ac4414b5ca47). Loaded only with --growth. */
 #include "vm.bpf.h"
@@ -33,28 +34,43 @@
 #define MADV_DONTNEED_LOCKED 24
 #define MADV_GUARD_INSTALL 102
 
-static __always_inline u64 n_faults(void)
+/* Faults that were given a huge page and do not have it yet; a thread that ends meanwhile leaves it too high, which costs time only. */
+static u64 n_huge_under_way;
+
+/* The thread, if it has a fault under way whose outcome is open. Most of the host's threads are sorted out by a look. */
+static __always_inline struct thread *faulting_thread(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread *thread;
 
-	return task->min_flt + task->maj_flt;
+	if (!task->bpf_storage)
+		return NULL;
+	thread = thread_get(0);
+	if (!thread || !thread->fault.address ||
+	    thread->fault.n_before != task->min_flt + task->maj_flt)
+		return NULL;
+	return thread;
 }
 
 static __always_inline void begin(u64 address, bool in_kernel)
 {
-	struct thread *thread = thread_get(0);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread *thread = task->bpf_storage ? thread_get(0) : NULL;
+	wire_instance instance = current_instance(thread);
 
-	if (!current_instance(thread))
+	if (!instance)
 		return;
 	if (!thread)
 		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
-		lost(current_instance(NULL), WIRE_LOST_THREAD_STATE);
+		lost(instance, WIRE_LOST_THREAD_STATE);
 		return;
 	}
+	if (thread->fault.huge_order)
+		__sync_fetch_and_sub(&n_huge_under_way, 1);
 	thread->fault = (struct fault){
 		.address = address,
-		.n_before = n_faults(),
+		.n_before = task->min_flt + task->maj_flt,
 		.in_kernel = in_kernel,
 	};
 }
@@ -71,8 +87,9 @@ int growth_fault_kernel(u64 *args)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	/* A BPF program's reading, ours too, brings nothing. */
-	if (task->pagefault_disabled <= 0 && task->mm)
+	/* A BPF program's reading, ours too, brings nothing. What execve fills is not the program's that ends with it, least of all a
+	 * vfork child's parent's. */
+	if (task->pagefault_disabled <= 0 && task->mm && !BPF_CORE_READ_BITFIELD(task, in_execve))
 		begin(args[0], true);
 	return 0;
 }
@@ -85,6 +102,9 @@ static __always_inline void end(struct thread *thread, u64 size_bytes)
 	u32 weight = size_bytes < interval ? interval / size_bytes : 1;
 
 	thread->fault.address = 0;
+	if (thread->fault.huge_order)
+		__sync_fetch_and_sub(&n_huge_under_way, 1);
+	thread->fault.huge_order = 0;
 	if (!instance || bpf_get_prandom_u32() & (weight - 1))
 		return;
 	/* A fault strikes at an instruction, not behind a call: one byte on, it is found like one. */
@@ -101,13 +121,16 @@ int growth_page(u64 *args)
 	/* On all the host: most is sorted out here. */
 	if (!args[0] || !(flags & GFP_MOVABLE) || !(flags & (order ? GFP_NOMEMALLOC : GFP_ZERO)))
 		return 0;
-	thread = thread_get(0);
-	if (!thread || !thread->fault.address || thread->fault.n_before != n_faults())
+	thread = faulting_thread();
+	if (!thread)
 		return 0;
-	if (order)
-		thread->fault.huge_order = order;
-	else
+	if (!order) {
 		end(thread, PAGE_BYTES);
+		return 0;
+	}
+	if (!thread->fault.huge_order)
+		__sync_fetch_and_add(&n_huge_under_way, 1);
+	thread->fault.huge_order = order;
 	return 0;
 }
 
@@ -116,13 +139,11 @@ int growth_huge_page(u64 *args)
 {
 	struct thread *thread;
 
-	if ((u32)args[1] != MM_ANONPAGES)
+	if ((u32)args[1] != MM_ANONPAGES || !*(volatile u64 *)&n_huge_under_way)
 		return 0;
-	thread = thread_get(0);
-	if (!thread || !thread->fault.address || !thread->fault.huge_order ||
-	    thread->fault.n_before != n_faults())
-		return 0;
-	end(thread, PAGE_BYTES << (thread->fault.huge_order & 31));
+	thread = faulting_thread();
+	if (thread && thread->fault.huge_order)
+		end(thread, PAGE_BYTES << (thread->fault.huge_order & 31));
 	return 0;
 }
 

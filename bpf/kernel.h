@@ -154,6 +154,8 @@ struct task_struct {
 	unsigned long sas_ss_size;
 	unsigned long min_flt, maj_flt; /* page faults that have ended */
 	int pagefault_disabled;		/* > 0: faults fail at once */
+	unsigned int in_execve : 1;
+	void *bpf_storage; /* 5.11, a10787e6d58c; NULL: no map has anything of it */
 };
 
 struct vm_unmapped_area_info {

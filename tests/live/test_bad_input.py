@@ -366,7 +366,7 @@ USAGE = [
     (["trace", "--kernel"], "later version"),
     (["trcae"], "trcae"),
     (["report"], "FILE"),
-    (["watch"], "not in this version"),
+    (["scan"], "not in this version"),
 ]
 
 

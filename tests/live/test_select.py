@@ -42,7 +42,7 @@ class Selecting(Seep):
     """seep, waiting for what matches."""
 
     def __init__(self, *arguments):
-        super().__init__("trace", *arguments, "-a", "--format", "ndjson", "10m")
+        super().__init__("trace", *arguments, "--budget", "0", "-a", "--format", "ndjson", "10m")
         self.wait_attached()
 
     def wait_traced(self, pid):

@@ -64,7 +64,6 @@ __attribute__((noipa)) void *load_leaked(size_t n)
 
 static void *work(void *arg)
 {
-	static void *volatile leaked;
 	uint64_t i = 0;
 
 	for (;;) {
@@ -77,7 +76,7 @@ static void *work(void *arg)
 		free(*slot);
 		*slot = load_held(options.size);
 		if (options.leak_every && i % options.leak_every == 0) {
-			leaked = load_leaked(options.size);
+			__asm__ volatile("" ::"r"(load_leaked(options.size)));
 			n_leaked++;
 		}
 		if (options.work_ns)

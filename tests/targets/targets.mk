@@ -202,3 +202,18 @@ $(TARGETS_OUT)/watch_list: tests/targets/watch_list.c $(LIBSEEP)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SEEP_CFLAGS) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 $(TARGETS_OUT)/watch_memory: TARGETS_LIBS = -lpthread
+
+# The same program with nothing to find an allocator by.
+TARGETS += $(TARGETS_OUT)/growth_pages_static
+$(TARGETS_OUT)/growth_pages_static: tests/targets/growth_pages.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -s -static $(TARGETS_CFLAGS) $< -o $@
+
+ifneq ($(shell command -v go),)
+TARGETS += $(TARGETS_OUT)/growth_go
+$(TARGETS_OUT)/growth_go: tests/targets/growth_go.go
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)GO111MODULE=off GOCACHE=$(abspath $(TARGETS_OUT))/go-cache go build -o $@ $<
+endif

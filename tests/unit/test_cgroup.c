@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +14,8 @@
 
 #include "base/cleanup.h"
 #include "process/cgroup.h"
+#include "process/host_memory.h"
+#include "process/pressure.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ID2 "fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98"
@@ -224,12 +228,86 @@ static void test_limits(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void test_pressure_path(void **state)
+{
+	static const char mountinfo[] =
+		"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
+		"35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+		"41 31 0:38 /pods /sys/fs/cgroup/uni\\040fied rw shared:1 - cgroup2 cgroup2 rw\n";
+	static const struct {
+		const char *v2, *memory_v1, *path;
+	} cases[] = {
+		{"/pods/a", "", "/sys/fs/cgroup/uni fied/a/memory.pressure"},
+		{"/pods/a", "/b", "/sys/fs/cgroup/uni fied/a/memory.pressure"},
+		{"/elsewhere/a", "", NULL},
+		{"/podsy", "", NULL},
+		{"/pods/../a", "", NULL},
+		{"/", "/b", NULL},
+		{"", "/b", NULL},
+	};
+	_cleanup_free_ struct cgroup *c = calloc(1, sizeof(*c));
+	_cleanup_free_ char *path = malloc(CGROUP_FILE_SIZE);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		strcpy(c->v2, cases[i].v2);
+		strcpy(c->memory_v1, cases[i].memory_v1);
+		assert_int_equal(cgroup_pressure_path(c, mountinfo, path),
+				 cases[i].path ? 0 : -ENOENT);
+		if (cases[i].path)
+			assert_string_equal(path, cases[i].path);
+	}
+	assert_int_equal(cgroup_pressure_path(c, "nonsense\n", path), -ENOENT);
+}
+
+static void test_pressure(void **state)
+{
+	static const struct {
+		const char *text;
+		double ratio; /* negative: not known */
+	} cases[] = {
+		{"some avg10=12.50 avg60=0.00 avg300=0.00 total=1\nfull avg10=1.00", 0.125},
+		{"some avg10=0.00 avg60", 0},
+		{"some avg10=100.00 avg60", 1},
+		{"some avg10=101.00 avg60", -1},
+		{"some avg10=", -1},
+		{"some avg10=nan avg60", -1},
+		{"full avg10=1.00 avg60", -1},
+		{"", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		double ratio = pressure_parse(cases[i].text);
+
+		assert_true(cases[i].ratio < 0 ? isnan(ratio) : ratio == cases[i].ratio);
+	}
+	assert_true(isnan(pressure_read("/nonexistent")));
+}
+
+static void test_host_memory(void **state)
+{
+	struct host_memory m;
+
+	(void)state;
+	host_memory_parse("MemTotal:       24600000 kB\nMemFree: 1 kB\nMemAvailable:   20 kB\n"
+			  "SwapTotal: 4 kB\nSwapFree: nonsense\nMemTotal",
+			  &m);
+	assert_int_equal(m.total_bytes, 24600000ULL * 1024);
+	assert_int_equal(m.available_bytes, 20 * 1024);
+	assert_int_equal(m.swap_bytes, 4 * 1024);
+	assert_int_equal(m.swap_free_bytes, 0);
+	host_memory_read(&m);
+	assert_true(m.total_bytes >= m.available_bytes && m.available_bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_containers),	 cmocka_unit_test(test_pods),
 		cmocka_unit_test(test_long_name_is_cut), cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_limits),		 cmocka_unit_test(test_pressure_path),
+		cmocka_unit_test(test_pressure),	 cmocka_unit_test(test_host_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

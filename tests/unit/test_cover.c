@@ -128,8 +128,10 @@ static void open_all(struct fixture *f, enum link_kind link)
 							  .process_ring = maps.process_ring,
 							  .event_ring = maps.event_ring,
 							  .losses = maps.losses,
+							  .stranger_ring = maps.stranger_ring,
 							  .evict = kernel_evict_fd(f->kernel)},
-				 kernel_start_ns(f->kernel), 0, ignore_event, f, &f->collector, &d),
+				 kernel_start_ns(f->kernel), 0, 0, ignore_event, f, &f->collector,
+				 &d),
 		0);
 	assert_int_equal(cover_create(f->kernel, &cover, &f->cover, &d), 0);
 }
@@ -220,16 +222,18 @@ static void test_files(void **state)
 {
 	static const enum link_kind kinds[] = {LINK_SESSION, LINK_MULTI, LINK_PERF};
 	struct fixture f = {.directory = "/tmp/seep-cover-XXXXXX"};
-	char command[256];
+	struct fixture *clean = *state;
+	char command[8192];
 	struct diag d = {0};
+	Dl_info libc;
 
-	(void)state;
 	if (geteuid())
 		skip();
 	assert_non_null(mkdtemp(f.directory));
+	strcpy(clean->directory, f.directory);
 	snprintf(f.libc, sizeof(f.libc), "%s/libc.so.6", f.directory);
-	snprintf(command, sizeof(command), "cp \"$(ldd /bin/sh | awk '/libc.so/ {print $3}')\" %s",
-		 f.libc);
+	assert_int_not_equal(dladdr(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &libc), 0);
+	snprintf(command, sizeof(command), "cp %s %s", libc.dli_fname, f.libc);
 	assert_int_equal(system(command), 0);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (link_try(kinds[i], &d)) {
@@ -247,14 +251,32 @@ static void test_files(void **state)
 		collector_destroy(f.collector);
 		kernel_close(f.kernel);
 	}
-	unlink(f.libc);
-	rmdir(f.directory);
+}
+
+static struct fixture left;
+
+static int set_up(void **state)
+{
+	*state = &left;
+	return 0;
+}
+
+/* Also after a failure. */
+static int clean_up(void **state)
+{
+	const struct fixture *f = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/libc.so.6", f->directory);
+	unlink(path);
+	rmdir(f->directory);
+	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files),
+		cmocka_unit_test_setup_teardown(test_files, set_up, clean_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

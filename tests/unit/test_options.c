@@ -216,6 +216,8 @@ static void test_trace_messages(void **state)
 		{"--user no-such-user-here", "--user no-such-user-here: there is no such user"},
 		{"--container abc",
 		 "--container abc: too short for the beginning of an id: give at least 4 digits"},
+		{"-p 1 --growth --mmap",
+		 "--growth follows no allocations: it takes none of -s, -t, -z, -Z, -O, -S and --mmap"},
 		{"-p 1 -c ls",
 		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"-p 1 -- ls",
@@ -315,6 +317,7 @@ static void test_allowed_combinations(void **state)
 		"trace -c ls --no-f",
 		"trace -p 1 -T 0 -T 5",
 		"trace -p 1 -t --format text",
+		"trace -p 1 --growth -a -o 500 -C --stack fp --max-sites 10",
 	};
 	size_t i;
 
@@ -326,6 +329,33 @@ static void test_allowed_combinations(void **state)
 
 		if (parse_trace(&l, lines[i], &o, &d))
 			fail_msg("%s: %s", lines[i], d.text);
+		trace_options_done(&o);
+	}
+}
+
+/* Pages are taken one in a power of two. */
+static void test_growth_distance(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t distance;
+	} cases[] = {
+		{"trace --growth -p 1", 65536},
+		{"trace --growth -p 1 --sample-bytes 1", 4096},
+		{"trace --growth -p 1 --sample-bytes 4096", 4096},
+		{"trace --growth -p 1 --sample-bytes 4097", 8192},
+		{"trace --growth -p 1 --sample-bytes 256M", 256 << 20},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct trace_options o;
+		struct diag d;
+		struct line l;
+
+		assert_int_equal(parse_trace(&l, cases[i].line, &o, &d), 0);
+		assert_true(o.growth);
+		assert_int_equal(o.sample_bytes, cases[i].distance);
 		trace_options_done(&o);
 	}
 }
@@ -374,6 +404,59 @@ static void test_report(void **state)
 	assert_string_equal(d.text, "'b': one word too many");
 }
 
+static void test_watch(void **state)
+{
+	static const struct {
+		const char *line, *text;
+	} wrong[] = {
+		{"watch --cgroups -p 1", "--cgroups shows no processes: leave out -p"},
+		{"watch -v -q", "-v and -q exclude each other"},
+		{"watch 1 2 3", "'3': one word too many"},
+		{"watch --format folded",
+		 "--format: 'folded' is not known; give one of text|ndjson"},
+		{"watch --sort count",
+		 "--sort: 'count' is not known; give one of worst|growth|size|limit"},
+	};
+	struct watch_options o;
+	struct diag d = {0};
+	struct line l;
+
+	(void)state;
+	split(&l, "watch");
+	assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.interval_ns, 5 * SECOND);
+	assert_int_equal(o.top, 20);
+	assert_int_equal(o.pids.n, 0);
+	assert_true(!o.count && !o.duration_ns && !o.all && !o.comm && !o.output);
+
+	split(&l,
+	      "watch -p 5,6 -p 7 --comm a* --exe /b --cgroup /c --container dddd --user e -a -T 3 "
+	      "--sort limit --format ndjson --output f --color never -v --for 2m 500ms 9");
+	assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.pids.n, 3);
+	assert_string_equal(o.comm, "a*");
+	assert_string_equal(o.exe, "/b");
+	assert_string_equal(o.cgroup, "/c");
+	assert_string_equal(o.container, "dddd");
+	assert_string_equal(o.user, "e");
+	assert_string_equal(o.output, "f");
+	assert_true(o.all && o.verbose && !o.quiet && !o.cgroups);
+	assert_int_equal(o.top, 3);
+	assert_int_equal(o.sort, OPTIONS_WATCH_LIMIT);
+	assert_int_equal(o.format, OPTIONS_FORMAT_NDJSON);
+	assert_int_equal(o.color, OPTIONS_COLOR_NEVER);
+	assert_int_equal(o.duration_ns, 120 * SECOND);
+	assert_int_equal(o.interval_ns, 500 * MS);
+	assert_int_equal(o.count, 9);
+	watch_options_done(&o);
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		split(&l, wrong[i].line);
+		assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+		assert_string_equal(d.text, wrong[i].text);
+	}
+}
+
 static void test_doctor(void **state)
 {
 	struct doctor_options o;
@@ -406,7 +489,7 @@ static void test_command_names(void **state)
 		{"rpeort", "seep: 'rpeort' is not a command; did you mean 'report'?"},
 		{"frobnicate", "seep: 'frobnicate' is not a command; 'seep --help' lists them"},
 		{"", "seep: '' is not a command; 'seep --help' lists them"},
-		{"watch", "seep watch: not in this version (see README, 'What is there')"},
+		{"scan", "seep scan: not in this version (see README, 'What is there')"},
 		{"mark", "seep mark: not in this version (see README, 'What is there')"},
 	};
 	struct diag d;
@@ -592,8 +675,10 @@ int main(void)
 		cmocka_unit_test(test_trace_messages),
 		cmocka_unit_test(test_hint_for_a_command_without_dashes),
 		cmocka_unit_test(test_allowed_combinations),
+		cmocka_unit_test(test_growth_distance),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_doctor),
 		cmocka_unit_test(test_command_names),
 		cmocka_unit_test(test_tables_are_sound),

@@ -90,11 +90,13 @@ static void assert_pieces(struct ranges *r, const uint64_t (*expected)[2])
 #define PIECES(...) ((const uint64_t[][2]){__VA_ARGS__, {0, 0}})
 #define NO_PIECES ((const uint64_t[][2]){{0, 0}})
 
-static void assert_site(const struct ranges *r, uint64_t stack, uint64_t n_pages_allocated,
-			uint64_t n_pages_freed, double allocations, double frees)
+/* Returns the number of blocks that outstanding figures rest on. */
+static uint64_t assert_figures(const struct ranges *r, uint64_t stack, uint64_t n_pages_allocated,
+			       uint64_t n_pages_freed, double allocations, double frees)
 {
 	struct snapshot s = read_sites(r);
 	const struct snapshot_site *site = NULL;
+	uint64_t n_sampled;
 
 	for (size_t i = 0; i < s.sites.n; i++)
 		if (s.sites.items[i].stack == stack)
@@ -103,9 +105,18 @@ static void assert_site(const struct ranges *r, uint64_t stack, uint64_t n_pages
 	assert_int_equal(site->allocated_bytes, n_pages_allocated * PAGE);
 	assert_int_equal(site->freed_bytes, n_pages_freed * PAGE);
 	assert_true(site->allocations == allocations && site->frees == frees);
-	assert_int_equal(site->n_sampled, allocations - frees);
 	assert_int_equal(site->oldest_ns < 0, allocations == frees);
+	n_sampled = site->n_sampled;
 	snapshot_done(&s);
+	return n_sampled;
+}
+
+static void assert_site(const struct ranges *r, uint64_t stack, uint64_t n_pages_allocated,
+			uint64_t n_pages_freed, double allocations, double frees)
+{
+	assert_int_equal(assert_figures(r, stack, n_pages_allocated, n_pages_freed, allocations,
+					frees),
+			 allocations - frees);
 }
 
 static void munmap_cuts(void **state)
@@ -214,6 +225,44 @@ static void mremap_of_unknown(void **state)
 	ranges_settle(r, INSTANCE, 1, 40 * PAGE, 8 * PAGE);
 	assert_pieces(r, PIECES({10, 2}, {40, 2}));
 	assert_site(r, 1, 4, 0, 1, 0);
+	ranges_destroy(r);
+}
+
+/* Sampled pages stand for others, those cut out of a huge one in parts; they move, but do not grow. */
+static void pages_have_weights(void **state)
+{
+	struct ranges *r = create(100);
+	struct snapshot s;
+	struct blocks b;
+
+	(void)state;
+	assert_int_equal(ranges_touch(r, INSTANCE, 1, SESSION_NS, 10 * PAGE, PAGE, 16), 0);
+	assert_int_equal(ranges_touch(r, INSTANCE, 1, SESSION_NS, 20 * PAGE, 8 * PAGE, 2), 0);
+	assert_int_equal(ranges_touch(r, INSTANCE, 1, SESSION_NS, 30 * PAGE, PAGE, 0), 0);
+	assert_int_equal(assert_figures(r, 1, 16 + 16 + 1, 0, 16 + 2 + 1, 0), 3);
+	b = all_blocks(r);
+	assert_int_equal(b.n, 3);
+	assert_int_equal(b.items[0].kind, SITE_FAULT);
+	assert_true(b.items[0].weight == 16 && b.items[1].weight == 2 && b.items[2].weight == 1);
+	free(b.items);
+	unmap(r, 22, 3);
+	assert_int_equal(assert_figures(r, 1, 33, 6, 19, 0), 3);
+	take(r, 1, 25, 3);
+	ranges_put_back(r, INSTANCE, 1);
+	assert_int_equal(assert_figures(r, 1, 33, 6, 19, 0), 3);
+	unmap(r, 10, 1);
+	assert_int_equal(assert_figures(r, 1, 33, 22, 19, 16), 2);
+	take(r, 1, 20, 8);
+	ranges_settle(r, INSTANCE, 1, 40 * PAGE, 16 * PAGE);
+	assert_pieces(r, PIECES({30, 1}, {40, 2}, {45, 3}));
+	assert_int_equal(assert_figures(r, 1, 33, 22, 19, 16), 2);
+	unmap(r, 0, 100);
+	assert_int_equal(assert_figures(r, 1, 33, 33, 19, 19), 0);
+	s = read_sites(r);
+	assert_int_equal(s.sites.n, 1);
+	assert_int_equal(s.sites.items[0].n_stacks, 3);
+	assert_int_equal(s.sites.items[0].n_sampled, 0);
+	snapshot_done(&s);
 	ranges_destroy(r);
 }
 
@@ -527,6 +576,7 @@ int main(void)
 		cmocka_unit_test(failed_call_puts_back),
 		cmocka_unit_test(mremap_moves_grows_shrinks),
 		cmocka_unit_test(mremap_of_unknown),
+		cmocka_unit_test(pages_have_weights),
 		cmocka_unit_test(instances_are_apart),
 		cmocka_unit_test(ended_calls_do_not_pile_up),
 		cmocka_unit_test(bound_is_kept_and_counted),

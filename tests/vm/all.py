@@ -4,6 +4,7 @@
 judged by their ledgers: running before, started later, forked, gone at once.
 """
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -14,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "live"))
 from lib import Final, Seep, Target, judge, run_seep, start_tap, target_path, wait_until  # noqa: E402
 
 N_SHORT = 30
-N_STORMS = 5
+N_STORMS = 8
 LONG_STORM = ["--ops", "15000", "--threads", "1", "--generations", "1"]
 STORM = ["--ops", "2000", "--threads", "2", "--generations", "2"]
 
@@ -32,7 +33,7 @@ def of(records, pid):
 def everything():
     """Before, later, forked; and of those that hold nothing no record."""
     with Target("zoo_heap") as before, Target("zoo_heap") as idle:
-        with Seep("trace", "--all", "-a", "--format", "ndjson", "10m") as seep:
+        with Seep("trace", "--all", "--budget", "0", "-a", "--format", "ndjson", "10m") as seep:
             seep.wait_attached()
             ledgers = before.run()
             with Target("zoo_heap") as later, Target("ledger_storm", *STORM) as storm:
@@ -58,13 +59,13 @@ def whole_stacks():
     """A process that asks has its stacks walked from then on; its first ones say what they lack.
     Making the tables takes seconds under emulation, and then serves all.
     """
-    with Seep("trace", "--all", "-a", "--format", "ndjson", "10m") as seep:
+    with Seep("trace", "--all", "--budget", "0", "-a", "--format", "ndjson", "10m") as seep:
         seep.wait_attached()
         ledgers = []
-        for _ in range(N_STORMS):
-            with Target("ledger_storm", *LONG_STORM) as target:
-                ledgers += target.run()
-        records, complaints = finished(seep)
+        with contextlib.ExitStack() as storms:  # names are read from those that live
+            for _ in range(N_STORMS):
+                ledgers += storms.enter_context(Target("ledger_storm", *LONG_STORM)).run()
+            records, complaints = finished(seep)
     mains = [ledger["pid"] for ledger in ledgers if ledger["role"] == "main"]
     processes = [Final(records, pid).process for pid in mains]
     cut = [(p["truncated_stacks"].get("mapping_not_yet_known", 0), p["stacks"]) for p in processes]
@@ -78,7 +79,7 @@ def short_lived():
     environment = {**os.environ, "LEDGER_FILE": "/dev/null"}
     program = target_path("zoo_heap")
     pids = []
-    with Seep("trace", "--all", "--format", "ndjson", "1") as seep:
+    with Seep("trace", "--all", "--budget", "0", "--format", "ndjson", "1") as seep:
         seep.wait_attached()
         for _ in range(N_SHORT):
             process = subprocess.Popen([program, "--auto"], env=environment)
@@ -103,7 +104,7 @@ def short_lived():
 def as_text():
     """A report that people can read, with the largest alone."""
     with Target("zoo_heap") as one, Target("zoo_heap") as two:
-        with Seep("trace", "--all", "--top-processes", "1", "10m") as seep:
+        with Seep("trace", "--all", "--budget", "0", "--top-processes", "1", "10m") as seep:
             wait_until("start", lambda: "tracing" in seep.stderr())
             one.run()
             two.run()

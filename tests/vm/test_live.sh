@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The ledger test, the zoo and the reader of all processes' memory on Debian's 6.1 kernel, whose only kind of link is a
-# perf event per probe: the same programs, judged by the same ledgers. Under emulation the storms are smaller.
+# The ledger test, the zoo, stacks, growth and the reader of all processes' memory on Debian's 6.1 kernel, whose only kind of
+# link is a perf event per probe: the same programs, judged by the same ledgers. Under emulation the storms are smaller.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 python=$(readlink -f /usr/bin/python3)
@@ -22,7 +22,7 @@ done
 stacks=stack_c_clang_O2,stack_cxx_O2,stack_deep,stack_signals,stack_threads,stack_dlopen,stack_shadow
 
 n=0
-for test in test_ledger test_zoo test_stacks test_watch_reader; do
+for test in test_ledger test_zoo test_stacks test_growth test_watch_reader; do
 	tools/vm/run --timeout 800 "$@" -- env STORM_OPS=8000 STACKS=$stacks "$python" "tests/live/$test.py" \
 		>"$out" 2>&1
 	code=$?

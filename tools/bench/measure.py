@@ -163,11 +163,14 @@ def batches(target):
     return [batch(target, n_threads) for n_threads in (1, 2)]
 
 
-def pairs_traced(argv):
-    """argv: the tracer's, with the target's pid for {}."""
+def pairs_traced(argv, settle_seconds=0):
+    """argv: the tracer's, with the target's pid for {}. settle_seconds: of work before it is measured."""
 
     def run(target):
         with Traced(target, [str(a).replace("{}", str(target.pid)) for a in argv]) as traced:
+            settled = time.monotonic() + settle_seconds
+            while time.monotonic() < settled:
+                batch(target, 1)
             figures = batches(target)
         if traced.code not in (0, -signal.SIGINT):  # 4: seep lost events
             raise Failure(f"{argv[0]}: exit code {traced.code}")
@@ -211,6 +214,8 @@ def rows():
         ("seep_count", "seep, one in 100 (-s 100)", SEEP, pairs_traced(seep_trace("-s", "100"))),
         ("seep_bytes", "seep, --sample-bytes 512k", SEEP,
          pairs_traced(seep_trace("--sample-bytes", "512k"))),
+        ("seep_budget", "seep, --budget 5, settled", SEEP,
+         pairs_traced(seep_trace("--budget", "5"), settle_seconds=5)),
         ("likeness", "memleak's likeness in bpftrace", "bpftrace",
          pairs_traced(["bpftrace", "-p", "{}", HERE / "memleak.bt"])),
         ("memleak", "libbpf memleak", memleak or "MEMLEAK=path names none",

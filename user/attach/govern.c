@@ -21,6 +21,12 @@
 #define FREES_STAY_MOST 0.4
 /* Below a thousandth of a CPU nothing is worth a worse report. */
 #define ALLOWED_ANYWAY 0.001
+/* Own time by overhead that can still be told: below, it is what the costs are wrong by. */
+#define LEAST_OWN 0.05
+#define MOST_INFLATION 20.0
+#define ENOUGH_FREES 500
+#define MOST_SCALE 60000.0 /* fits 16 bits */
+#define MEASURE_NS (NS_PER_SECOND)
 #define LOOK_NS (NS_PER_SECOND / 10)
 #define LOOK_WAIT_FIRST_NS (30 * NS_PER_SECOND)
 #define LOOK_WAIT_MOST_NS (600 * NS_PER_SECOND)
@@ -38,6 +44,7 @@ void govern_init(struct govern *g, const struct govern_costs *costs, double budg
 		.ratio = NAN,
 		.last_ns = now_ns,
 		.exact_pair_ns = costs->pair_ns,
+		.inflation = 1,
 		.hold_ns = HOLD_FIRST_NS,
 		.look_wait_ns = LOOK_WAIT_FIRST_NS,
 		.random = seed | 1,
@@ -59,9 +66,11 @@ static void add(struct govern_sums *to, const struct govern_sums *from, double k
 	to->own_ns = to->own_ns * keep + from->own_ns;
 	to->cpu_ns = to->cpu_ns * keep + from->cpu_ns;
 	to->overhead_ns = to->overhead_ns * keep + from->overhead_ns;
+	to->traps_ns = to->traps_ns * keep + from->traps_ns;
 	to->skipped_ns = to->skipped_ns * keep + from->skipped_ns;
 	to->frees_ns = to->frees_ns * keep + from->frees_ns;
 	to->n_entries = to->n_entries * keep + from->n_entries;
+	to->n_frees = to->n_frees * keep + from->n_frees;
 }
 
 /* What the counters say of the time since the last step. */
@@ -76,13 +85,16 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 		.wall_ns = now_ns - g->last_ns,
 		.cpu_ns = s->cpu_ns > g->last.cpu_ns ? s->cpu_ns - g->last.cpu_ns : 0,
 		.n_entries = entries,
+		.n_frees = frees,
 	};
 
-	d.overhead_ns = (entries + frees) * c->trap_ns + returns * c->return_ns +
-			stepped * c->stepped_ns + run_ns;
-	d.skipped_ns = (entries + frees) * (c->trap_ns + c->skip_ns) + stepped * c->stepped_ns;
+	d.traps_ns = g->inflation * ((entries + frees) * c->trap_ns + returns * c->return_ns +
+				     stepped * c->stepped_ns);
+	d.overhead_ns = d.traps_ns + run_ns;
+	d.skipped_ns = g->inflation *
+		       ((entries + frees) * (c->trap_ns + c->skip_ns) + stepped * c->stepped_ns);
 	if (c->returns_always)
-		d.skipped_ns += returns * (c->return_ns + c->skip_ns);
+		d.skipped_ns += g->inflation * returns * (c->return_ns + c->skip_ns);
 	d.skipped_ns = fmin(d.skipped_ns, d.overhead_ns);
 	d.frees_ns = entries + frees > 0 ? d.skipped_ns * frees / (entries + frees) : 0;
 	/* Counters come in lumps and costs are medians: some of its time is always its own. */
@@ -165,18 +177,88 @@ static double cycle_needed_ns(const struct govern *g, const struct govern_sums *
 	return fmax(length_ns * open / allowed, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
 }
 
+/* What pairs take in both phases tells by how much the costs are wrong. */
+static void update_inflation(struct govern *g)
+{
+	const struct govern_sums *follow = &g->phases[GOVERN_FOLLOWS],
+				 *open = &g->phases[GOVERN_OPEN];
+	double took_ns, cost_ns, factor, before = g->inflation;
+
+	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
+		return;
+	took_ns = (open->cpu_ns - open->overhead_ns + open->traps_ns) / open->n_frees -
+		  (follow->cpu_ns - follow->overhead_ns + follow->traps_ns) / follow->n_frees;
+	cost_ns = open->traps_ns / open->n_frees - follow->traps_ns / follow->n_frees;
+	if (cost_ns <= 0)
+		return;
+	/* Half of the way: windows are short, and other programs disturb some of them. */
+	factor = sqrt(fmin(fmax(took_ns / cost_ns, 0.25), 4));
+	g->inflation = fmin(fmax(before * factor, 0.5), MOST_INFLATION);
+	factor = g->inflation / before;
+	for (int i = 0; i < GOVERN_PHASES; i++) {
+		g->phases[i].overhead_ns += g->phases[i].traps_ns * (factor - 1);
+		g->phases[i].traps_ns *= factor;
+		g->phases[i].skipped_ns *= factor;
+		g->phases[i].frees_ns *= factor;
+	}
+}
+
+/* What happens in a window, by what happens in the mean of all times. */
+static double slowdown(const struct govern *g)
+{
+	const struct govern_sums *closed = &g->phases[GOVERN_CLOSED],
+				 *follow = &g->phases[GOVERN_FOLLOWS],
+				 *open = &g->phases[GOVERN_OPEN];
+	double own_ns, n_closed, n = 0, wall_ns = 0;
+
+	/* Without frees there is nothing to go by but the cost of a window itself. */
+	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
+		return open->cpu_ns > 0 ? fmin(open->own_ns / open->cpu_ns, 1) : 1;
+	/* Of one free; what is left of a large cost is not known better than to a part of that. */
+	own_ns = fmax(follow->cpu_ns - follow->overhead_ns, LEAST_OWN * follow->overhead_ns) /
+		 follow->n_frees;
+	n_closed = closed->cpu_ns / own_ns;
+	for (int i = 0; i < GOVERN_PHASES; i++) {
+		n += i == GOVERN_CLOSED ? n_closed : g->phases[i].n_frees;
+		wall_ns += g->phases[i].wall_ns;
+	}
+	return fmin(fmax(open->n_frees / open->wall_ns / (n / wall_ns), 0.001), 2);
+}
+
+double govern_scale(const struct govern *g, uint64_t cycle_ns)
+{
+	double w = GOVERN_WINDOW_NS;
+
+	return fmin((cycle_ns + w) / w / slowdown(g), MOST_SCALE);
+}
+
 static void start_cycle(struct govern *g, uint64_t now_ns)
 {
 	double w = GOVERN_WINDOW_NS, t = g->cycle_ns, at = draw(g) * (t + w) - w,
 	       end = fmin(at + w, t);
 
 	g->cycle = (struct govern_sums){0};
+	for (int i = 0; i < GOVERN_PHASES; i++)
+		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
 	g->opened = false;
 	g->open_ns = now_ns + (uint64_t)fmax(at, 0);
 	g->open_for_ns = (uint64_t)fmax(end - fmax(at, 0), 1);
 	g->close_ns = 0;
 	g->cycle_end_ns = now_ns + g->cycle_ns;
-	g->orders.scale = (t + w) / w;
+	g->orders.scale = govern_scale(g, g->cycle_ns);
+}
+
+/* Some time without probes, some with all, some with those of frees, to know the process's pace before anything is recorded: scale is
+ * 0. */
+static void start_measuring(struct govern *g, uint64_t now_ns)
+{
+	g->measures = true;
+	g->opened = false;
+	g->open_ns = now_ns + MEASURE_NS;
+	g->open_for_ns = GOVERN_WINDOW_NS;
+	g->close_ns = 0;
+	g->cycle_end_ns = now_ns + MEASURE_NS + GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS;
+	g->orders.scale = 0;
 }
 
 static void detach(struct govern *g, uint64_t now_ns)
@@ -199,10 +281,13 @@ static void enter_windows(struct govern *g, const struct govern_sums *s, uint64_
 	}
 	g->cycle_ns = cycle_ns;
 	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
-	g->open = (struct govern_sums){0};
+	g->cycle = (struct govern_sums){0};
+	for (int i = 0; i < GOVERN_PHASES; i++)
+		g->phases[i] = (struct govern_sums){0};
 	g->follow_until_ns = 0;
 	set_mode(g, GOVERN_WINDOWS, now_ns);
-	start_cycle(g, now_ns);
+	g->phase = GOVERN_CLOSED;
+	start_measuring(g, now_ns);
 }
 
 static void step_down(struct govern *g, double load, uint64_t now_ns)
@@ -259,22 +344,50 @@ static uint64_t step_standing(struct govern *g, const struct govern_sums *d, uin
 	return now_ns + STEP_NS;
 }
 
+/* What was measured is the pace when all is skipped. Recording takes longer; but who does not wait for the CPU has the time. */
+static void end_measuring(struct govern *g, uint64_t now_ns)
+{
+	struct govern_sums *open = &g->phases[GOVERN_OPEN], *closed = &g->phases[GOVERN_CLOSED];
+	double own_ns = fmax(open->cpu_ns - open->overhead_ns, LEAST_OWN * open->cpu_ns),
+	       recording = own_ns + open->n_entries * g->exact_pair_ns;
+
+	g->measures = false;
+	/* As long without probes as in a cycle. */
+	if (closed->wall_ns > 0)
+		add(closed, &(struct govern_sums){0}, g->cycle_ns / closed->wall_ns);
+	if (slowdown(g) < 0.97 && recording > open->cpu_ns && open->cpu_ns > 0)
+		open->wall_ns *= recording / open->cpu_ns;
+	start_cycle(g, now_ns);
+}
+
+/* What the open windows showed, as if it were so all the time of the cycle. */
+static struct govern_sums as_if_open(const struct govern *g)
+{
+	const struct govern_sums *o = &g->phases[GOVERN_OPEN];
+	struct govern_sums all = g->cycle;
+	double times = o->wall_ns > 0 ? all.wall_ns / o->wall_ns / slowdown(g) : 0;
+
+	all.n_entries = o->n_entries * times;
+	all.skipped_ns = o->skipped_ns * times;
+	all.frees_ns = o->frees_ns * times;
+	return all;
+}
+
 /* A cycle is over: its cost says how long the next one is. */
 static void end_cycle(struct govern *g, uint64_t now_ns)
 {
-	const struct govern_sums *c = &g->cycle, *o = &g->open;
+	const struct govern_sums *c = &g->cycle, *o = &g->phases[GOVERN_OPEN];
 	double load = c->overhead_ns / allowed_ns(g, c), cycle_ns = g->cycle_ns, up, skipped;
-	struct govern_sums all = *c;
+	const struct govern_sums all = as_if_open(g);
 
-	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;
+	if (g->measures) {
+		end_measuring(g, now_ns);
+		return;
+	}
+	update_inflation(g);
 	if (o->n_entries > 1000)
 		g->exact_pair_ns = o->overhead_ns / o->n_entries;
-	if (o->own_ns > 0) {
-		/* What the open windows showed, all the time. */
-		all.n_entries = o->n_entries * c->own_ns / o->own_ns;
-		all.skipped_ns = o->skipped_ns * c->own_ns / o->own_ns;
-		all.frees_ns = o->frees_ns * c->own_ns / o->own_ns;
-	}
+	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;
 	skipped = all.skipped_ns / allowed_ns(g, &all);
 	up = fmin(exact_load(g, &all), skipped * 1.2);
 	if (calm_enough(g, up < LOW, now_ns)) {
@@ -292,7 +405,6 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 	}
 	cycle_ns = fmin(cycle_ns, GOVERN_CYCLE_MOST_NS);
 	g->cycle_ns = fmax(cycle_ns, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
-	add(&g->open, &(struct govern_sums){0}, 0.5);
 	start_cycle(g, now_ns);
 }
 
@@ -301,43 +413,47 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t step_windows(struct govern *g, const struct govern_sums *d, uint64_t now_ns)
+/* What stands from now on; returns until when. */
+static uint64_t order_phase(struct govern *g, uint64_t now_ns)
 {
-	bool was_open = g->opened && g->close_ns, follows;
+	bool follows = g->frees_stay || now_ns < g->follow_until_ns;
+	uint64_t next_ns = g->opened ? g->cycle_end_ns : g->open_ns;
 
-	add(&g->cycle, d, 1);
-	if (was_open)
-		add(&g->open, d, 1);
-	if (was_open && now_ns >= g->close_ns) {
-		g->follow_until_ns = g->close_ns + GOVERN_FOLLOW_NS;
-		g->close_ns = 0;
-		was_open = false;
+	if (g->close_ns) {
+		g->phase = GOVERN_OPEN;
+		return g->close_ns;
 	}
-	if (!was_open && now_ns >= g->cycle_end_ns && g->opened) {
-		end_cycle(g, now_ns);
-		if (g->mode != GOVERN_WINDOWS)
-			return now_ns;
-	}
-	follows = g->frees_stay || now_ns < g->follow_until_ns;
-	g->orders.parts = follows ? COVER_FREES : 0;
-	if (was_open)
-		g->orders.parts = COVER_ALL;
-	if (was_open || g->opened) {
-		uint64_t next = was_open ? g->close_ns : g->cycle_end_ns;
-
-		return earlier(next,
-			       follows && !g->frees_stay && !was_open ? g->follow_until_ns : next);
-	}
-	if (now_ns >= g->open_ns) {
+	if (!g->opened && now_ns >= g->open_ns) {
+		g->phase = GOVERN_OPENS;
 		g->orders.parts = COVER_ALL;
 		g->orders.window_ns = g->open_for_ns;
 		return now_ns + g->open_for_ns;
 	}
-	return earlier(g->open_ns, follows && !g->frees_stay ? g->follow_until_ns : g->open_ns);
+	g->phase = follows ? GOVERN_FOLLOWS : GOVERN_CLOSED;
+	g->orders.parts = follows ? COVER_FREES : 0;
+	return follows && !g->frees_stay ? earlier(next_ns, g->follow_until_ns) : next_ns;
 }
 
-void govern_opened(struct govern *g, uint64_t now_ns)
+static uint64_t step_windows(struct govern *g, const struct govern_sums *d, uint64_t now_ns)
 {
+	add(&g->cycle, d, 1);
+	add(&g->phases[g->phase], d, 1);
+	if (g->close_ns && now_ns >= g->close_ns) {
+		g->follow_until_ns = g->close_ns + GOVERN_FOLLOW_NS;
+		g->close_ns = 0;
+	}
+	if (!g->close_ns && g->opened && now_ns >= g->cycle_end_ns)
+		end_cycle(g, now_ns);
+	return g->mode == GOVERN_WINDOWS ? order_phase(g, now_ns) : now_ns;
+}
+
+void govern_opened(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	struct govern_sums d = difference(g, s, now_ns);
+
+	add(&g->cycle, &d, 1);
+	add(&g->phases[GOVERN_OPENS], &d, 1);
+	g->phase = GOVERN_OPEN;
 	g->opened = true;
 	g->close_ns = now_ns + g->orders.window_ns;
 	g->orders.window_ns = 0;
@@ -387,20 +503,26 @@ void govern_inherit(struct govern *g, uint64_t sample_interval)
 	g->orders.sample_interval = sample_interval;
 }
 
-void govern_follow(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_phase phase,
+		   bool new_cycle, uint64_t now_ns)
 {
 	struct govern_sums d = difference(g, s, now_ns);
 
 	add(&g->now, &d, exp(-d.wall_ns / (30 * (double)NS_PER_SECOND)));
 	if (g->now.own_ns > 0)
 		g->ratio = g->now.overhead_ns / g->now.own_ns;
+	add(&g->phases[phase], &d, 1);
+	if (new_cycle)
+		update_inflation(g);
+	for (int i = 0; new_cycle && i < GOVERN_PHASES; i++)
+		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
 }
 
 double govern_duty(const struct govern *g)
 {
 	switch (g->mode) {
 	case GOVERN_WINDOWS:
-		return 1 / g->orders.scale;
+		return GOVERN_WINDOW_NS / (double)(g->cycle_ns + GOVERN_WINDOW_NS);
 	case GOVERN_DETACHED:
 		return 0;
 	case GOVERN_EXACT:

@@ -14,10 +14,19 @@
  * wrong.
  *
  * Windows: time is cut into cycles of length T. In each, the window is W long and begins at a moment drawn evenly from [-W, T),
- * cut to [0, T). So each moment of a cycle is recorded with the same probability, p = W / (T + W), whatever the process does, and a
- * block that was recorded stands for 1/p: estimates are unbiased for all blocks whose free is seen, which is all that live shorter
- * than the following F. One that is freed later goes on counting until its address comes back: of those the estimate is an
- * upper bound, unless the frees are cheap enough to be followed all the time (frees_stay). */
+ * cut to [0, T). So each moment of a cycle is recorded with the same probability, p = W / (T + W), whatever the process does.
+ *
+ * But a moment in a window is a slow one: where probes take half of the time, half as much happens. So a block that was recorded stands
+ * for 1/p/s, where s is what happens in a window by what happens in the mean of the cycle. With c the cost of a free's probe, frees
+ * that come at a rate of f per CPU second while only they are probed need 1/f - c of the process's own time each: the rate where
+ * none are probed follows, and with it s. It is measured again in each cycle.
+ *
+ * c is not quite what was calibrated: traps cost more on a loaded machine. By how much shows in the CPU time of a pair while all
+ * probes stand and while only those of frees do: the difference should be that of the costs.
+ *
+ * So estimates are unbiased, as far as the proportions of costs are known, for all blocks whose free is seen, which is all that live shorter than the
+ * following F. One that is freed later goes on counting until its address comes back: of those the estimate is an upper
+ * bound, unless the frees are cheap enough to be followed all the time (frees_stay). */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,13 +62,23 @@ struct govern_orders {
 	uint64_t window_ns; /* not 0: a window of this length is to begin when parts stand; govern_opened() then */
 };
 
+/* With windows, what stands. */
+enum govern_phase {
+	GOVERN_CLOSED,	/* nothing */
+	GOVERN_FOLLOWS, /* frees */
+	GOVERN_OPENS,	/* all, or soon all, and nothing is recorded yet */
+	GOVERN_OPEN,	/* all */
+	GOVERN_PHASES,
+};
+
 /* Decaying sums over the last seconds, or plain ones over a cycle. */
 struct govern_sums {
 	double wall_ns, own_ns, cpu_ns;
 	double overhead_ns; /* estimate of what our probes cost */
+	double traps_ns;    /* of that, outside of our programs: calibrated, not measured */
 	double skipped_ns;  /* what they would cost if nothing were recorded */
 	double frees_ns;    /* of that, the frees */
-	double n_entries;
+	double n_entries, n_frees;
 };
 
 struct govern {
@@ -76,15 +95,20 @@ struct govern {
 	struct govern_sample last;
 	uint64_t last_ns;
 	struct govern_sums now; /* decaying; since the last change at most */
+	double inflation;	/* of traps, by calibrated ones: a loaded machine, a cold cache */
 	double exact_pair_ns; /* measured cost of an allocation with its free, when all is recorded */
 	uint64_t calm_ns;     /* since when the next mode up would do; 0: it would not */
 	uint64_t hold_ns;     /* how long that must last */
 	uint64_t relaxed_ns; /* when it last went up; 0: never */
 
 	/* WINDOWS */
-	bool frees_stay, opened;
+	bool frees_stay;
+	bool opened;		 /* this cycle's window has begun */
+	bool measures;		 /* a first cycle that records nothing */
+	enum govern_phase phase; /* since the last step */
 	uint64_t cycle_ns, cycle_end_ns, open_ns, open_for_ns, close_ns, follow_until_ns;
-	struct govern_sums cycle, open;
+	struct govern_sums cycle,
+		phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
 	/* DETACHED */
 	uint64_t look_ns, look_wait_ns;
 	bool looking;
@@ -103,10 +127,14 @@ void govern_init(struct govern *g, const struct govern_costs *costs, double budg
 uint64_t govern_step(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
 /* It begins sampled, as the process that it was forked from. */
 void govern_inherit(struct govern *g, uint64_t sample_interval);
-/* Instead of govern_step() while it shares probes that another process's law moves: takes in the counters, for the ratio. */
-void govern_follow(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
+/* Instead of govern_step() while it shares probes that another process's law moves: takes in the counters; phase: what has stood since
+ * the last step. new_cycle: the leader's just began. */
+void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_phase phase,
+		   bool new_cycle, uint64_t now_ns);
 /* The window that was ordered began. */
-void govern_opened(struct govern *g, uint64_t now_ns);
+void govern_opened(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
+/* The scale for a window of a cycle so long, by how much this process is slowed down in windows. */
+double govern_scale(const struct govern *g, uint64_t cycle_ns);
 /* Share of time in which allocations are recorded, as a probability: 1 outside WINDOWS, 0 DETACHED. */
 double govern_duty(const struct govern *g);
 

@@ -19,6 +19,8 @@
 #include "base/vec.h"
 #include "wire.h"
 
+#define STEP_NS (NS_PER_SECOND / 4) /* of one that is not hit yet */
+#define HOST_SECONDS 30.0
 #define SEEK_NS (NS_PER_SECOND / 2) /* for processes that are new */
 #define SOON_NS 2000000 /* calls that began before a window closed have ended, nearly always */
 
@@ -33,8 +35,9 @@ struct subject {
 	uint64_t unit;		/* cover_unit()'s, as of the last step */
 	struct subject *leader; /* whose windows it follows, NULL: its own law holds */
 	bool inexact, missed_frees, ended;
-	bool forgotten;	      /* by all but the thread */
-	double overhead_rate; /* ns a second, as of the last second */
+	bool forgotten; /* by all but the thread */
+	double overhead_rate,
+		told_overhead_ns; /* hold_host()'s: ns a second; the law's sum that is in it */
 };
 
 struct governor {
@@ -52,7 +55,7 @@ struct governor {
 		size_t n, cap;
 	} subjects;
 	struct hashmap by_instance;
-	uint64_t seek_ns;
+	uint64_t seek_ns, host_ns, held_ns;
 };
 
 static clockid_t cpu_clock(pid_t pid)
@@ -147,12 +150,12 @@ static void close_gate(struct subject *s)
 	s->inexact = true;
 }
 
-static void open_gate(struct subject *s, const struct govern_orders *o, uint64_t until_ns)
+static void open_gate(struct subject *s, uint64_t sample_interval, double scale, uint64_t until_ns)
 {
 	close_gate(s);
-	__atomic_store_n(&s->record->scale, (uint32_t)llround(o->scale * WIRE_WEIGHT_ONE),
+	__atomic_store_n(&s->record->scale, (uint32_t)llround(scale * WIRE_WEIGHT_ONE),
 			 __ATOMIC_RELEASE);
-	store(&s->record->sample_interval, o->sample_interval);
+	store(&s->record->sample_interval, sample_interval);
 	store(&s->record->until_ns, until_ns);
 }
 
@@ -189,9 +192,12 @@ static void carry_out(struct governor *gov, struct subject *s, const struct gove
 		store(&s->record->until_ns, 0);
 }
 
-/* Those that share the leader's probes follow it. */
-static void lead(struct governor *gov, struct subject *leader, const struct govern_orders *o)
+/* Those that share the leader's probes follow it. phase: what has stood until now. */
+static void lead(struct governor *gov, struct subject *leader, const struct govern_orders *o,
+		 enum govern_phase phase, bool new_cycle)
 {
+	struct govern_sample sample;
+
 	for (size_t i = 0; i < gov->subjects.n; i++) {
 		struct subject *s = gov->subjects.items[i];
 
@@ -199,12 +205,23 @@ static void lead(struct governor *gov, struct subject *leader, const struct gove
 			continue;
 		if (o->gated && (!s->leader || s->leader == leader)) {
 			s->leader = leader;
+			if (!take_sample(s, &sample))
+				govern_follow(&s->law, &sample, phase, new_cycle,
+					      leader->law.last_ns);
 			carry_out(gov, s, o);
 		} else if (!o->gated && s->leader == leader) {
 			s->leader = NULL;
+			s->next_ns = leader->law.last_ns;
 			carry_out(gov, s, &s->law.orders);
 		}
 	}
+}
+
+/* Those who followed go by their own law again. */
+static void release(struct governor *gov, struct subject *leader)
+{
+	lead(gov, leader, &(struct govern_orders){.parts = COVER_ALL, .scale = 1}, GOVERN_CLOSED,
+	     false);
 }
 
 /* Whoever comes to share probes that are moved already follows, too. */
@@ -226,62 +243,84 @@ static void open_windows(struct governor *gov, struct subject *leader,
 			 const struct govern_orders *o)
 {
 	uint64_t now_ns = clock_monotonic_ns();
+	struct govern_sample sample = {0};
 
 	for (size_t i = 0; i < gov->subjects.n; i++) {
 		struct subject *s = gov->subjects.items[i];
+		double scale = o->scale;
 
-		if (s == leader || s->leader == leader)
-			open_gate(s, o, now_ns + o->window_ns);
+		if (s == leader || s->leader != leader || take_sample(s, &sample))
+			continue;
+		/* One that came later is not known to be slowed down how much. */
+		if (scale > 0)
+			scale = s->law.phases[GOVERN_OPEN].wall_ns > 0
+					? govern_scale(&s->law, leader->law.cycle_ns)
+					: 0;
+		govern_follow(&s->law, &sample, GOVERN_OPENS, false, now_ns);
+		open_gate(s, o->sample_interval, scale, now_ns + o->window_ns);
 	}
-	govern_opened(&leader->law, now_ns);
+	take_sample(leader, &sample);
+	open_gate(leader, o->sample_interval, o->scale, now_ns + o->window_ns);
+	govern_opened(&leader->law, &sample, now_ns);
 	leader->next_ns = leader->law.close_ns;
 }
 
 static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 {
-	uint64_t last_ns = s->law.last_ns;
+	uint64_t cycle_end_ns = s->law.cycle_end_ns;
+	enum govern_phase phase = s->law.phase;
 	struct govern_sample sample;
 	struct govern_orders orders;
-	double before_ns = s->law.total_overhead_ns;
 
 	if (take_sample(s, &sample)) {
 		s->ended = true;
-		lead(gov, s, &(struct govern_orders){.parts = COVER_ALL, .scale = 1});
+		release(gov, s);
+		return;
+	}
+	/* Until its probes stand there is nothing to judge. */
+	if (!(sample.n_entries + sample.n_frees)) {
+		s->law.last = sample;
+		s->law.last_ns = now_ns;
+		s->next_ns = now_ns + STEP_NS;
 		return;
 	}
 	s->unit = cover_unit(gov->cover, s->pid);
 	follow_leader(gov, s);
-	if (s->leader) {
-		govern_follow(&s->law, &sample, now_ns);
-		s->next_ns = now_ns + NS_PER_SECOND;
-	} else {
-		s->next_ns = govern_step(&s->law, &sample, now_ns);
-	}
-	if (now_ns > last_ns)
-		s->overhead_rate = (s->law.total_overhead_ns - before_ns) /
-				   ((double)(now_ns - last_ns) / NS_PER_SECOND);
+	s->next_ns = s->leader ? UINT64_MAX : govern_step(&s->law, &sample, now_ns);
 	if (s->leader)
 		return;
 	orders = s->law.orders;
 	carry_out(gov, s, &orders);
-	lead(gov, s, &orders);
+	lead(gov, s, &orders, phase, s->law.cycle_end_ns != cycle_end_ns);
 	if (orders.window_ns)
 		open_windows(gov, s, &orders);
 }
 
-/* Together they may cost no more than the same share of the host: the one that spends most has to make do with less, for now. */
-static void hold_host(struct governor *gov)
+/* Of the last half minute or so, which is more than a cycle of windows of an expensive process. */
+static void average(struct subject *s, double seconds)
 {
-	double sum = 0, most = gov->options.budget * sysconf(_SC_NPROCESSORS_ONLN) * NS_PER_SECOND;
+	double rate = (s->law.total_overhead_ns - s->told_overhead_ns) / seconds;
+
+	s->told_overhead_ns = s->law.total_overhead_ns;
+	s->overhead_rate += (rate - s->overhead_rate) * (1 - exp(-seconds / HOST_SECONDS));
+}
+
+/* Together they may cost no more than the same share of the host: the one that spends most has to make do with less, for now. */
+static void hold_host(struct governor *gov, uint64_t now_ns)
+{
+	double sum = 0, most = gov->options.budget * sysconf(_SC_NPROCESSORS_ONLN) * NS_PER_SECOND,
+	       seconds = (double)(now_ns - gov->host_ns) / NS_PER_SECOND;
 	struct subject *largest = NULL;
 
+	if (seconds < 1)
+		return;
+	gov->host_ns = now_ns;
 	for (size_t i = 0; i < gov->subjects.n; i++) {
 		struct subject *s = gov->subjects.items[i];
 
-		if (s->ended)
-			continue;
+		average(s, seconds);
 		sum += s->overhead_rate;
-		if (!largest || s->overhead_rate > largest->overhead_rate)
+		if (!s->ended && (!largest || s->overhead_rate > largest->overhead_rate))
 			largest = s;
 	}
 	for (size_t i = 0; sum < 0.7 * most && i < gov->subjects.n; i++) {
@@ -289,8 +328,11 @@ static void hold_host(struct governor *gov)
 
 		law->budget = fmin(law->budget * 1.02, gov->options.budget);
 	}
-	if (sum > most && largest)
-		largest->law.budget = fmax(largest->law.budget / 2, gov->options.budget / 64);
+	/* What was done shows in the average only after a while. */
+	if (sum <= most || !largest || now_ns - gov->held_ns < HOST_SECONDS * NS_PER_SECOND)
+		return;
+	gov->held_ns = now_ns;
+	largest->law.budget = fmax(largest->law.budget / 2, gov->options.budget / 64);
 }
 
 static void reap(struct governor *gov)
@@ -301,7 +343,7 @@ static void reap(struct governor *gov)
 		if (!s->forgotten)
 			continue;
 		if (!s->ended)
-			lead(gov, s, &(struct govern_orders){.parts = COVER_ALL, .scale = 1});
+			release(gov, s);
 		kernel_govern_forget(gov->kernel, s->instance);
 		gov->subjects.items[i--] = gov->subjects.items[--gov->subjects.n];
 		free(s);
@@ -347,7 +389,7 @@ static void *run(void *arg)
 				step(gov, s, now_ns);
 		}
 		if (sought) {
-			hold_host(gov);
+			hold_host(gov, now_ns);
 			cover_trim(gov->cover);
 		}
 		if (!gov->stop)
@@ -392,6 +434,7 @@ int governor_create(struct kernel *k, struct cover *cover, const struct calibrat
 	gov->cover = cover;
 	gov->options = *options;
 	gov->instances_fd = maps.instances;
+	gov->host_ns = clock_monotonic_ns();
 	gov->costs = (struct govern_costs){
 		.trap_ns = hit->floor_ns,
 		.return_ns = fmax(hit->floor_with_return_ns - hit->floor_ns, 0),

@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "model/losses.h"
 #include "cli/governing.h"
+#include "cli/traced.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"

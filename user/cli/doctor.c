@@ -2,14 +2,12 @@
 /* seep doctor: what this host and a process allow. */
 #include "cli/doctor.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include "attach/cover.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 
 static const enum link_kind links[] = {
 	[OPTIONS_LINK_BEST] = 0,
@@ -17,13 +15,6 @@ static const enum link_kind links[] = {
 	[OPTIONS_LINK_MULTI] = LINK_MULTI,
 	[OPTIONS_LINK_PERF] = LINK_PERF,
 };
-
-static unsigned terminal_width(void)
-{
-	struct winsize size;
-
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
-}
 
 /* What went wrong goes to stderr, after what was found out before. */
 static int show_target(const struct doctor_format *format, const struct doctor_view *v,
@@ -68,7 +59,7 @@ static int show_targets(const struct doctor_options *o, const struct doctor_form
 
 int cmd_doctor(int argc, char **argv)
 {
-	const struct doctor_view v = {stdout, terminal_width()};
+	const struct doctor_view v = {stdout, terminal_width(NULL)};
 	const struct doctor_format *format;
 	_cleanup_free_ struct host *host = calloc(1, sizeof(*host));
 	struct doctor_options o;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/options.h"
+#include "cli/traced.h"
 #include "cli/tracing.h"
 
 int governing_prepare(struct tracing *t, const struct trace_options *options, struct diag *d)

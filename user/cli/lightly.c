@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "cli/traced.h"
 #include "symbol/symbolize.h"
 
 #define YOUNG_NS NS_PER_SECOND

@@ -234,6 +234,8 @@ static const struct example examples[] = {
 	{"seep trace -p 1234 --sample-bytes 512k --for 1h 60",
 	 "an hour, once a minute, at a fraction of the cost"},
 	{"seep trace -p 1234 --format ndjson | jq 'select(.type == \"site\")'", "for programs"},
+	{"seep trace --growth -p 1234",
+	 "which stacks touch new memory, in any language: no allocation function is needed"},
 	{"seep trace --format folded --output out.folded -p 1234 30 1",
 	 "for flamegraph.pl or speedscope"},
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/terminal.h"
 
-#include <stddef.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 unsigned terminal_width(const char *output)
 {
@@ -30,7 +30,7 @@ bool terminal_utf8(void)
 {
 	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const char *value = getenv(names[i]);
 
 		/* The first that is set decides. */

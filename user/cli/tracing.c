@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "cli/traced.h"
 #include "cli/tracing.h"
 
 #include <errno.h>
@@ -105,57 +106,23 @@ static void on_published(void *arg, instance_id instance, const struct maps *map
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* What replaces code from now on does so in this version, at the latest. Caller holds the lock, and has read the mappings, or a record of
- * one, before. */
-static void date_mappings(struct tracing *t, struct traced *p)
-{
-	if (t->unwinder)
-		address_space_set_version(p->space, unwinder_version(t->unwinder, p->instance));
-}
-
-/* Reads the process's mappings, for names. Caller holds the lock. */
-static int refresh_space(struct tracing *t, struct traced *p)
-{
-	struct maps maps = {0};
-	struct diag d = {0};
-	int err = maps_read(p->pid, &maps, &d);
-
-	/* It may run another program by now, whose exec was not told yet. */
-	if (!err && t->unwinder && kernel_instance(t->kernel, p->pid, NULL) != p->instance)
-		err = -ESRCH;
-	date_mappings(t, p);
-	if (!err)
-		err = address_space_update(p->space, &maps);
-	maps_done(&maps);
-	return err;
-}
-
-/* A record may be old: what it shows may have given way to another file since, or to the one before it. So /proc decides, as long as
- * the process is there. Caller holds the lock. */
-static void add_mapping(struct tracing *t, struct traced *p, const struct mapping *m)
-{
-	if (t->unwinder && address_space_conflicts(p->space, m) && !refresh_space(t, p))
-		return;
-	date_mappings(t, p);
-	address_space_add(p->space, m);
-}
-
 /* A new executable mapping somewhere on the host. */
 static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
 {
 	struct tracing *t = arg;
-	struct traced *p;
+	struct traced *p, *now;
 
 	pthread_mutex_lock(&t->lock);
-	p = hashmap_get(&t->by_pid, pid);
+	now = hashmap_get(&t->by_pid, pid);
+	p = now ? now : hashmap_get(&t->leaving, pid);
 	if (p && t->everything && p->pid == pid && !p->lender)
 		lightly_own_space(t, p);
 	if (p && p->pid == pid && p->space && !p->lender)
-		add_mapping(t, p, m);
+		traced_add_mapping(t, p, m);
 	pthread_mutex_unlock(&t->lock);
 	/* Looked at once after the drain, however many mappings come. */
-	if (p)
-		hashmap_put(m->inode ? &t->touched : &t->generating, pid, p);
+	if (now)
+		hashmap_put(m->inode ? &t->touched : &t->generating, pid, now);
 }
 
 static void kernel_options_from(const struct trace_options *o, struct kernel_options *k)
@@ -247,13 +214,6 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	return err;
 }
 
-static void traced_free(struct traced *p)
-{
-	if (!p->lender)
-		address_space_destroy(p->space);
-	free(p);
-}
-
 void tracing_close(struct tracing *t)
 {
 	struct traced *p;
@@ -270,6 +230,7 @@ void tracing_close(struct tracing *t)
 	hashmap_done(&t->touched);
 	hashmap_done(&t->generating);
 	hashmap_done(&t->asking);
+	hashmap_done(&t->leaving);
 	symbolizer_destroy(t->symbolizer);
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
@@ -278,98 +239,11 @@ void tracing_close(struct tracing *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-static const char *known(struct tracing *t, const char *text)
-{
-	return text[0] ? strings_intern(&t->strings, text) : NULL;
-}
-
-static void describe_container(struct tracing *t, struct traced *p, const struct identity *id)
-{
-	struct container_names names;
-
-	containers_find(&t->containers, id->container, &names);
-	p->container = known(t, id->container);
-	p->container_name = known(t, names.name);
-	p->pod = known(t, names.pod);
-	p->namespace_ = known(t, names.namespace_);
-	p->pod_uid = known(t, id->pod_uid);
-	p->namespace_pid = id->ns_pid != id->pid ? id->ns_pid : 0;
-}
-
-void traced_describe(struct tracing *t, struct traced *p, const struct identity *id)
-{
-	p->comm = strings_intern(&t->strings, id->comm);
-	p->exe = strings_intern(&t->strings, id->exe);
-	p->cgroup = known(t, id->cgroup);
-	describe_container(t, p, id);
-	p->limit_bytes = id->limit_bytes;
-	p->start_real_ns = id->start_real_ns;
-}
-
-void traced_inherit(struct traced *p, const struct traced *parent)
-{
-	p->comm = parent->comm;
-	p->exe = parent->exe;
-	p->cgroup = parent->cgroup;
-	p->container = parent->container;
-	p->container_name = parent->container_name;
-	p->pod = parent->pod;
-	p->namespace_ = parent->namespace_;
-	p->pod_uid = parent->pod_uid;
-}
-
-/* Makes the record of an instance. lender: the process it was forked from, whose mappings it began with, or NULL. Caller holds the
- * lock. NULL without memory: the instance is reported without names. */
-static struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid,
-				    struct traced *lender)
-{
-	struct traced *p = calloc(1, sizeof(*p));
-	struct identity id;
-	struct diag d = {0};
-
-	if (!p)
-		return NULL;
-	p->instance = instance;
-	p->pid = pid;
-	p->start_real_ns = clock_realtime_ns();
-	if (t->everything)
-		return lightly_keep(t, p, lender);
-	/* By now its pid may be another process's, or it runs another program. */
-	if (!identity_read(pid, &id, &d) && kernel_instance(t->kernel, pid, NULL) == instance)
-		traced_describe(t, p, &id);
-	else if (lender)
-		traced_inherit(p, lender);
-	if (address_space_create(t->symbolizer, pid, &p->space) ||
-	    hashmap_put(&t->traced, instance, p)) {
-		traced_free(p);
-		return NULL;
-	}
-	hashmap_put(&t->by_pid, pid, p);
-	/* A child that is gone already had the same files in the same places as its parent when it was forked. */
-	if (refresh_space(t, p) && lender && lender->space) {
-		address_space_destroy(p->space);
-		p->space = lender->space;
-		p->lender = lender;
-		lender->n_borrowers++;
-	}
-	return p;
-}
-
 static double age_seconds(const struct traced *p)
 {
 	uint64_t now = clock_realtime_ns();
 
 	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
-}
-
-/* Names and mappings of the process that an instance is, made on first sight: the launcher's thread may see a process before
- * its event was read. Caller holds the lock. */
-static struct traced *traced_now(struct tracing *t, pid_t pid)
-{
-	instance_id instance = kernel_instance(t->kernel, pid, NULL);
-	struct traced *p = hashmap_get(&t->traced, instance);
-
-	return p || !instance ? p : traced_create(t, instance, pid, NULL);
 }
 
 /* What the kernel knows as its instance, though user space may never have heard of it. */
@@ -448,8 +322,9 @@ int tracing_attach(struct tracing *t, pid_t pid, struct diag *d)
 			d, ENOENT, EXIT_RUNTIME,
 			t->restricted
 				? "none that -O FILE and -S PREFIX let through: try without them"
-				: "a Go program, or a static one without symbols? `seep doctor -p PID` lists what was "
-				  "looked at; an allocator under other names: -O FILE -S PREFIX",
+				: "a Go program, or a static one without symbols? --growth shows where it grows; `seep "
+				  "doctor -p PID` lists what was looked at; an allocator under other names: -O FILE "
+				  "-S PREFIX",
 			"process %d (%s): no allocation function found in any of its files", pid,
 			id.comm);
 	return 0;
@@ -504,7 +379,7 @@ void tracing_mapped(struct tracing *t, pid_t pid)
 	pthread_mutex_lock(&t->lock);
 	p = traced_now(t, pid);
 	if (p && p->space && !p->lender)
-		refresh_space(t, p);
+		traced_refresh(t, p);
 	/* A vfork child is its parent's instance, but not by name and age. */
 	if (p && described && p->pid == pid)
 		traced_describe(t, p, &id);
@@ -539,6 +414,7 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
 						  : 0;
 	p->covered_ns = current && cover_count(t->cover, e->pid) ? now_ns : 0;
+	p->since_ns = late && !p->covered_ns ? e->time_ns : 0;
 }
 
 /* What an event says that a process is from now on. The launcher's thread may have seen it before, or even what it is after that: then
@@ -606,17 +482,22 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	if (t->launched || t->everything || unwanted(t, e))
 		return;
 	cover(t, p, e, late);
+	/* It was judged by its new name while it was still at its exec. */
+	if (late && p && p->covered_ns)
+		tell_traced(t, p->pid, p->comm);
 }
 
 static void on_exit_event(struct tracing *t, const struct collector_event *e)
 {
-	const struct traced *p;
+	struct traced *p;
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, e->pid);
 	/* The launcher's thread may know of the next one with this pid already. */
-	if (p && p->instance == e->instance)
+	if (p && p->instance == e->instance) {
 		hashmap_take(&t->by_pid, e->pid);
+		hashmap_put(&t->leaving, e->pid, p);
+	}
 	pthread_mutex_unlock(&t->lock);
 	if (!t->launched)
 		cover_forget(t->cover, e->pid);
@@ -630,7 +511,7 @@ static void on_oom(struct tracing *t, const struct collector_event *e)
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->traced, e->instance);
 	if (p && p->space && !p->lender)
-		refresh_space(t, p);
+		traced_refresh(t, p);
 	if (p)
 		identity_rss(p->pid, &p->rss_bytes);
 	pthread_mutex_unlock(&t->lock);
@@ -723,6 +604,7 @@ void tracing_drain(struct tracing *t)
 	/* Processes first: a mapping belongs to the program that its process is by then. */
 	collector_drain(t->collector);
 	mapping_watch_drain(t->mappings);
+	hashmap_done(&t->leaving);
 	if (lost_some(t))
 		resync(t);
 	if (t->everything) {
@@ -756,7 +638,7 @@ void tracing_refresh(struct tracing *t)
 		if (t->everything && !p->walked)
 			continue;
 		if (p->space && !p->lender)
-			refresh_space(t, p);
+			traced_refresh(t, p);
 		identity_rss(p->pid, &p->rss_bytes);
 		hashmap_put(&t->generating, p->pid, p);
 	}
@@ -773,42 +655,6 @@ struct traced *tracing_find(struct tracing *t, instance_id instance)
 	return p;
 }
 
-struct address_space *traced_space(const struct traced *p)
-{
-	while (!p->space && p->lender)
-		p = p->lender;
-	return p->space;
-}
-
-void traced_release(struct traced *p)
-{
-	struct traced *lender = p->lender;
-
-	p->forgotten = true;
-	if (p->n_borrowers)
-		return;
-	traced_free(p);
-	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
-		traced_release(lender);
-}
-
-/* No pid is it any more. Caller holds the lock. */
-static void drop_pids(struct tracing *t, const struct traced *p)
-{
-	const struct traced *other;
-	size_t cursor = 0;
-	uint64_t pid;
-
-	if (hashmap_get(&t->by_pid, p->pid) == p)
-		hashmap_take(&t->by_pid, p->pid);
-	/* The event of a vfork child's end may come after the end. */
-	while (p->lent_memory && (other = hashmap_next(&t->by_pid, &cursor, &pid)))
-		if (other == p) {
-			hashmap_take(&t->by_pid, pid);
-			cursor = 0; /* the table has changed */
-		}
-}
-
 void tracing_forget(struct tracing *t, const struct snapshot *s, instance_id instance)
 {
 	struct traced *p;
@@ -821,7 +667,7 @@ void tracing_forget(struct tracing *t, const struct snapshot *s, instance_id ins
 		unwinder_forget(t->unwinder, instance);
 	p = hashmap_take(&t->traced, instance);
 	if (p) {
-		drop_pids(t, p);
+		traced_drop_pids(t, p);
 		traced_release(p);
 	}
 	pthread_mutex_unlock(&t->lock);

@@ -26,30 +26,8 @@ struct mapping;
 struct mapping_watch;
 struct symbolizer;
 struct trace_options;
+struct traced;
 struct unwinder;
-
-/* One instance: a process as long as it runs one program. Kept until its last report was written. */
-struct traced {
-	instance_id instance;
-	pid_t pid;
-	const char *comm, *exe, *cgroup, *container; /* interned */
-	const char *container_name, *namespace_, *pod, *pod_uid;
-	pid_t namespace_pid; /* 0: pid */
-	uint64_t start_real_ns;
-	uint64_t limit_bytes, rss_bytes;
-	double seen_from_seconds; /* its age when tracing began */
-	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
-	struct address_space *space;
-	struct traced *
-		lender; /* whose address space this one uses: the parent it was forked from. With `everything` space is NULL then */
-	unsigned n_borrowers;
-	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
-	bool dismissed; /* it is not what the user wants: never reported */
-	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
-	uint64_t young_ns; /* with `everything`: since when its files are to be looked at, CLOCK_MONOTONIC; 0: they were */
-	bool lent_memory; /* to a vfork child: further pids are this instance */
-	bool forgotten;	  /* by all but its borrowers */
-};
 
 struct tracing {
 	struct kernel *kernel;
@@ -75,7 +53,9 @@ struct tracing {
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
 	struct hashmap touched;	   /* pids with new mappings since the last drain */
 	struct hashmap generating; /* those with code of no file */
-	struct hashmap asking;	   /* instances whose mappings the kernel asked for */
+	struct hashmap
+		leaving; /* pid -> struct traced: ended since the last drain, whose mappings may be told only now */
+	struct hashmap asking; /* instances whose mappings the kernel asked for */
 	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
@@ -120,14 +100,6 @@ void tracing_refresh(struct tracing *t);
 
 /* What is known of an instance, or NULL; valid until it is forgotten. */
 struct traced *tracing_find(struct tracing *t, instance_id instance);
-/* What is known of it from now on. Caller holds the lock. */
-void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
-/* It is called what the process is called that it was forked from. Caller holds the lock. */
-void traced_inherit(struct traced *p, const struct traced *parent);
-/* Frees it, unless others still use its mappings: then the last of them does. Caller holds the lock. */
-void traced_release(struct traced *p);
-/* The address space to name its stacks by: its own, or its parent's; NULL: none is known. Caller holds the lock. */
-struct address_space *traced_space(const struct traced *p);
 /* After its last report: frees what is known of an instance, and what the kernel keeps of it. */
 void tracing_forget(struct tracing *t, const struct snapshot *s, instance_id instance);
 

@@ -26,6 +26,8 @@
 #include "output/watch.h"
 #include "process/identity.h"
 
+#define LONGEST_WAIT_MS 3600000
+
 struct watch {
 	struct watch_options options;
 	struct watch_view view;
@@ -268,15 +270,17 @@ static int on_timer(struct watch *w, struct diag *d)
 	return report(w, false, d);
 }
 
+/* For poll(2): until the time is up, at most an hour, which fits its argument. */
 static int wait_ms(const struct watch *w)
 {
-	uint64_t gone_ns = clock_monotonic_ns() - w->start_ns;
+	uint64_t gone_ns = clock_monotonic_ns() - w->start_ns, left_ms;
 
 	if (!w->options.duration_ns)
 		return -1;
-	return gone_ns >= w->options.duration_ns
-		       ? 0
-		       : (int)((w->options.duration_ns - gone_ns) / 1000000 + 1);
+	if (gone_ns >= w->options.duration_ns)
+		return 0;
+	left_ms = (w->options.duration_ns - gone_ns) / 1000000 + 1;
+	return left_ms < LONGEST_WAIT_MS ? left_ms : LONGEST_WAIT_MS;
 }
 
 static int run(struct watch *w, struct diag *d)

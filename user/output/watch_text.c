@@ -18,7 +18,10 @@
 #define CELL_SIZE 48
 /* What stands before the last column of a wide row. */
 #define WIDE_TAKEN 105
-#define SHORT_ID 12 /* digits of a container's id, as its runtime shows it */
+#define LONG_ID 64 /* digits of a container's id */
+#define SHORT_ID 12
+/* What is left at 80 columns of a second line for where it runs. */
+#define PLACE_COLUMNS 22
 
 static bool is_wide(const struct watch_output_options *o)
 {
@@ -93,22 +96,38 @@ static void put_cell(FILE *f, const char *text, size_t columns)
 	fprintf(f, "%*s", (int)(columns - taken), "");
 }
 
-/* Where it runs: the container, else the last part of the cgroup's path. Empty when nobody set it apart. */
-static void put_place(FILE *f, const struct watch_row *row, size_t max_columns)
+/* Of a container by its id: as many digits as its runtime shows. Returns false for other names. */
+static bool short_id(const char *container, char out[SHORT_ID + 1])
 {
+	if (!container || strlen(container) != LONG_ID ||
+	    strspn(container, "0123456789abcdefABCDEF") != LONG_ID)
+		return false;
+	snprintf(out, SHORT_ID + 1, "%.*s", SHORT_ID, container);
+	return true;
+}
+
+/* The last part of the cgroup's path, "/" of the root, "?" when it is not known. */
+static const char *cgroup_name(const struct watch_row *row)
+{
+	const char *slash = row->cgroup ? strrchr(row->cgroup, '/') : NULL;
+
+	return !slash ? "?" : slash[1] ? slash + 1 : slash;
+}
+
+/* Where a process runs: the container, else its cgroup's name. Nothing when nobody set it apart. */
+static void put_place(FILE *f, const char *prefix, const struct watch_row *row, size_t max_columns)
+{
+	static const char container[] = "container ";
+	size_t n = strlen(container);
 	char id[SHORT_ID + 1];
-	const char *name = row->cgroup ? strrchr(row->cgroup, '/') : NULL;
 
 	if (row->container) {
-		bool is_id = strlen(row->container) == 64 &&
-			     strspn(row->container, "0123456789abcdefABCDEF") == 64;
-
-		snprintf(id, sizeof(id), "%.*s", SHORT_ID, row->container);
-		fputs("container ", f);
-		escape_put(f, is_id ? id : row->container,
-			   max_columns > 10 ? max_columns - 10 : max_columns);
-	} else if (name && name[1]) {
-		escape_put(f, name + 1, max_columns);
+		fprintf(f, "%s%s", prefix, container);
+		escape_put(f, short_id(row->container, id) ? id : row->container,
+			   max_columns > n ? max_columns - n : max_columns);
+	} else if (row->cgroup && strcmp(row->cgroup, "/")) {
+		fputs(prefix, f);
+		escape_put(f, cgroup_name(row), max_columns);
 	}
 }
 
@@ -163,22 +182,20 @@ static void put_more(FILE *f, const struct watch_output_options *o, const struct
 		if (row->is_cgroup)
 			put_pressure(f, "", row->memory_pressure_ratio);
 		else
-			put_place(f, row, o->width ? o->width - WIDE_TAKEN : 0);
+			put_place(f, "", row, o->width ? o->width - WIDE_TAKEN : 0);
 		return;
 	}
 	if (!row->suspect)
 		return;
-	fputs("\n        ", f);
+	fputs("\n    ", f);
 	watch_put_line(f, o->utf8, row->line, WATCH_LINE_VALUES);
 	fprintf(f, " since %s", since);
 	if (row->limit_bytes)
 		fprintf(f, ", limit %s", limit);
-	if (row->is_cgroup && !isnan(row->memory_pressure_ratio)) {
+	if (!row->is_cgroup)
+		put_place(f, ", ", row, PLACE_COLUMNS);
+	else if (!isnan(row->memory_pressure_ratio))
 		put_pressure(f, ", pressure ", row->memory_pressure_ratio);
-	} else if (row->container || (row->cgroup && strlen(row->cgroup) > 1)) {
-		fputs(", ", f);
-		put_place(f, row, 22);
-	}
 }
 
 /* With -v: where the memory is, how sure the rate is, and whole names. */
@@ -213,7 +230,7 @@ static void put_verbose(FILE *f, const struct watch_row *row)
 static void put_row(FILE *f, const struct watch_output_options *o, const struct watch_row *row)
 {
 	char bytes[FORMAT_SIZE], rate[WATCH_RATE_SIZE], limit[CELL_SIZE], sure[8] = "?";
-	const char *name = row->cgroup ? strrchr(row->cgroup, '/') : NULL;
+	char id[SHORT_ID + 1];
 
 	format_bytes(row_bytes(row), bytes);
 	watch_format_rate(row->growth_bytes_per_second, rate);
@@ -223,7 +240,7 @@ static void put_row(FILE *f, const struct watch_output_options *o, const struct 
 	if (row->suspect)
 		fputs(paint(o, TEXT_BOLD), f);
 	if (row->is_cgroup) {
-		put_cell(f, !name ? "?" : name[1] ? name + 1 : name, CGROUP_COLUMNS);
+		put_cell(f, short_id(row->container, id) ? id : cgroup_name(row), CGROUP_COLUMNS);
 		fprintf(f, " %5zu", row->n_processes);
 	} else {
 		fprintf(f, "%7u ", row->pid);
@@ -273,10 +290,8 @@ static void put_host(FILE *f, const struct watch_output_options *o, const struct
 	escape_put(f, s->hostname ? s->hostname : "?", o->width ? HOST_COLUMNS : 0);
 	fprintf(f, ": %zu process%s", h->n_processes, h->n_processes == 1 ? "" : "es");
 	if (h->memory_bytes && h->available_bytes <= h->memory_bytes) {
-		format_bytes(used_bytes, used);
 		format_bytes(h->memory_bytes, all);
-		fprintf(f, ", memory %s of %s used (%.0f%%)", used, all,
-			100.0 * used_bytes / h->memory_bytes);
+		fprintf(f, ", memory %.0f%% of %s used", 100.0 * used_bytes / h->memory_bytes, all);
 	}
 	if (!isnan(h->memory_pressure_ratio))
 		put_pressure(f, ", pressure ", h->memory_pressure_ratio);
@@ -335,9 +350,9 @@ static int text_report(FILE *f, const struct watch_output_options *o, const stru
 	put_cost(f, r);
 	put_table(f, o, "SUSPECTS", r->processes, r->n_processes, true, 0);
 	put_table(f, o, "SUSPECTED CGROUPS", r->cgroups, r->n_cgroups, true, 0);
-	put_table(f, o, o->all ? "OTHER PROCESSES" : "GROWING, NOT SUSPECTED", r->processes,
+	put_table(f, o, o->all ? "OTHER PROCESSES" : "GROWING, BUT NOT SURELY", r->processes,
 		  r->n_processes, false, r->n_more);
-	put_table(f, o, o->all ? "OTHER CGROUPS" : "GROWING CGROUPS, NOT SUSPECTED", r->cgroups,
+	put_table(f, o, o->all ? "OTHER CGROUPS" : "GROWING CGROUPS, BUT NOT SURELY", r->cgroups,
 		  r->n_cgroups, false, r->n_more_cgroups);
 	if (!r->n_processes && !r->n_cgroups)
 		fputs(r->n_early ? "nothing else grows\n" : "nothing grows\n", f);
@@ -364,7 +379,8 @@ static int text_session(FILE *f, const struct watch_output_options *o,
 	escape_put(f, s->kernel, 0);
 	format_seconds(s->interval_seconds, interval);
 	fprintf(f, ", seep %s\n", s->version);
-	fprintf(f, "A report every %s. Growth is known after about half a minute.\n\n", interval);
+	fprintf(f, "A report every %s. Growth shows after half a minute, surely after minutes.\n\n",
+		interval);
 	return stream_flush(f);
 }
 
@@ -381,7 +397,7 @@ static int text_end(FILE *f, const struct watch_output_options *o, const struct 
 	format_count(e->n_passes, passes);
 	format_count(e->n_missed, missed);
 	format_seconds(e->cpu_seconds, cpu);
-	fprintf(f, "[%s] end after %s: %s; %s passes, %s missed, %s of CPU\n", time, duration,
+	fprintf(f, "[%s] end after %s: %s\n%s passes, %s missed, %s of CPU\n", time, duration,
 		e->why, passes, e->n_missed ? missed : "none", cpu);
 	return stream_flush(f);
 }
