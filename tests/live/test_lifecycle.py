@@ -97,7 +97,12 @@ class Maps:
         number = next((n for n, have in self.ids.items() if have == name), None)
         if number is None:
             raise Failure(f"no map {name} among {sorted(self.ids.values())}")
-        return [(e["formatted"]["key"], e["formatted"]["value"]) for e in self.tool("dump", number)]
+        # One that was deleted while they were read has no value.
+        return [
+            (e["formatted"]["key"], e["formatted"]["value"])
+            for e in self.tool("dump", number)
+            if "formatted" in e
+        ]
 
     def instances(self):
         """{map: Counter of the instances that its entries are of}"""
