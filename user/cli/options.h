@@ -50,7 +50,9 @@ enum options_stack {
 /* `seep trace`. Strings are the caller's argv. Exactly one of pids, select, command and argv names
  * the target. */
 struct trace_options {
-	struct selector select; /* all of a host: --all */
+	struct selector select;		     /* all of a host: --all */
+	bool escalate;			     /* trace who grows only; also without any target */
+	uint64_t escalate_ns, escalate_most; /* each for so long, so many at once */
 	struct pid_list pids;
 	const char *command; /* -c: one string for the shell, or NULL */
 	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */

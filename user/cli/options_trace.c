@@ -22,6 +22,8 @@ static const struct trace_options defaults = {
 	.stack_storage_size = 65536,
 	.max_stack_depth = 127,
 	.unwind_memory_bytes = 64 << 20,
+	.escalate_ns = 60 * NS_PER_SECOND,
+	.escalate_most = 3,
 	.interval_ns = 5 * NS_PER_SECOND,
 };
 
@@ -80,6 +82,15 @@ static const struct option_spec options[] = {
 	 .help = "every process of the host, but seep itself",
 	 .man = "The allocation functions are probed once per file, for all processes that map it: "
 		"every program on the host pays for its calls. See COST."},
+	{"escalate", 0, NULL, OPTION_INTO_FLAG(struct trace_options, escalate), TARGET,
+	 .help = "watch, and trace those whose memory grows; what seep does without any target",
+	 .man = "With --comm and its like: those of the processes that match. A suspect of 'seep "
+		"watch' is traced for a while, then left alone. See WATCHING FIRST."},
+	{"escalate-for", 0, "DURATION", OPTION_INTO_DURATION(struct trace_options, escalate_ns),
+	 TARGET, .unit_ns = NS_PER_SECOND, .min = NS_PER_SECOND, .max = 24 * NS_PER_HOUR,
+	 .help = "how long each suspect is traced"},
+	{"escalate-most", 0, "N", OPTION_INTO_COUNT(struct trace_options, escalate_most), TARGET,
+	 .min = 1, .max = 1000, .help = "suspects traced at once, the worst first"},
 	{"no-follow", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_follow), TARGET,
 	 .help = "do not trace the processes that the target starts"},
 
@@ -269,11 +280,12 @@ static int check_target(struct trace_options *o, struct diag *d)
 
 	others.everything = false;
 	if (!n_targets)
-		return diag_set_hint(
-			d, EINVAL, EXIT_USAGE,
-			"give -p PID or -- COMMAND; --comm, --exe, --cgroup, --container or --user for all "
-			"that match; --all for every process; `seep watch` finds out which of them grow",
-			"nothing to trace was given");
+		o->escalate = true;
+	if (o->escalate && (n_targets > select || o->select.everything))
+		return options_error(
+			d,
+			"--escalate chooses among all processes, or those of --comm and its like: "
+			"not with -p PID, -c CMD, -- COMMAND or --all");
 	if (n_targets > 1)
 		return options_error(d,
 				     "more than one target: -p PID, -c CMD, -- COMMAND, --all and "

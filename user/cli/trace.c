@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
@@ -19,23 +18,30 @@
 #include "base/log.h"
 #include "cli/assemble.h"
 #include "cli/calls.h"
+#include "cli/escalate.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/governing.h"
 #include "cli/options.h"
 #include "cli/sink.h"
+#include "cli/terminal.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
+#include "output/watch.h"
 #include "process/launch.h"
 
 #define MAX_CAPABILITIES 4
-#define MAX_SELECTORS 7 /* what can be a target beside pids */
+#define ESCALATE_AGAIN_NS                                                                          \
+	(600 * NS_PER_SECOND) /* a suspect is left alone for so long after it was traced */
+#define MAX_SELECTORS 7	      /* what can be a target beside pids */
 
 struct trace {
 	struct trace_options options;
 	struct tracing tracing;
 	struct follow follow; /* with selectors */
+	struct escalation escalation;
+	int passes; /* timer of the escalation's passes */
 	struct assembly assembly;
 	struct sink sink;
 	struct calls calls;
@@ -93,6 +99,16 @@ static bool reports_periodically(const struct trace *t)
 	return t->options.format != OPTIONS_FORMAT_FOLDED;
 }
 
+static int open_passes(struct trace *t)
+{
+	const struct itimerspec period = {{.tv_sec = 1}, {.tv_sec = 1}};
+
+	t->passes = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->passes < 0 || timerfd_settime(t->passes, 0, &period, NULL))
+		return -errno;
+	return watch_fd(t, t->passes);
+}
+
 static int open_events(struct trace *t, struct diag *d)
 {
 	sigset_t set;
@@ -113,23 +129,9 @@ static int open_events(struct trace *t, struct diag *d)
 		err = watch_fd(t, t->signals);
 	if (!err)
 		err = watch_fd(t, t->timer);
+	if (!err && t->options.escalate)
+		err = open_passes(t);
 	return err ? diag_set(d, -err, "cannot wait for events: %s", strerror(-err)) : 0;
-}
-
-static bool use_color(const struct trace_options *o)
-{
-	if (o->color != OPTIONS_COLOR_AUTO)
-		return o->color == OPTIONS_COLOR_ALWAYS;
-	return !o->output && isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && *getenv("NO_COLOR"));
-}
-
-static unsigned terminal_width(const struct trace_options *o)
-{
-	struct winsize size;
-
-	if (o->output || !isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
-		return 0;
-	return size.ws_col;
 }
 
 static int open_sink(struct trace *t, struct diag *d)
@@ -141,10 +143,10 @@ static int open_sink(struct trace *t, struct diag *d)
 		.top = o->top,
 		.top_processes = o->top_processes,
 		.by_count = o->sort == OPTIONS_SORT_COUNT,
-		.color = use_color(o),
+		.color = terminal_color(o->color, o->output),
 		.combined_only = o->combined_only,
 		.blocks = o->show_allocs,
-		.width = terminal_width(o),
+		.width = terminal_width(o->output),
 		.verbose = o->verbose,
 	};
 	return sink_open(&t->sink, o->output, o->capture, d);
@@ -262,6 +264,7 @@ static int describe_targets(struct trace *t)
 	add_target(t, "container", o->select.container);
 	add_target(t, "user", o->select.user);
 	add_target(t, "all processes", o->select.everything ? "" : NULL);
+	add_target(t, "who grows", o->escalate ? "" : NULL);
 	t->session.targets = t->targets;
 	return 0;
 }
@@ -338,6 +341,21 @@ static int write_report(struct trace *t, struct assembled *r, bool last)
 	return err;
 }
 
+static int report_watch(struct trace *t, bool last)
+{
+	const struct watch_output_options output = {
+		.color = t->sink.options.color,
+		.utf8 = terminal_utf8(),
+		.width = t->sink.options.width,
+		.verbose = t->options.verbose,
+	};
+
+	if (t->options.format == OPTIONS_FORMAT_FOLDED)
+		return 0;
+	return escalation_report(&t->escalation, t->sink.stream,
+				 t->options.format == OPTIONS_FORMAT_NDJSON, &output, last);
+}
+
 /* Makes and writes a report. ret_lost: whether anything was lost so far; may be NULL. */
 static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
 {
@@ -348,7 +366,11 @@ static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
 
 	if (err)
 		return err;
-	err = write_report(t, &r, last);
+	if (t->options.escalate)
+		err = report_watch(t, last);
+	/* Of nobody there is nothing to say until the end. */
+	if (!err && (last || r.report.n_processes || !t->options.escalate))
+		err = write_report(t, &r, last);
 	if (err)
 		sink_explain(&t->sink, err, d);
 	if (ret_lost) {
@@ -399,9 +421,18 @@ static int report_urgently(struct trace *t, struct diag *d)
 		return 0;
 	t->tracing.urgent = false;
 	/* Then the last report comes right now. */
-	if (!t->tracing.by_pid.n && !t->follow.tracing)
+	if (!t->tracing.by_pid.n && !t->follow.tracing && !t->options.escalate)
 		return 0;
 	return reports_periodically(t) ? report(t, false, NULL, d) : 0;
+}
+
+static int on_pass(struct trace *t, struct diag *d)
+{
+	uint64_t n_expired;
+
+	if (read(t->passes, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
+		return 0;
+	return escalation_step(&t->escalation, d);
 }
 
 static int on_command_end(struct trace *t, struct diag *d)
@@ -428,7 +459,8 @@ static void check_end(struct trace *t)
 		return;
 	if (t->options.duration_ns && clock_monotonic_ns() - t->start_ns >= t->options.duration_ns)
 		t->end = "time is up";
-	else if (!t->tracing.by_pid.n && !t->follow.tracing && (!t->launch || t->command_done))
+	else if (!t->tracing.by_pid.n && !t->follow.tracing && !t->options.escalate &&
+		 (!t->launch || t->command_done))
 		t->end = t->launch ? "the command ended" : "the target ended";
 }
 
@@ -469,6 +501,8 @@ static int run(struct trace *t, struct diag *d)
 				on_signal(t);
 			else if (events[i].data.fd == t->timer)
 				err = on_timer(t, d);
+			else if (events[i].data.fd == t->passes)
+				err = on_pass(t, d);
 			else if (t->launch && !t->command_done &&
 				 events[i].data.fd == launch_eventfd(t->launch))
 				err = on_command_end(t, d);
@@ -478,12 +512,31 @@ static int run(struct trace *t, struct diag *d)
 	return err;
 }
 
+static int start_escalation(struct trace *t, struct diag *d)
+{
+	const struct escalation_options options = {
+		.selector = t->options.select,
+		.most = t->options.escalate_most,
+		.for_ns = t->options.escalate_ns,
+		.again_ns = ESCALATE_AGAIN_NS,
+	};
+	int err = escalation_init(&t->escalation, &options, &t->tracing, d);
+
+	if (!err)
+		err = escalation_step(&t->escalation, d);
+	if (!err && !t->options.quiet)
+		log_info("watching; who grows is traced for a while; Ctrl-C for the last report");
+	return err;
+}
+
 static int start_targets(struct trace *t, struct diag *d)
 {
 	if (t->options.pids.n)
 		return start_pids(t, d);
 	if (starts_command(t))
 		return start_command(t, d);
+	if (t->options.escalate)
+		return start_escalation(t, d);
 	return follow_start(&t->follow, &t->options.select, &t->tracing, d);
 }
 
@@ -555,7 +608,7 @@ static int trace(struct trace *t)
 
 int cmd_trace(int argc, char **argv)
 {
-	struct trace t = {.epoll = -1, .signals = -1, .timer = -1};
+	struct trace t = {.epoll = -1, .signals = -1, .timer = -1, .passes = -1};
 	struct diag d = {0};
 	int r = trace_options_parse(argc, argv, &t.options, &d), code;
 
@@ -566,12 +619,13 @@ int cmd_trace(int argc, char **argv)
 	code = trace(&t);
 	assembly_done(&t.assembly);
 	follow_done(&t.follow);
+	escalation_done(&t.escalation);
 	tracing_close(&t.tracing);
 	trace_options_done(&t.options);
 	free(t.targets);
 	free(t.command_argv);
 	free(t.words);
-	for (int *fd = (int[]){t.epoll, t.signals, t.timer, -2}; *fd != -2; fd++)
+	for (int *fd = (int[]){t.epoll, t.signals, t.timer, t.passes, -2}; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
 	return code;

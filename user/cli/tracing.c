@@ -146,9 +146,11 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 		.stack = o->stack == OPTIONS_STACK_FP	  ? KERNEL_STACK_FP
 			 : o->stack == OPTIONS_STACK_NONE ? KERNEL_STACK_NONE
 							  : KERNEL_STACK_CFI,
-		.follow = !o->no_follow,
+		/* Each suspect is one by itself. */
+		.follow = !o->no_follow && !o->escalate,
 		.everything = o->select.everything,
-		.strangers = !o->select.everything && !selector_is_empty(&o->select),
+		.strangers = !o->select.everything && !o->escalate &&
+			     !selector_is_empty(&o->select),
 		.strange_names = o->select.comm_glob,
 		.strange_cgroups = o->select.cgroup || o->select.container,
 		.trace_calls = o->trace,
