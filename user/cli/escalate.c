@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "analyze/watcher.h"
@@ -102,12 +103,18 @@ static struct attempt *attempt_get(struct escalation *e, const struct watch_proc
 	return a;
 }
 
+/* A trace is bounded in time and cost, so it need not wait until the watch is as sure as a suspicion has to be. */
+static bool is_growing(const struct watcher_item *item)
+{
+	return item->suspect || !strcmp(item->estimate.verdict, "growing");
+}
+
 static bool is_wanted(const struct escalation *e, const struct watcher_item *item,
 		      struct identity *ret)
 {
 	struct diag d = {0};
 
-	return item->suspect && !item->is_cgroup && item->process.pid != (uint32_t)getpid() &&
+	return !item->is_cgroup && item->process.pid != (uint32_t)getpid() &&
 	       !identity_read(item->process.pid, ret, &d) &&
 	       selector_matches(&e->options.selector, ret);
 }
@@ -164,8 +171,9 @@ int escalation_step(struct escalation *e, struct diag *d)
 	now_ns = clock_monotonic_ns();
 	end_old(e, now_ns);
 	n = watcher_items(e->watcher, &items);
-	for (size_t i = 0; i < n && items[i].suspect && e->n_active < e->options.most; i++)
-		begin(e, &items[i], now_ns);
+	for (size_t i = 0; i < n && e->n_active < e->options.most; i++)
+		if (is_growing(&items[i]))
+			begin(e, &items[i], now_ns);
 	return 0;
 }
 
@@ -183,7 +191,7 @@ int escalation_report(struct escalation *e, FILE *f, bool ndjson,
 		      const struct watch_output_options *output, bool last)
 {
 	const struct watch_format *format = ndjson ? &watch_ndjson : &watch_text;
-	const struct watch_session session = {0};
+	const struct watch_session session = {.hostname = e->options.hostname};
 	double elapsed_seconds = (double)(clock_monotonic_ns() - e->start_ns) / NS_PER_SECOND;
 	double pass_seconds = e->n_new_passes ? (double)e->cost_ns / e->n_new_passes / NS_PER_SECOND
 					      : 0;

@@ -20,6 +20,7 @@ struct watcher;
 
 struct escalation_options {
 	struct selector selector; /* who may be traced; its strings are borrowed */
+	const char *hostname;	  /* borrowed */
 	size_t most;		  /* traced at once */
 	uint64_t for_ns;	  /* each for so long */
 	uint64_t again_ns; /* and not again before so long after that, nor after it could not be traced */

@@ -516,6 +516,7 @@ static int start_escalation(struct trace *t, struct diag *d)
 {
 	const struct escalation_options options = {
 		.selector = t->options.select,
+		.hostname = t->host.nodename,
 		.most = t->options.escalate_most,
 		.for_ns = t->options.escalate_ns,
 		.again_ns = ESCALATE_AGAIN_NS,
