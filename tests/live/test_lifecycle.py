@@ -88,7 +88,8 @@ class Maps:
         done = subprocess.run(
             ["bpftool", "-j", "map", verb, "id", str(number)], capture_output=True, check=False
         )
-        if done.returncode:
+        # An entry that goes while bpftool looks is an error of its own, among the others.
+        if done.returncode and verb != "dump":
             raise Failure(f"bpftool map {verb}: {(done.stdout + done.stderr)[-200:].decode()}")
         return json.loads(done.stdout)
 
@@ -97,12 +98,17 @@ class Maps:
         number = next((n for n, have in self.ids.items() if have == name), None)
         if number is None:
             raise Failure(f"no map {name} among {sorted(self.ids.values())}")
+<<<<<<< HEAD
         # One that was deleted while they were read has no value.
         return [
             (e["formatted"]["key"], e["formatted"]["value"])
             for e in self.tool("dump", number)
             if "formatted" in e
         ]
+=======
+        formatted = [e["formatted"] for e in self.tool("dump", number) if "formatted" in e]
+        return [(f["key"], f["value"]) for f in formatted if isinstance(f["value"], dict)]
+>>>>>>> 8e504ea1ba88cf7c9f61649d69e715c5e265d150
 
     def instances(self):
         """{map: Counter of the instances that its entries are of}"""
@@ -113,17 +119,20 @@ class Maps:
         counts["procs"] = Counter(value["instance"] for _, value in self.entries("procs"))
         return counts
 
-    def of_dead(self):
-        """Complaints about entries of instances that are no process any more."""
-        alive = {
+    def dead(self):
+        """Instances that are no process any more."""
+        return {
             key
             for key, value in self.entries("instances")
-            if pathlib.Path(f"/proc/{value['pid']}").exists()
+            if not pathlib.Path(f"/proc/{value['pid']}").exists()
         }
+
+    def entries_of(self, dead):
+        """Complaints about entries of these instances."""
         return [
-            f"{sum(counts.values())} entries in {name}, {len(set(counts) - alive)} instances dead"
+            f"{len(set(counts) & dead)} dead instances in {name}"
             for name, counts in self.instances().items()
-            if set(counts) - alive
+            if set(counts) & dead
         ]
 
     def left_over(self, alive):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""seep trace --all where there is much of everything, for a machine of its own. SOURCES: a folder of preprocessed C files."""
+"""seep trace --all where there is much of everything, for a machine of its own. SOURCES: a folder of preprocessed C files. ONLY:
+part of a test's name.
+"""
 
 import contextlib
 import json
@@ -29,7 +31,7 @@ from test_lifecycle import Maps, finals, read_records  # noqa: E402
 
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 N_LIBCS = int(os.environ.get("LIBCS", "50"))
-N_SLEEPERS = int(os.environ.get("SLEEPERS", "2000"))
+N_SLEEPERS = int(os.environ.get("SLEEPERS", "1500"))
 MAKEFILE = """\
 objects := $(patsubst %.i,%.o,$(wildcard *.i))
 all.so: $(objects); @gcc -shared -nostdlib -fno-use-linker-plugin -o $@ $^
@@ -58,8 +60,9 @@ def tracing(*arguments):
 def without_dead(seep):
     """Complaints about what the dead left in the maps, after a report or two."""
     maps = Maps(seep.pid)
+    dead = maps.dead()  # as of now: bpftool's own processes come and go, too
     deadline = time.monotonic() + 60
-    while (left := maps.of_dead()) and time.monotonic() < deadline:
+    while (left := maps.entries_of(dead)) and time.monotonic() < deadline:
         time.sleep(0.5)
     return left
 
@@ -90,7 +93,9 @@ def build():
     print(
         f"#   the build takes {bare:.1f} s, under seep {traced:.1f} s ({traced / bare:.2f}), {dict(comms)}"
     )
-    complaints = [f"exit code {code}, {records[-1]}"] if code else []
+    # What the kernel did not run of our programs while it was busy is counted.
+    lost = set(records[-1]["lost"]) - {"missed_frees", "missed_runs"}
+    complaints = [f"exit code {code}, {records[-1]}"] if code not in (0, 4) or lost else []
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
@@ -162,6 +167,9 @@ def small_tables():
     final = Final(records, target.pid)
     complaints = final.sums()
     wrong = [c for c in judge(ledgers[-1], records) if c.startswith(("missing", "lost", "not in"))]
+    print(
+        f"#   {final.process['truncated_stacks']}, lost {final.process['lost']}, {records[-1]['lost']}"
+    )
     if code or not final.process["truncated_stacks"] and not final.process["notes"]:
         complaints.append(f"exit code {code}, {final.process}")
     return complaints + wrong
@@ -169,12 +177,15 @@ def small_tables():
 
 def main():
     tap = start_tap()
+    only = os.environ.get("ONLY", "")
     for name, test in (
         ("a parallel build", build),
         (f"{N_LIBCS} libc files", many_libcs),
         (f"{N_SLEEPERS} processes, small maps", many_processes),
         ("no room for unwind tables", small_tables),
     ):
+        if only not in name:
+            continue
         begun = time.monotonic()
         tap.run(name, test)
         print(f"#   {name}: {time.monotonic() - begun:.0f} s", flush=True)

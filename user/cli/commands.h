@@ -8,6 +8,7 @@
 #include "base/diag.h"
 
 struct option_spec;
+struct trace_options;
 
 struct example {
 	const char *line; /* as typed */
@@ -61,6 +62,8 @@ void command_title(const struct command *command, char out[COMMAND_TITLE_SIZE]);
 int command_settle(const struct command *command, int result, const struct diag *d);
 
 int cmd_trace(int argc, char **argv);
+/* What `seep trace` does with these options, which it frees. Returns the exit code. */
+int trace_command(struct trace_options *options);
 int cmd_watch(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -15,6 +15,14 @@ const struct manual_section manual_trace[] = {
 	 "Processes are told apart by pid and start time. After a fork the child begins with "
 	 "nothing outstanding: when it frees its parent's blocks, these are its inherited "
 	 "frees.\n"},
+	{"WATCHING FIRST",
+	 "Without a target, or with --escalate, seep watches the memory of all processes, or of those that "
+	 "--comm and its like choose, as seep-watch(1) does: nothing is probed. Whoever is found to grow "
+	 "is traced for --escalate-for, the worst first, at most --escalate-most at once, then "
+	 "released (its last report says so), and left alone for ten minutes. Its memory from before "
+	 "is not seen, as with -p. --growth traces by touched pages instead, for programs "
+	 "whose allocator has no symbols. Reports hold first what the watch sees, then what is "
+	 "traced. It takes one to three minutes of growth before the watch says so.\n"},
 	{"CHOOSING PROCESSES",
 	 "--comm, --exe, --cgroup, --container and --user choose the processes that match all of those "
 	 "given. The ones that run already are traced from the start, others from some "

@@ -111,6 +111,7 @@ struct watch_options {
 	const char *cgroup;
 	const char *container;
 	const char *user;
+	bool escalate;	    /* trace who grows: `seep trace --escalate` */
 	bool all;	    /* also what does not grow */
 	bool cgroups;	    /* no processes */
 	uint64_t top;	    /* rows beside the suspects, 0: all */
@@ -172,6 +173,9 @@ enum options_request {
  *		return command_settle(&command_trace, r, &d);
  */
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d);
+/* What --escalate makes of a watch. Strings are borrowed. Returns 0, or -EINVAL with a diag. */
+int trace_options_escalate(const struct watch_options *w, struct trace_options *ret,
+			   struct diag *d);
 int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);

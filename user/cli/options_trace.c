@@ -225,6 +225,7 @@ static const struct option_spec options[] = {
 _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {
+	"[OPTIONS] [INTERVAL [COUNT]]",
 	"[OPTIONS] -p PID,... [INTERVAL [COUNT]]",
 	"[OPTIONS] {--comm GLOB|--user USER|...} [INTERVAL [COUNT]]",
 	"[OPTIONS] --all [INTERVAL [COUNT]]",
@@ -234,6 +235,7 @@ static const char *const synopsis[] = {
 };
 
 static const struct example examples[] = {
+	{"seep trace", "the host: watched, and who grows is traced for a minute"},
 	{"seep trace -p 1234",
 	 "what process 1234 allocates from now on and does not free, every 5 seconds"},
 	{"seep trace -p 1234 -o 60000 10 6",
@@ -362,6 +364,32 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 	else
 		*ret = o;
 	return r;
+}
+
+int trace_options_escalate(const struct watch_options *w, struct trace_options *ret, struct diag *d)
+{
+	*ret = defaults;
+	ret->escalate = true;
+	ret->select = (struct selector){
+		.comm_glob = w->comm,
+		.exe_glob = w->exe,
+		.cgroup = w->cgroup,
+		.container = w->container,
+		.user = w->user,
+	};
+	ret->format = w->format;
+	ret->color = w->color;
+	ret->output = w->output;
+	ret->verbose = w->verbose;
+	ret->quiet = w->quiet;
+	ret->interval_ns = w->interval_ns;
+	ret->count = w->count;
+	ret->duration_ns = w->duration_ns;
+	ret->budget_percent = default_budget(ret);
+	if (w->pids.n || w->all || w->cgroups)
+		return options_error(d,
+				     "--escalate chooses by itself: not with -p, -a and --cgroups");
+	return selector_is_empty(&ret->select) ? 0 : selector_check(&ret->select, d);
 }
 
 void trace_options_done(struct trace_options *o)

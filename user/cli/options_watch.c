@@ -56,6 +56,11 @@ static const struct option_spec options[] = {
 	 .man = "Several of these options: what matches all of them. They choose what is shown; "
 		"watching costs the same."},
 
+	{"escalate", 0, NULL, OPTION_INTO_FLAG(struct watch_options, escalate), TARGET,
+	 .help = "trace those that grow, a few at once, for a while: 'seep trace --escalate'",
+	 .man = "With its reports below those of the watch; 'seep trace' has options for how long "
+		"and how many. Not with -p, -a and --cgroups."},
+
 	{"all", 'a', NULL, OPTION_INTO_FLAG(struct watch_options, all), SHOW,
 	 .help = "also processes and cgroups that do not grow",
 	 .man = "With ndjson every process, whatever -T says."},

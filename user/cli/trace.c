@@ -607,14 +607,12 @@ static int trace(struct trace *t)
 	return err ? EXIT_RUNTIME : lost ? EXIT_LOST : EXIT_DONE;
 }
 
-int cmd_trace(int argc, char **argv)
+int trace_command(struct trace_options *options)
 {
-	struct trace t = {.epoll = -1, .signals = -1, .timer = -1, .passes = -1};
-	struct diag d = {0};
-	int r = trace_options_parse(argc, argv, &t.options, &d), code;
+	struct trace t = {
+		.options = *options, .epoll = -1, .signals = -1, .timer = -1, .passes = -1};
+	int code;
 
-	if (r)
-		return command_settle(&command_trace, r, &d);
 	if (t.options.quiet)
 		log_set_level(LOG_QUIET);
 	code = trace(&t);
@@ -630,4 +628,13 @@ int cmd_trace(int argc, char **argv)
 		if (*fd >= 0)
 			close(*fd);
 	return code;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	struct trace_options options;
+	struct diag d = {0};
+	int r = trace_options_parse(argc, argv, &options, &d);
+
+	return r ? command_settle(&command_trace, r, &d) : trace_command(&options);
 }

@@ -369,6 +369,17 @@ static void destroy(struct watch *w)
 		close(w->timer);
 }
 
+static int escalate(struct watch_options *o)
+{
+	struct trace_options options;
+	struct diag d = {0};
+	int r = trace_options_escalate(o, &options, &d);
+	int code = r ? command_settle(&command_watch, r, &d) : trace_command(&options);
+
+	watch_options_done(o);
+	return code;
+}
+
 int cmd_watch(int argc, char **argv)
 {
 	struct watch w = {.signals = -1, .timer = -1};
@@ -377,6 +388,8 @@ int cmd_watch(int argc, char **argv)
 
 	if (r)
 		return command_settle(&command_watch, r, &d);
+	if (w.options.escalate)
+		return escalate(&w.options);
 	w.view.options = &w.options;
 	w.view.selector = (struct selector){
 		.comm_glob = w.options.comm,
