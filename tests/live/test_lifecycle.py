@@ -98,17 +98,8 @@ class Maps:
         number = next((n for n, have in self.ids.items() if have == name), None)
         if number is None:
             raise Failure(f"no map {name} among {sorted(self.ids.values())}")
-<<<<<<< HEAD
-        # One that was deleted while they were read has no value.
-        return [
-            (e["formatted"]["key"], e["formatted"]["value"])
-            for e in self.tool("dump", number)
-            if "formatted" in e
-        ]
-=======
         formatted = [e["formatted"] for e in self.tool("dump", number) if "formatted" in e]
         return [(f["key"], f["value"]) for f in formatted if isinstance(f["value"], dict)]
->>>>>>> 8e504ea1ba88cf7c9f61649d69e715c5e265d150
 
     def instances(self):
         """{map: Counter of the instances that its entries are of}"""

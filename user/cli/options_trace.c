@@ -283,7 +283,7 @@ static int check_target(struct trace_options *o, struct diag *d)
 	others.everything = false;
 	if (!n_targets)
 		o->escalate = true;
-	if (o->escalate && (n_targets > select || o->select.everything))
+	if (o->escalate && (n_targets > (select ? 1 : 0) || o->select.everything))
 		return options_error(
 			d,
 			"--escalate chooses among all processes, or those of --comm and its like: "
