@@ -159,8 +159,11 @@ int escalation_step(struct escalation *e, struct diag *d)
 	const struct watcher_item *items;
 	uint64_t now_ns;
 	size_t n;
-	int err = watch_reader_pass(e->reader, &e->pass, d);
+	int err;
 
+	if (e->pass && !watch_reader_due(e->reader))
+		return 0;
+	err = watch_reader_pass(e->reader, &e->pass, d);
 	if (err)
 		return err;
 	e->n_passes++;

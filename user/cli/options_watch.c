@@ -108,7 +108,8 @@ const struct command command_watch = {
 	.run = cmd_watch,
 	.synopsis = synopsis,
 	.description =
-		"Reads the memory of every process once a second, in one pass within the kernel, "
+		"Reads the memory of every process once a second, in one pass within the kernel, less often where that "
+		"would take more than a thousandth of a CPU, "
 		"and every INTERVAL reports which processes and cgroups grow, how fast, since "
 		"when, and when they reach their limit. Nothing is attached to any process. What "
 		"grows can then be asked for its call sites: seep trace -p PID.",

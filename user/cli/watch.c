@@ -253,6 +253,8 @@ static int on_timer(struct watch *w, struct diag *d)
 		return 0;
 	w->n_ticks += n_expired;
 	w->n_missed += n_expired - 1;
+	if (w->n_ticks < w->next_report && !watch_reader_due(w->reader))
+		return 0;
 	err = take_pass(w, d);
 	if (err)
 		return err;

@@ -24,7 +24,11 @@
 /* So many cache lines of each process are read in every pass. */
 #define CPUS_PER_PASS 16
 
+#define COST_SHARE 1000 /* passes take one part in so many of one CPU, at most */
+#define COST_MEMORY 8	/* passes that the mean cost looks back on, about */
+
 struct watch_reader {
+	uint64_t mean_cost_ns;
 	struct watch_bpf *object;
 	struct bpf_link *link;
 	struct watch_records records;
@@ -177,6 +181,15 @@ int watch_reader_pass(struct watch_reader *r, const struct watch_pass **ret_pass
 		.n_cgroups = r->records.cgroups.n,
 		.cost_ns = thread_cpu_ns() - began_ns,
 	};
+	/* From nothing, as the first passes cost more than those that follow. */
+	r->mean_cost_ns += r->pass.cost_ns / COST_MEMORY - r->mean_cost_ns / COST_MEMORY;
 	*ret_pass = &r->pass;
 	return 0;
+}
+
+bool watch_reader_due(const struct watch_reader *r)
+{
+	/* A tick of a timer comes a little early or late. */
+	return clock_monotonic_ns() - r->pass.time_ns + NS_PER_SECOND / 100 >=
+	       r->mean_cost_ns * COST_SHARE;
 }

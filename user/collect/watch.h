@@ -3,6 +3,7 @@
 #define SEEP_COLLECT_WATCH_H
 /* The memory of every process in one pass of a BPF task iterator (bpf/watch.bpf.c): nobody is probed, stopped or asked, and
  * nothing of /proc is read. Not thread-safe. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/diag.h"
@@ -20,5 +21,8 @@ void watch_reader_destroy(struct watch_reader *r);
 /* One pass over all processes (kernel threads excepted). ret_pass is borrowed until the next pass. Returns 0 or -errno with a
  * diag. */
 int watch_reader_pass(struct watch_reader *r, const struct watch_pass **ret_pass, struct diag *d);
+
+/* Whether watching would stay within a thousandth of one CPU with a pass now: where there are many processes, passes are to be fewer. */
+bool watch_reader_due(const struct watch_reader *r);
 
 #endif
