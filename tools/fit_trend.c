@@ -170,7 +170,7 @@ int main(void)
 {
 	static const char *const names[N_FEATURES] = {
 		"ONE",	     "DURATION", "PIECES", "UNEVEN", "SLOWER", "FASTER", "DROPS",
-		"OLD_DROPS", "BEFORE",	 "STIR",   "SIZE",   "OPEN",   "LIFE",
+		"OLD_DROPS", "BEFORE",	 "STIR",   "SIZE",   "OPEN",   "LIFE", "RISE",
 	};
 
 	for (int seed = FIRST_SEED; seed < FIRST_SEED + N_HOSTS; seed++)

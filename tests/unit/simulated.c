@@ -31,6 +31,8 @@ static const char *const names[SIMULATED_KINDS] = {
 	[REDIS_FORK] = "redis fork",
 	[JVM] = "JVM heap",
 	[NGINX_RELOAD] = "nginx reload",
+	[START_DIPS] = "start and dips",
+	[BUILDS] = "builds",
 };
 
 const char *simulated_name(enum simulated_kind kind)
@@ -135,6 +137,16 @@ static void start_other(struct simulated *s)
 		s->period = log_between(s, 60, 600);
 		s->next = s->period * between(s, 0.1, 1);
 		s->until = -1;
+		break;
+	case START_DIPS:
+		s->amplitude = log_between(s, 300 * KB, 50 * MB);
+		s->period = log_between(s, 20, 400);
+		s->phase = log_between(s, 1, 6);
+		s->next = s->phase + exponential(s, s->period);
+		break;
+	case BUILDS:
+		s->n_jobs = 1 + between(s, 0, SIMULATED_JOBS);
+		s->period = log_between(s, 0.1, 10);
 		break;
 	case JVM:
 		s->amplitude = log_between(s, 50 * MB, 500 * MB);
@@ -259,6 +271,39 @@ static double two_generations(struct simulated *s, double dt)
 	return s->amplitude * (1 - exp(-3 * s->until / lasts));
 }
 
+/* Parts arrive in the first seconds; a page comes and goes, and a dip is as deep as a tenth. */
+static double start_and_dips(struct simulated *s)
+{
+	double loaded = fmin(ceil(s->seconds / s->phase * 3) / 3, 1) * s->amplitude;
+
+	if (s->seconds < s->phase)
+		return loaded;
+	loaded += simulated_uniform(&s->random) < 0.15 ? PAGE : 0;
+	if (s->seconds < s->next)
+		return loaded;
+	s->next = s->seconds + exponential(s, s->period);
+	return loaded - log_between(s, PAGE, s->amplitude / 10);
+}
+
+/* Compilers: each grows to its size as long as it lives, another follows, sooner or later. */
+static double builds(struct simulated *s)
+{
+	double bytes = 0;
+
+	for (unsigned int i = 0; i < s->n_jobs; i++) {
+		if (s->seconds >= s->jobs[i].end) {
+			s->jobs[i].start = s->seconds + exponential(s, s->period);
+			s->jobs[i].end = s->jobs[i].start + between(s, 1, 30);
+			s->jobs[i].bytes = log_between(s, 1 * MB, 200 * MB);
+		}
+		if (s->seconds > s->jobs[i].start)
+			bytes += s->jobs[i].bytes * pow((s->seconds - s->jobs[i].start) /
+								(s->jobs[i].end - s->jobs[i].start),
+							0.5);
+	}
+	return bytes;
+}
+
 static double other(struct simulated *s, double dt)
 {
 	double bytes = 0;
@@ -288,6 +333,10 @@ static double other(struct simulated *s, double dt)
 	case REDIS_FORK:
 	case NGINX_RELOAD:
 		return two_generations(s, dt);
+	case START_DIPS:
+		return start_and_dips(s);
+	case BUILDS:
+		return builds(s);
 	case JVM:
 		s->until += dt;
 		if (s->until >= s->period)
@@ -355,6 +404,8 @@ void simulated_varied_population(struct simulated population[POPULATION], uint64
 		uint64_t random = seed * 1000 + i;
 
 		simulated_uniform(&random);
+		if (s->kind == FLAT)
+			simulated_start(s, i % 2 ? START_DIPS : BUILDS, seed * 1000 + i, 0);
 		if (s->rate > 0 && simulated_uniform(&random) < 0.3)
 			simulated_start(s, LEAK_WARM, seed * 1000 + i, s->rate);
 		if (simulated_uniform(&random) < 0.5)

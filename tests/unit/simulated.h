@@ -30,8 +30,12 @@ enum simulated_kind {
 	REDIS_FORK,   /* copies of pages written while a child saves, freed at its end */
 	JVM,	      /* heap grows to its size, then saws, with a full collection now and then */
 	NGINX_RELOAD, /* two sets of workers for a while */
+	START_DIPS,   /* loads within seconds, then constant, with a short dip now and then */
+	BUILDS,	      /* the sum of up to eight short-lived processes, as of a cgroup of make's */
 	SIMULATED_KINDS
 };
+
+#define SIMULATED_JOBS 8
 
 struct simulated {
 	enum simulated_kind kind;
@@ -45,6 +49,10 @@ struct simulated {
 	double shown,
 		hidden[4]; /* the counter as read, and what its processors have not given to it */
 	double before;
+	struct {
+		double bytes, start, end; /* seconds */
+	} jobs[SIMULATED_JOBS];
+	unsigned int n_jobs;
 };
 
 const char *simulated_name(enum simulated_kind kind);
@@ -59,7 +67,8 @@ double simulated_uniform(uint64_t *random);
 #define POPULATION_LEAKS 20 /* the first of it, rates from 1 KB/s to 10 MB/s */
 /* The 200 processes. */
 void simulated_population(struct simulated population[POPULATION], uint64_t seed);
-/* The same with more variety: leaks after a warm-up, half of all begin late, some caches and warm-ups are ten times as slow. */
+/* The same with more variety: leaks after a warm-up, half of all begin late, some caches and warm-ups are ten times as slow,
+ * the flat ones load and dip, or are builds. */
 void simulated_varied_population(struct simulated population[POPULATION], uint64_t seed);
 
 #endif

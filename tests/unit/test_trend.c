@@ -179,6 +179,46 @@ static void what_is_no_leak_does_not_grow(void **state)
 	}
 }
 
+/* The highest confidence of constant bytes whose first values come from start, and which dip once. */
+static double highest_of_a_dip(const double *start, int n_start, double bytes, int dip_second,
+			       double dip_bytes)
+{
+	struct trend *t = new_trend();
+	double highest = 0;
+
+	for (int i = 1; i <= 240; i++) {
+		struct trend_estimate e;
+		double value = i <= n_start ? start[i - 1] : bytes;
+
+		if (i == dip_second)
+			value = dip_bytes;
+		else if (i > n_start && i % 7 == 0)
+			value -= 4096;
+		trend_add(t, i, value);
+		trend_estimate(t, &e);
+		highest = fmax(highest, e.confidence);
+	}
+	trend_destroy(t);
+	return highest;
+}
+
+/* Two idle processes as the watcher saw them: the time since the dip was no growth, however long. */
+static void a_start_and_a_dip_are_no_growth(void **state)
+{
+	static const double larger[] = {2646016, 4616192}, smaller[] = {405504, 942080};
+	double highest;
+
+	(void)state;
+	highest = highest_of_a_dip(larger, 2, 6119424, 66, 6008832);
+	print_message("# 5976 KiB, a dip after 66 s: highest confidence %.2f\n", highest);
+	assert_true(highest < 0.5);
+	highest = highest_of_a_dip(smaller, 2, 1114112, 11, 1048576);
+	print_message("# 1088 KiB, a dip after 11 s: highest confidence %.2f\n", highest);
+	assert_true(highest < 0.5);
+	for (int dip = 5; dip < 200; dip++)
+		assert_true(highest_of_a_dip(larger, 2, 6119424, dip, 6119424 - dip * 8192) < 0.5);
+}
+
 /* How many of 50 series of a kind get a verdict. */
 static int count_verdicts(enum simulated_kind kind, double seconds, const char *verdict)
 {
@@ -231,8 +271,10 @@ static void leak_after_a_long_time(void **state)
 /* A day of a cache that is trimmed every ten minutes or at any time, of a heap, of churn: nothing to suspect at any time. */
 static void never_in_a_day(void **state)
 {
-	static const enum simulated_kind kinds[] = {
-		SAWTOOTH, RANDOM_TRIM, CHURN, GC_FLAT, JVM, TOUCHES, REDIS_FORK, NGINX_RELOAD};
+	static const enum simulated_kind kinds[] = {SAWTOOTH,	RANDOM_TRIM,  CHURN,
+						    GC_FLAT,	JVM,	      TOUCHES,
+						    REDIS_FORK, NGINX_RELOAD, START_DIPS,
+						    BUILDS};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -419,6 +461,7 @@ int main(void)
 		cmocka_unit_test(straight_line),
 		cmocka_unit_test(leaks_of_every_form_grow),
 		cmocka_unit_test(what_is_no_leak_does_not_grow),
+		cmocka_unit_test(a_start_and_a_dip_are_no_growth),
 		cmocka_unit_test(verdicts_of_what_is_no_leak),
 		cmocka_unit_test(leak_after_a_long_time),
 		cmocka_unit_test(never_in_a_day),

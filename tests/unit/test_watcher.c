@@ -283,6 +283,43 @@ static void workers_come_and_go(void **state)
 	host_end(&h);
 }
 
+/* What make -j starts in a cgroup, beside its shell. */
+static void builds_come_and_go(void **state)
+{
+	static struct host h;
+	double highest = 0;
+
+	(void)state;
+	for (int seed = 0; seed < 20; seed++) {
+		const uint64_t growth[] = {0, 0, 0, 0};
+		int ends[4] = {0};
+		uint64_t random = seed;
+
+		host_start(&h, 4, 1);
+		for (size_t i = 0; i < 4; i++)
+			h.processes[i].cgroup = 0;
+		h.processes[0].anon_bytes = MB;
+		for (int second = 0; second < 600; second++) {
+			for (size_t i = 1; i < 4; i++) {
+				struct watch_process *p = &h.processes[i];
+
+				if (second >= ends[i]) {
+					p->pid = 1000 + second * 4 + i;
+					p->anon_bytes = MB * pow(200, simulated_uniform(&random));
+					ends[i] = second + 1 + 29 * simulated_uniform(&random);
+				}
+			}
+			host_run(&h, 1, growth, 4);
+			for (size_t i = 0; i < h.n_items; i++) {
+				highest = fmax(highest, h.items[i].estimate.confidence);
+				assert_false(h.items[i].suspect);
+			}
+		}
+		host_end(&h);
+	}
+	print_message("# builds: highest confidence %.2f\n", highest);
+}
+
 #define N_HOSTS 25
 #define N_DECADES 4
 #define N_LOOKS 3
@@ -456,6 +493,7 @@ int main(void)
 		cmocka_unit_test(a_cgroup_gives_way_to_its_only_culprit),
 		cmocka_unit_test(restarts_do_not_hide_a_leak),
 		cmocka_unit_test(workers_come_and_go),
+		cmocka_unit_test(builds_come_and_go),
 		cmocka_unit_test(population_of_the_issue),
 		cmocka_unit_test(cost),
 	};

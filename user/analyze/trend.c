@@ -93,7 +93,8 @@ static void fit_slope(const double *values, double seconds_apart, struct trend_e
 	e->high_bytes_per_second = slopes[n_slopes / 2 + margin];
 }
 
-/* Pieces tie the floors between them to each other, so the interval also holds one piece more or less. */
+/* Pieces tie the floors between them to each other, so the interval also holds one piece more or less. No rate is more than
+ * what was gained until the end. */
 static void fit_window(const struct window *w, struct trend_estimate *e)
 {
 	double seconds = (w->to_ticks - w->from_ticks) / SERIES_TICKS;
@@ -102,6 +103,8 @@ static void fit_window(const struct window *w, struct trend_estimate *e)
 	/* Mostly nothing, now and then a lot: the median says 0. */
 	if (e->bytes_per_second <= 0)
 		e->bytes_per_second = w->growth / seconds;
+	e->bytes_per_second = fmin(e->bytes_per_second, w->most_per_second);
+	e->low_bytes_per_second = fmin(e->low_bytes_per_second, e->bytes_per_second);
 	e->low_bytes_per_second = fmin(e->low_bytes_per_second, (w->growth - w->largest) / seconds);
 	e->high_bytes_per_second =
 		fmax(e->high_bytes_per_second, (w->growth + w->largest) / seconds);

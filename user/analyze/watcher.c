@@ -18,6 +18,8 @@
 #define EXPLAINS_RATIO 0.75
 /* Of a cgroup's memory: when processes end that held so much, it begins anew. */
 #define RESTART_RATIO 0.5
+/* What ended counts for that only when it lived so long: a build's jobs come and go, which is churn. */
+#define RESTART_LIFE_SECONDS 60
 /* A restart may leave a cgroup without processes so long. */
 #define EMPTY_CGROUP_SECONDS 60
 /* Time to the limit from which on it does not press. */
@@ -30,6 +32,7 @@ struct member {
 	double bytes;  /* then */
 
 	uint64_t start_boottime_ns, program, cgroup; /* of a process; the cgroup's id or 0 */
+	double first_seconds, last_seconds;	     /* of a process: the passes that had it */
 
 	double seen_seconds, ended_bytes; /* of a cgroup: held by processes that ended since */
 	size_t item;			  /* of a cgroup: its index in the pass's items */
@@ -114,7 +117,7 @@ static void leave_cgroup(struct watcher *w, const struct member *process)
 {
 	struct member *cgroup = process->cgroup ? hashmap_get(&w->cgroups, process->cgroup) : NULL;
 
-	if (cgroup)
+	if (cgroup && process->last_seconds - process->first_seconds >= RESTART_LIFE_SECONDS)
 		cgroup->ended_bytes += process->bytes;
 }
 
@@ -154,6 +157,9 @@ static int take_process(struct watcher *w, const struct watch_pass *pass,
 		item.cgroup = pass->cgroups[p->cgroup];
 	else
 		item.process.cgroup = WATCH_NO_CGROUP;
+	m->last_seconds = pass->time_ns / NSEC_PER_SEC;
+	if (!(m->first_seconds > 0))
+		m->first_seconds = m->last_seconds;
 	if (m->cgroup && m->cgroup != item.cgroup.id)
 		leave_cgroup(w, m);
 	m->cgroup = item.cgroup.id;

@@ -15,6 +15,9 @@
  * floor in each part gives what counts: in how many parts it grew in effect, how far its arrival is from even, how much slower
  * or faster the second half is, how large drops are beside it, what it did before, for how long it has gone on.
  *
+ * An excursion that lasts longer than a third of the time is none: then the floor stands still, and the window ends that
+ * much before the end and no earlier. Else a start and a dip would count as growth up to the dip, whatever came after.
+ *
  * A logistic function of these is the confidence. tools/fit_trend.c fits its weights to populations of
  * tests/unit/simulated.c, in which a tenth leaks, and test_trend prints how well they are calibrated on others. Windows are the whole life, its latter
  * half, quarter and so on; the one that speaks most for growth is taken, which the fit knows. */
@@ -24,6 +27,7 @@
 
 #define NOISE_BYTES 65536.0
 #define HEAD_RATIO 0.03 /* of a window's growth: before so much came, it had not begun */
+#define OPEN_RATIO 0.33 /* of the time to the end: what lasts longer is no excursion */
 #define DROPS_RATIO 100 /* so many times the growth: drops leave nothing to judge */
 
 /* What a product of two features adds to the log odds: printed by tools/fit_trend.c. */
@@ -31,40 +35,43 @@ static const struct {
 	unsigned char left, right;
 	float weight;
 } terms[] = {
-	{ONE, ONE, -1.921},
-	{ONE, DURATION, 0.5658},
-	{ONE, PIECES, 1.971},
-	{ONE, UNEVEN, -1.813},
-	{ONE, SLOWER, -2.626},
-	{ONE, FASTER, -0.1891},
-	{ONE, DROPS, 3.712},
-	{ONE, OLD_DROPS, -3.858},
-	{ONE, BEFORE, -3.337},
-	{ONE, SIZE, 0.605},
-	{ONE, OPEN, 2.258},
-	{ONE, LIFE, 0.06019},
-	{DURATION, DURATION, -0.05266},
-	{DURATION, PIECES, 0.1634},
-	{DURATION, UNEVEN, -2.527},
-	{DURATION, SLOWER, -0.007737},
-	{DURATION, DROPS, 2.339},
-	{DURATION, OLD_DROPS, -2.566},
-	{DURATION, BEFORE, -0.2941},
-	{DURATION, LIFE, 0.2288},
-	{PIECES, PIECES, -0.7561},
-	{PIECES, UNEVEN, -2.739},
-	{UNEVEN, UNEVEN, -1.416},
-	{SLOWER, SLOWER, 0.8569},
-	{DROPS, DROPS, -0.45},
-	{OLD_DROPS, OLD_DROPS, 0.4047},
-	{ONE, STIR, 2.395},
-	{STIR, STIR, -0.625},
-	{DURATION, STIR, 0.06601},
-	{LIFE, STIR, -1.335},
-	{BEFORE, BEFORE, 1.289},
-	{SIZE, SIZE, -0.007804},
-	{LIFE, LIFE, -0.04474},
-	{LIFE, OLD_DROPS, -2.801},
+	{ONE, ONE, -2.223},
+	{ONE, DURATION, 0.5641},
+	{ONE, PIECES, 1.859},
+	{ONE, UNEVEN, -1.405},
+	{ONE, SLOWER, -2.404},
+	{ONE, FASTER, -0.07033},
+	{ONE, DROPS, 3.868},
+	{ONE, OLD_DROPS, -3.906},
+	{ONE, BEFORE, -3.103},
+	{ONE, SIZE, 0.6093},
+	{ONE, OPEN, 0.01177},
+	{ONE, LIFE, 0.08939},
+	{DURATION, DURATION, -0.03496},
+	{DURATION, PIECES, 0.1775},
+	{DURATION, UNEVEN, -2.404},
+	{DURATION, SLOWER, -0.01328},
+	{DURATION, DROPS, 2.149},
+	{DURATION, OLD_DROPS, -2.439},
+	{DURATION, BEFORE, -0.2881},
+	{DURATION, LIFE, 0.115},
+	{PIECES, PIECES, -0.691},
+	{PIECES, UNEVEN, -2.937},
+	{UNEVEN, UNEVEN, -2.482},
+	{SLOWER, SLOWER, 0.8052},
+	{DROPS, DROPS, -0.1767},
+	{OLD_DROPS, OLD_DROPS, 0.1806},
+	{ONE, STIR, 2.274},
+	{STIR, STIR, -0.5735},
+	{DURATION, STIR, 0.0238},
+	{LIFE, STIR, -1.238},
+	{BEFORE, BEFORE, 1.195},
+	{SIZE, SIZE, -0.02363},
+	{LIFE, LIFE, -0.05885},
+	{LIFE, OLD_DROPS, -2.358},
+	{ONE, RISE, 1.025},
+	{RISE, RISE, -0.7232},
+	{RISE, DROPS, -0.04512},
 };
 #define N_TERMS (sizeof(terms) / sizeof(terms[0]))
 
@@ -154,6 +161,8 @@ static bool bound(const struct view *v, struct window *w)
 			i++;
 		if (i < s->n)
 			w->to_ticks = s->spans[i].from_ticks;
+		w->to_ticks = fmax(w->to_ticks,
+				   s->last_ticks - OPEN_RATIO * (s->last_ticks - w->from_ticks));
 	}
 	w->growth = top - start;
 	if (w->growth * DROPS_RATIO <= w->drop || w->growth <= 0 ||
@@ -208,6 +217,36 @@ static double faster_before(const struct view *v, const struct window *w)
 	return fmin(fmax(0, log(before / (w->growth / length))), 4);
 }
 
+/* How long nothing to speak of grew at the start of a window, in ticks. */
+static double flat_head(const struct window *w)
+{
+	size_t i = 0;
+
+	while (i < WINDOW_PARTS && w->floors[i + 1] - w->floors[0] <= HEAD_RATIO * w->growth)
+		i++;
+	return (w->to_ticks - w->from_ticks) * i / WINDOW_PARTS;
+}
+
+/* How much higher the peak of the second half of the time to the end is than that of the first. */
+static double rise(const struct view *v, struct window *w)
+{
+	const struct series *s = v->series;
+	double middle = (w->from_ticks + s->last_ticks) / 2;
+	double first = -INFINITY, second = -INFINITY;
+
+	for (size_t i = series_find(s, w->from_ticks); i < s->n; i++) {
+		double peak = s->spans[i].peak;
+
+		if (s->spans[i].from_ticks <= middle)
+			first = fmax(first, peak);
+		if (series_end(s, i) > middle || i + 1 == s->n)
+			second = fmax(second, peak);
+	}
+	w->most_per_second = (second - w->floors[0]) * SERIES_TICKS /
+			     (s->last_ticks - w->from_ticks - flat_head(w));
+	return second - first;
+}
+
 static void judge(const struct view *v, struct window *w)
 {
 	double seconds = (w->to_ticks - w->from_ticks) / SERIES_TICKS;
@@ -224,19 +263,10 @@ static void judge(const struct view *v, struct window *w)
 	x[SIZE] = fmin(log(w->growth / NOISE_BYTES), 4);
 	x[OPEN] = fmin((s->last_ticks - w->to_ticks) / (w->to_ticks - w->from_ticks), 3);
 	x[LIFE] = fmin(log((s->last_ticks - s->border_ticks) / (w->to_ticks - w->from_ticks)), 4);
+	x[RISE] = fmax(-1, fmin(rise(v, w) / w->growth, 2));
 	w->score = 0;
 	for (size_t i = 0; i < N_TERMS; i++)
 		w->score += terms[i].weight * x[terms[i].left] * x[terms[i].right];
-}
-
-/* How long nothing to speak of grew at the start of a window, in ticks. */
-static double flat_head(const struct window *w)
-{
-	size_t i = 0;
-
-	while (i < WINDOW_PARTS && w->floors[i + 1] - w->floors[0] <= HEAD_RATIO * w->growth)
-		i++;
-	return (w->to_ticks - w->from_ticks) * i / WINDOW_PARTS;
 }
 
 /* Judges the window from a time on. Returns false when nothing grew. */

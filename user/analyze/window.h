@@ -24,6 +24,7 @@ enum window_feature {
 	SIZE,	/* log of the growth over noise */
 	OPEN,	/* length of the open excursion over the window's */
 	LIFE,	/* log of the whole life over the window */
+	RISE,	/* of the second half's peak over the first half's, beside the growth */
 	N_FEATURES,
 };
 
@@ -31,7 +32,8 @@ struct window {
 	double from_ticks, to_ticks;	 /* in which growth counts */
 	double floors[WINDOW_PARTS + 1]; /* of the parts' bounds, as seen from the end */
 	double growth, largest;		 /* bytes, in all and in one part */
-	double drop;			 /* bytes, the deepest */
+	double most_per_second; /* bytes; a higher rate would have come to more by the end */
+	double drop;		/* bytes, the deepest */
 	double feature[N_FEATURES];
 	double score; /* log odds that it grows on */
 };
