@@ -191,7 +191,7 @@ static void leave_out_traced(struct escalation *e, struct watch_report *r)
 }
 
 int escalation_report(struct escalation *e, FILE *f, bool ndjson,
-		      const struct watch_output_options *output, bool last)
+		      const struct watch_output_options *output, uint64_t time_ns, bool last)
 {
 	const struct watch_format *format = ndjson ? &watch_ndjson : &watch_text;
 	const struct watch_session session = {.hostname = e->options.hostname};
@@ -199,7 +199,7 @@ int escalation_report(struct escalation *e, FILE *f, bool ndjson,
 	double pass_seconds = e->n_new_passes ? (double)e->cost_ns / e->n_new_passes / NS_PER_SECOND
 					      : 0;
 	struct watch_report r = {
-		.time_ns = clock_realtime_ns(),
+		.time_ns = time_ns,
 		.elapsed_seconds = elapsed_seconds,
 		.sequence = ++e->n_reports,
 		.final = last,

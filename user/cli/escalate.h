@@ -50,8 +50,8 @@ void escalation_done(struct escalation *e);
 int escalation_step(struct escalation *e, struct diag *d);
 
 /* What the watch sees, as `seep watch` shows it; as records only of those that are not traced just now, which have records of their
- * own. Returns 0 or -errno. */
+ * own. time_ns: of the report that it is part of. Returns 0 or -errno. */
 int escalation_report(struct escalation *e, FILE *f, bool ndjson,
-		      const struct watch_output_options *output, bool last);
+		      const struct watch_output_options *output, uint64_t time_ns, bool last);
 
 #endif

@@ -341,7 +341,7 @@ static int write_report(struct trace *t, struct assembled *r, bool last)
 	return err;
 }
 
-static int report_watch(struct trace *t, bool last)
+static int report_watch(struct trace *t, uint64_t time_ns, bool last)
 {
 	const struct watch_output_options output = {
 		.color = t->sink.options.color,
@@ -353,7 +353,8 @@ static int report_watch(struct trace *t, bool last)
 	if (t->options.format == OPTIONS_FORMAT_FOLDED)
 		return 0;
 	return escalation_report(&t->escalation, t->sink.stream,
-				 t->options.format == OPTIONS_FORMAT_NDJSON, &output, last);
+				 t->options.format == OPTIONS_FORMAT_NDJSON, &output, time_ns,
+				 last);
 }
 
 /* Makes and writes a report. ret_lost: whether anything was lost so far; may be NULL. */
@@ -367,7 +368,7 @@ static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
 	if (err)
 		return err;
 	if (t->options.escalate)
-		err = report_watch(t, last);
+		err = report_watch(t, r.report.time_ns, last);
 	/* Of nobody there is nothing to say until the end. */
 	if (!err && (last || r.report.n_processes || !t->options.escalate))
 		err = write_report(t, &r, last);

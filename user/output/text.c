@@ -242,7 +242,7 @@ static void put_resident(FILE *f, const struct process_report *p)
 	if (isfinite(p->overhead_ratio))
 		fprintf(f, "  overhead     %.1f%% of its time\n",
 			fmin(p->overhead_ratio, 1e6) * 100);
-	put_named(f, "  recorded     ", p->governed);
+	put_named(f, "  governor     ", p->governed);
 	if (p->governed)
 		fputs("\n", f);
 }
