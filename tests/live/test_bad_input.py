@@ -349,7 +349,6 @@ def nothing_left(signal_number, link):
 TARGET_FOLDER = target_path(".").resolve()
 
 USAGE = [
-    (["trace"], "give -p PID or -- COMMAND"),
     (["trace", "-p", "x"], "-p", "'x'"),
     (["trace", "-p", "0"], "-p", "can be 0"),
     (["trace", "-p", "-5"], "-p"),
