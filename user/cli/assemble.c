@@ -210,10 +210,11 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 	};
 }
 
-/* A perf link sees a process's memory, the others its threads; the launcher stops children until they have links of their own. */
+/* A perf link sees a process's memory, and one for all processes everybody; the others see threads. The launcher stops children until
+ * they have links of their own. */
 static bool unseen_borrowers(const struct tracing *t)
 {
-	return !t->launched && kernel_link(t->kernel) != LINK_PERF;
+	return !t->launched && !t->everything && kernel_link(t->kernel) != LINK_PERF;
 }
 
 struct notes {
