@@ -41,11 +41,19 @@ void lightly_renamed(struct tracing *t, struct traced *p, const char *name)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* Caller holds the lock. */
-static void stop_borrowing(struct traced *p)
+/* One that is gone cannot be read any more: its parent's names are the best there is. Caller holds the lock. */
+static void stop_borrowing(struct tracing *t, struct traced *p)
 {
 	struct traced *lender = p->lender;
 
+	lightly_own_space(t, p);
+	if (!p->space)
+		return;
+	if (traced_refresh(t, p) && lender) {
+		address_space_destroy(p->space);
+		p->space = NULL;
+		return;
+	}
 	p->lender = NULL;
 	if (lender && --lender->n_borrowers == 0 && lender->forgotten)
 		traced_release(lender);
@@ -59,11 +67,9 @@ void lightly_look(struct tracing *t, struct traced *p)
 
 	pthread_mutex_lock(&t->lock);
 	p->walked = true;
-	/* One that is gone cannot be read any more: its parent's names are the best there is. */
 	if (described) {
 		traced_describe(t, p, &id);
-		stop_borrowing(p);
-		lightly_own_space(t, p);
+		stop_borrowing(t, p);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
