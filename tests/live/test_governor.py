@@ -168,7 +168,7 @@ def said_in_text_and_capture(tmp="/tmp"):
     finally:
         if os.path.exists(path):
             os.unlink(path)
-    last = [line for line in text.splitlines() if "  recorded " in line][-1]
+    last = [line for line in text.splitlines() if line.startswith("  governor ")][-1]
     return [] if last in again else [f"not in the capture: {last}"]
 
 
