@@ -205,6 +205,7 @@ static void test_trace_messages(void **state)
 		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
 		{"-p 1 --unwind-memory 4095",
 		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
+		{"-p 1 --escalate-for 5s", "--escalate-for and --escalate-most go with --escalate"},
 		{"--escalate -p 1",
 		 "--escalate chooses among all processes, or those of --comm and its like: not with -p PID, -c CMD, -- COMMAND or --all"},
 		{"--escalate --all",
@@ -411,6 +412,8 @@ static void test_watch(void **state)
 	static const struct {
 		const char *line, *text;
 	} wrong[] = {
+		{"watch --escalate -T 3",
+		 "--escalate chooses by itself: not with -p, -a, --cgroups, --sort and -T"},
 		{"watch --cgroups -p 1", "--cgroups shows no processes: leave out -p"},
 		{"watch -v -q", "-v and -q exclude each other"},
 		{"watch 1 2 3", "'3': one word too many"},

@@ -119,7 +119,8 @@ double view_floor(const struct view *v, double ticks)
 	return floor_in(v, series_find(v->series, ticks), ticks);
 }
 
-double view_range_until(const struct view *v, double ticks)
+/* Between the least and the greatest value from the life's start to a time, about. */
+static double view_range_until(const struct view *v, double ticks)
 {
 	size_t i = series_find(v->series, ticks);
 

@@ -51,8 +51,6 @@ struct view {
 void view_open(struct view *v, const struct series *s);
 /* The floor at a time. Within a span that is not flat it is taken to rise evenly to the next one's. */
 double view_floor(const struct view *v, double ticks);
-/* Between the least and the greatest value from the life's start to a time, about. */
-double view_range_until(const struct view *v, double ticks);
 
 /* The window that speaks most for growth: those of the life, its latter half, quarter and so on, and each without a start in
  * which nothing grew. Returns false when nothing grew in any. */

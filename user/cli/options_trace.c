@@ -283,7 +283,7 @@ static int check_target(struct trace_options *o, struct diag *d)
 	others.everything = false;
 	if (!n_targets)
 		o->escalate = true;
-	if (o->escalate && (n_targets > (select ? 1 : 0) || o->select.everything))
+	if (o->escalate && (o->pids.n || o->command || o->argv || o->select.everything))
 		return options_error(
 			d,
 			"--escalate chooses among all processes, or those of --comm and its like: "
@@ -302,6 +302,9 @@ static int check_target(struct trace_options *o, struct diag *d)
 /* Rules between options. */
 static int check(const struct trace_options *o, struct diag *d)
 {
+	if (!o->escalate &&
+	    (o->escalate_ns != defaults.escalate_ns || o->escalate_most != defaults.escalate_most))
+		return options_error(d, "--escalate-for and --escalate-most go with --escalate");
 	if (o->sample_bytes && o->sample_rate > 1)
 		return options_error(
 			d, "-s and --sample-bytes exclude each other: sample by count or by bytes");
@@ -386,9 +389,6 @@ int trace_options_escalate(const struct watch_options *w, struct trace_options *
 	ret->count = w->count;
 	ret->duration_ns = w->duration_ns;
 	ret->budget_percent = default_budget(ret);
-	if (w->pids.n || w->all || w->cgroups)
-		return options_error(d,
-				     "--escalate chooses by itself: not with -p, -a and --cgroups");
 	return selector_is_empty(&ret->select) ? 0 : selector_check(&ret->select, d);
 }
 

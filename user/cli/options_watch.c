@@ -59,7 +59,7 @@ static const struct option_spec options[] = {
 	{"escalate", 0, NULL, OPTION_INTO_FLAG(struct watch_options, escalate), TARGET,
 	 .help = "trace those that grow, a few at once, for a while: 'seep trace --escalate'",
 	 .man = "With its reports below those of the watch; 'seep trace' has options for how long "
-		"and how many. Not with -p, -a and --cgroups."},
+		"and how many. Not with -p, -a, --cgroups, --sort and -T."},
 
 	{"all", 'a', NULL, OPTION_INTO_FLAG(struct watch_options, all), SHOW,
 	 .help = "also processes and cgroups that do not grow",
@@ -127,6 +127,10 @@ static int check(const struct watch_options *o, struct diag *d)
 {
 	if (o->cgroups && o->pids.n)
 		return options_error(d, "--cgroups shows no processes: leave out -p");
+	if (o->escalate && (o->pids.n || o->all || o->cgroups || o->sort || o->top != defaults.top))
+		return options_error(
+			d,
+			"--escalate chooses by itself: not with -p, -a, --cgroups, --sort and -T");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
 	return 0;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "collect/capture.h"
 #include "output/output.h"
 
@@ -122,10 +122,6 @@ static int on_end(void *arg, const struct session *s, const struct session_end *
 
 static void fill_options(struct render *r, const struct report_options *o)
 {
-	const char *no_color = getenv("NO_COLOR");
-	bool terminal = isatty(fileno(r->out));
-	struct winsize size = {0};
-
 	r->format = output_find(options_format_name(o->format));
 	r->final_only = !o->all_reports && o->format == OPTIONS_FORMAT_TEXT;
 	r->options = (struct output_options){
@@ -134,11 +130,9 @@ static void fill_options(struct render *r, const struct report_options *o)
 		.by_count = o->sort == OPTIONS_SORT_COUNT,
 		.combined_only = o->combined_only,
 		.blocks = o->show_allocs,
-		.color = o->color == OPTIONS_COLOR_ALWAYS ||
-			 (o->color == OPTIONS_COLOR_AUTO && terminal && !(no_color && *no_color)),
+		.color = terminal_color(o->color, o->output),
+		.width = terminal_width(o->output),
 	};
-	if (terminal && !ioctl(fileno(r->out), TIOCGWINSZ, &size))
-		r->options.width = size.ws_col;
 }
 
 /* A damaged capture is rendered as far as it goes, then complained about. A reader that went away

@@ -32,6 +32,7 @@
 #include "process/launch.h"
 
 #define MAX_CAPABILITIES 4
+#define LONGEST_WAIT_MS 3600000 /* fits epoll_wait's argument, as not all of --for does */
 #define ESCALATE_AGAIN_NS                                                                          \
 	(600 * NS_PER_SECOND) /* a suspect is left alone for so long after it was traced */
 #define MAX_SELECTORS 7	      /* what can be a target beside pids */
@@ -467,14 +468,14 @@ static void check_end(struct trace *t)
 
 static int wait_ms(const struct trace *t)
 {
-	uint64_t gone;
+	uint64_t gone = clock_monotonic_ns() - t->start_ns, left_ms;
 
 	if (!t->options.duration_ns)
 		return -1;
-	gone = clock_monotonic_ns() - t->start_ns;
-	return gone >= t->options.duration_ns
-		       ? 0
-		       : (int)((t->options.duration_ns - gone) / 1000000 + 1);
+	if (gone >= t->options.duration_ns)
+		return 0;
+	left_ms = (t->options.duration_ns - gone) / 1000000 + 1;
+	return left_ms < LONGEST_WAIT_MS ? left_ms : LONGEST_WAIT_MS;
 }
 
 static int run(struct trace *t, struct diag *d)
