@@ -9,7 +9,8 @@
 #include "cli/option_spec.h"
 
 const struct command *const commands[] = {
-	&command_trace, &command_watch, &command_report, &command_doctor, &command_help, NULL,
+	&command_trace, &command_watch, &command_report, &command_diff, &command_doctor,
+	&command_help,	NULL,
 };
 
 const struct later_command later_commands[] = {
@@ -17,7 +18,6 @@ const struct later_command later_commands[] = {
 	{"scan", "the blocks that nothing points to any more"},
 	{"top", "interactive, like top(1)"},
 	{"serve", "the daemon: web page, metrics, profiles"},
-	{"diff", "what grew between two captures"},
 	{"mark", "a baseline in a running trace"},
 	{0},
 };

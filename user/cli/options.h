@@ -139,6 +139,22 @@ struct report_options {
 	const char *output;	/* NULL: stdout */
 };
 
+/* `seep diff`. */
+struct diff_moment {
+	const char *path;  /* of the capture, "-": stdin */
+	uint64_t sequence; /* of the report, 0: not given */
+};
+
+struct diff_options {
+	struct diff_moment before, after; /* after.path NULL: the same file */
+	bool verbose;
+	uint64_t top;	    /* 0: all */
+	int sort;	    /* enum options_sort */
+	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int color;	    /* enum options_color */
+	const char *output; /* NULL: stdout */
+};
+
 /* `seep doctor`. */
 struct doctor_options {
 	struct pid_list pids; /* may be empty: the host only */
@@ -178,6 +194,7 @@ int trace_options_escalate(const struct watch_options *w, struct trace_options *
 			   struct diag *d);
 int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
+int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);

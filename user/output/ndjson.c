@@ -7,14 +7,8 @@
 #include "output/json.h"
 #include "output/losses.h"
 #include "output/output.h"
+#include "output/record.h"
 #include "output/stream.h"
-
-static void record_begin(struct json_line *j, FILE *f, const char *type, uint64_t time_ns)
-{
-	json_line_begin(j, f);
-	json_put_string(j, "type", type);
-	json_put_time(j, "time", time_ns);
-}
 
 static void put_strings(struct json_line *j, const char *key, const char *const *texts, size_t n)
 {
@@ -118,38 +112,6 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_line_end(&j);
 }
 
-/* Without a module there is no offset: the address goes by itself, as a string like all addresses. So does an offset
- * of more than 63 bits, which would not survive as a number. */
-static void put_frame(struct json_line *j, const struct frame *frame)
-{
-	bool is_offset = frame->module && frame->offset <= INT64_MAX;
-
-	json_open(j, NULL, '{');
-	json_put_string(j, "function", frame->function);
-	json_put_string(j, "module", frame->module);
-	json_put_string(j, "build_id", frame->build_id);
-	if (is_offset) {
-		json_put_u64(j, "offset", frame->offset);
-	} else {
-		json_put_null(j, "offset");
-		json_put_address(j, "address", frame->offset);
-	}
-	json_put_string(j, "file", frame->file);
-	json_put_u64_or_null(j, "line", frame->line);
-	json_put_bool(j, "inlined", frame->inlined);
-	json_close(j, '}');
-}
-
-static const char *kind_name(enum site_kind kind)
-{
-	static const char *const names[] = {
-		[SITE_MALLOC] = "malloc", [SITE_MMAP] = "mmap",	    [SITE_BRK] = "brk",
-		[SITE_FAULT] = "fault",	  [SITE_KERNEL] = "kernel",
-	};
-
-	return names[kind];
-}
-
 static void put_age(struct json_line *j, const char *key, double seconds)
 {
 	if (seconds < 0)
@@ -169,7 +131,7 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_u64(&j, "pid", p->pid);
 	json_put_id(&j, "site", s->fingerprint);
 	json_put_id(&j, "family", s->family);
-	json_put_string(&j, "kind", kind_name(s->kind));
+	json_put_string(&j, "kind", record_kind(s->kind));
 	json_put_u64(&j, "outstanding_bytes", s->outstanding_bytes);
 	json_put_u64(&j, "outstanding_allocations", s->outstanding_allocations);
 	json_put_u64(&j, "interval_bytes", s->interval_bytes);
@@ -184,10 +146,7 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_double(&j, "confidence", s->confidence);
 	json_put_string(&j, "verdict", s->verdict);
 	json_put_string(&j, "truncated", s->truncated);
-	json_open(&j, "frames", '[');
-	for (size_t i = 0; i < s->n_frames; i++)
-		put_frame(&j, &s->frames[i]);
-	json_close(&j, ']');
+	record_put_frames(&j, s->frames, s->n_frames);
 	json_line_end(&j);
 }
 

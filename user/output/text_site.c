@@ -59,7 +59,7 @@ void text_put_growth(FILE *f, const char *prefix, double bytes_per_second)
 			rate);
 }
 
-static const char *kind_noun(enum site_kind kind)
+const char *text_kind_noun(enum site_kind kind)
 {
 	static const char *const nouns[] = {
 		[SITE_MALLOC] = "allocation",	     [SITE_MMAP] = "mapping",
@@ -87,21 +87,20 @@ static bool site_is_sampled(enum report_mode mode, const struct site *s)
 	return mode != REPORT_EXACT && is_counted(mode, s);
 }
 
-static void put_frames(FILE *f, const struct output_options *o, const struct site *s)
+void text_put_frames(FILE *f, const struct output_options *o, const struct frame *frames, size_t n,
+		     const char *truncated)
 {
-	for (size_t i = 0; i < s->n_frames; i++) {
+	for (size_t i = 0; i < n; i++) {
 		fputs(indent, f);
-		frame_put(f, &s->frames[i], o->verbose,
+		frame_put(f, &frames[i], o->verbose,
 			  o->width > strlen(indent) ? o->width - strlen(indent) : o->width);
 		fputs("\n", f);
 	}
-	if (!s->n_frames && !s->truncated)
+	if (!n && !truncated)
 		fprintf(f, "%s[the stack is not known]\n", indent);
-	if (s->truncated) {
-		fprintf(f,
-			s->n_frames ? "%s[the stack ends early: " : "%s[the stack is not known: ",
-			indent);
-		escape_put(f, s->truncated, 0);
+	if (truncated) {
+		fprintf(f, n ? "%s[the stack ends early: " : "%s[the stack is not known: ", indent);
+		escape_put(f, truncated, 0);
 		fputs("]\n", f);
 	}
 }
@@ -119,7 +118,7 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 	text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, bytes);
 	text_amount_count(sampled, s->outstanding_allocations, s->interval_allocations, count);
 	fprintf(f, "    %s%*s%s in %s %s%s", text_paint(o, TEXT_BOLD), bytes_width, bytes,
-		text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
+		text_paint(o, TEXT_PLAIN), count, text_kind_noun(s->kind),
 		plural(s->outstanding_allocations));
 	if (whole && is_counted(mode, s))
 		fprintf(f, ", %.1f%%", 100.0 * part / whole);
@@ -137,7 +136,7 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 	if (s->median_age_seconds >= 0)
 		fprintf(f, ", median %s", median);
 	fputs("\n", f);
-	put_frames(f, o, s);
+	text_put_frames(f, o, s->frames, s->n_frames, s->truncated);
 }
 
 /* What the top leaves out, so that the parts add up to the total. */
