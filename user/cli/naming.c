@@ -52,11 +52,14 @@ static struct named_stack *name_stack(struct naming *names, struct tracing *t,
 	n_addresses = collector_stack(t->collector, stack, &addresses, &version, &n->truncated);
 	pthread_mutex_lock(&t->lock);
 	space = p ? traced_space(p) : NULL;
+	if (space)
+		address_space_hold(space);
+	pthread_mutex_unlock(&t->lock);
 	if (n_addresses && space) {
 		address_space_view(space, version);
 		symbolize_stack(t->symbolizer, space, addresses, n_addresses, 0, &n->frames, &n->n);
 	}
-	pthread_mutex_unlock(&t->lock);
+	address_space_destroy(space);
 	n->complete = all_known(n);
 	if (names->frame_pointers)
 		end_at_unknown(n);
