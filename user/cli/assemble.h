@@ -7,6 +7,8 @@
 
 #include "base/diag.h"
 #include "base/hashmap.h"
+#include "cli/naming.h"
+#include "cli/notes.h"
 #include "model/report.h"
 #include "model/snapshot.h"
 
@@ -20,13 +22,14 @@ struct assembly {
 	bool pages;	   /* touched pages and mappings: a process's totals are of its pages */
 	uint64_t older_ns; /* count only blocks at least so old; 0: all */
 	bool by_count;
-	bool frame_pointers; /* stacks come by them alone, so nothing else says where they end */
-	uint64_t start_ns;   /* CLOCK_MONOTONIC of the session */
+	uint64_t start_ns; /* CLOCK_MONOTONIC of the session */
 	uint64_t sequence;
-	struct hashmap named;	   /* stack -> struct named_stack */
+	struct naming names;
 	struct loss *ended_losses; /* sums over processes already reported for the last time */
 	size_t n_ended_losses;
 };
+
+#define SITE_HIDDEN UINT32_MAX /* in place of a process's number: the report does not show it */
 
 /* What a block needs to know of its site. */
 struct site_ref {
@@ -41,8 +44,7 @@ struct assembled {
 	struct site_ref
 		*refs; /* one per site, in the order of the snapshot: the report's are sorted */
 	struct hashmap site_index; /* stack, instance, kind -> struct site_ref */
-	char **notes;
-	size_t n_notes;
+	struct note_list notes;
 };
 
 /* t is borrowed; the session begins now. Returns 0 or -ENOMEM with a diag. assembly_done accepts one that was not initialized, but zero. */
@@ -54,9 +56,9 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 /* Forgets the processes whose final records were in it, and frees it. */
 void assembled_settle(struct assembly *a, struct assembled *r);
 
-/* Passes every outstanding block that the report counts to visit. Returns visit's non-zero value, -errno, or 0. */
-int assembled_each_block(struct assembly *a, const struct assembled *r,
-			 int (*visit)(void *arg, const struct block *b), void *arg);
+/* The site of that stack, or NULL: the report has none. */
+const struct site_ref *assembled_find(const struct assembled *r, uint64_t stack,
+				      instance_id instance, enum site_kind kind);
 
 /* Losses of the whole session: those of the processes in r and of those before. Appends to ret, which the caller frees. */
 int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret,

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/assemble.h"
+#include "cli/blocks.h"
 #include "cli/calls.h"
 #include "cli/escalate.h"
 #include "cli/commands.h"
@@ -331,7 +332,7 @@ static int write_report(struct trace *t, struct assembled *r, bool last)
 
 	err = sink_report(&t->sink, &t->session, &r->report);
 	if (!err && t->options.show_allocs)
-		err = assembled_each_block(&t->assembly, r, write_block, &w);
+		err = blocks_each(&t->assembly, r, write_block, &w);
 	if (!err)
 		err = sink_report_end(&t->sink, &t->session, &r->report);
 	if (!err && last)
@@ -564,7 +565,7 @@ static int start(struct trace *t, struct diag *d)
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;
 	t->assembly.pages = t->options.growth;
 	t->assembly.older_ns = t->options.older_ns;
-	t->assembly.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
+	t->assembly.names.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
 	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;
 	err = assembly_init(&t->assembly, &t->tracing, d);
 	if (err)
