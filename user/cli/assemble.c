@@ -365,6 +365,7 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 	free(r->report.sites);
 	free(r->report.losses);
 	free(r->refs);
+	free(r->memory);
 	hashmap_done(&r->site_index);
 	snapshot_done(&r->snapshot);
 	pthread_mutex_lock(&a->tracing->lock);

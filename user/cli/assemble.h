@@ -13,6 +13,7 @@
 #include "model/snapshot.h"
 
 struct growth;
+struct memory_account;
 struct tracing;
 
 struct assembly {
@@ -45,6 +46,7 @@ struct assembled {
 		*refs; /* one per site, in the order of the snapshot: the report's are sorted */
 	struct hashmap site_index; /* stack, instance, kind -> struct site_ref */
 	struct note_list notes;
+	struct memory_account *memory; /* one per process, or NULL: see accounting.h */
 };
 
 /* t is borrowed; the session begins now. Returns 0 or -ENOMEM with a diag. assembly_done accepts one that was not initialized, but zero. */

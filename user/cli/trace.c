@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/accounting.h"
 #include "cli/assemble.h"
 #include "cli/blocks.h"
 #include "cli/calls.h"
@@ -369,6 +370,8 @@ static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
 
 	if (err)
 		return err;
+	if (last && !t->options.growth && !t->options.select.everything)
+		accounting_fill(&t->assembly, &r);
 	if (t->options.escalate)
 		err = report_watch(t, r.report.time_ns, last);
 	/* Of nobody there is nothing to say until the end. */

@@ -4,6 +4,7 @@
  * report's process records, does. */
 #include <math.h>
 
+#include "model/memory.h"
 #include "output/json.h"
 #include "output/losses.h"
 #include "output/output.h"
@@ -69,6 +70,19 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 	json_put_bool(j, "oom_killed", p->oom_killed);
 }
 
+static void put_memory(struct json_line *j, const struct memory_account *m)
+{
+	if (!m) {
+		json_put_null(j, "memory");
+		return;
+	}
+	json_open(j, "memory", '{');
+	for (size_t i = 0; i < n_memory_fields; i++)
+		json_put_u64(j, memory_fields[i].name,
+			     *(const uint64_t *)((const char *)m + memory_fields[i].offset));
+	json_close(j, '}');
+}
+
 static void put_process(FILE *f, const struct report *r, size_t i)
 {
 	const struct process_report *p = &r->processes[i];
@@ -89,6 +103,7 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_put_u64(&j, "inherited_frees", p->inherited_frees);
 	json_put_u64(&j, "unknown_frees", p->unknown_frees);
 	json_put_u64_or_null(&j, "rss_bytes", p->rss_bytes);
+	put_memory(&j, p->memory);
 	json_put_u64_or_null(&j, "limit_bytes", p->limit_bytes);
 	json_put_double(&j, "growth_bytes_per_second", p->growth_bytes_per_second);
 	json_put_double(&j, "seconds_to_limit", p->seconds_to_limit);
