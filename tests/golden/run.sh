@@ -78,6 +78,16 @@ golden empty empty.seep
 golden missing no_such.seep
 golden onto_itself --output cut.seep cut.seep
 
+echo leak:parse_cookie >"$work/lsan.supp"
+printf '{\n evil\n Memcheck:Leak\n fun:malloc\n obj:/tmp/*\n}\n{\n names\n Memcheck:Leak\n ...\n fun:leak_?(*\n}\n' \
+	>"$work/valgrind.supp"
+echo race:x >"$work/bad.supp"
+golden suppressed.text --suppressions lsan.supp everything.seep
+golden suppressed.folded --format folded --suppressions lsan.supp everything.seep
+golden suppressed.ndjson --format ndjson --suppressions valgrind.supp everything.seep
+golden suppressed_top.text -T 3 --suppressions valgrind.supp many_sites.seep
+golden suppressed_badly --suppressions bad.supp everything.seep
+
 # The same run, but with ten times as much at each site; and that of another build, with other offsets.
 sed '/"type":"site"/s/"outstanding_\([a-z]*\)":\([1-9][0-9]*\)/"outstanding_\1":\20/g' captures/everything.ndjson \
 	>"$work/grown.ndjson"

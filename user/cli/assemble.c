@@ -76,6 +76,7 @@ static void fill_site(const struct snapshot_site *from, const struct named_stack
 	to->truncated = name->truncated;
 	to->frames = name->frames;
 	to->n_frames = name->n;
+	to->suppressed = name->suppressed;
 }
 
 static void fill_process(const struct snapshot_process *from, const struct traced *p, bool last,

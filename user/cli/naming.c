@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "analyze/suppress.h"
 #include "base/vec.h"
 #include "cli/traced.h"
 #include "cli/tracing.h"
@@ -64,6 +65,8 @@ static struct named_stack *name_stack(struct naming *names, struct tracing *t,
 	if (names->frame_pointers)
 		end_at_unknown(n);
 	symbolize_fingerprints(n->frames, n->n, &n->fingerprint, &n->family);
+	if (names->suppressions)
+		n->suppressed = suppressions_match(names->suppressions, n->frames, n->n);
 	return n;
 }
 

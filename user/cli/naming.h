@@ -9,14 +9,16 @@
 #include "base/hashmap.h"
 
 struct frame;
+struct suppressions;
 struct traced;
 struct tracing;
 
-/* Zeroed but for the option. */
+/* Zeroed but for the options. */
 struct naming {
-	bool frame_pointers;   /* stacks come by them alone, so nothing else says where they end */
-	uint64_t sequence;     /* of the report that is being made */
-	struct hashmap stacks; /* stack -> struct named_stack */
+	bool frame_pointers; /* stacks come by them alone, so nothing else says where they end */
+	const struct suppressions *suppressions; /* or NULL */
+	uint64_t sequence;			 /* of the report that is being made */
+	struct hashmap stacks;			 /* stack -> struct named_stack */
 };
 
 struct named_stack {
@@ -25,6 +27,7 @@ struct named_stack {
 	size_t n;
 	uint64_t fingerprint, family;
 	const char *truncated;
+	const char *suppressed;
 	bool complete; /* else what is unknown may become known: mappings are read late */
 };
 

@@ -50,6 +50,7 @@ enum options_stack {
 /* `seep trace`. Strings are the caller's argv. Exactly one of pids, select, command and argv names
  * the target. */
 struct trace_options {
+	const char *suppressions;	     /* file of rules, or NULL */
 	struct selector select;		     /* all of a host: --all */
 	bool escalate;			     /* trace who grows only; also without any target */
 	uint64_t escalate_ns, escalate_most; /* each for so long, so many at once */
@@ -127,8 +128,9 @@ struct watch_options {
 
 /* `seep report`. */
 struct report_options {
-	const char *path; /* of the capture, "-": stdin */
-	bool all_reports; /* text: each report, not only the last of each process */
+	const char *suppressions; /* file of rules, or NULL */
+	const char *path;	  /* of the capture, "-": stdin */
+	bool all_reports;	  /* text: each report, not only the last of each process */
 	bool show_allocs;
 	bool combined_only;
 	uint64_t top;		/* 0: all */

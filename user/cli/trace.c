@@ -26,6 +26,7 @@
 #include "cli/governing.h"
 #include "cli/options.h"
 #include "cli/sink.h"
+#include "cli/suppressing.h"
 #include "cli/terminal.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
@@ -40,6 +41,7 @@
 #define MAX_SELECTORS 7	      /* what can be a target beside pids */
 
 struct trace {
+	struct suppressing suppressing;
 	struct trace_options options;
 	struct tracing tracing;
 	struct follow follow; /* with selectors */
@@ -553,6 +555,8 @@ static int start(struct trace *t, struct diag *d)
 
 	err = open_events(t, d);
 	if (!err)
+		err = suppressing_load(&t->suppressing, t->options.suppressions, d);
+	if (!err)
 		err = open_sink(t, d);
 	if (!err)
 		err = governing_prepare(&t->tracing, &t->options, d);
@@ -569,6 +573,7 @@ static int start(struct trace *t, struct diag *d)
 	t->assembly.pages = t->options.growth;
 	t->assembly.older_ns = t->options.older_ns;
 	t->assembly.names.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
+	t->assembly.names.suppressions = t->suppressing.rules;
 	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;
 	err = assembly_init(&t->assembly, &t->tracing, d);
 	if (err)
@@ -623,6 +628,7 @@ int trace_command(struct trace_options *options)
 		log_set_level(LOG_QUIET);
 	code = trace(&t);
 	assembly_done(&t.assembly);
+	suppressing_done(&t.suppressing);
 	follow_done(&t.follow);
 	escalation_done(&t.escalation);
 	tracing_close(&t.tracing);

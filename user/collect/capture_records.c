@@ -235,6 +235,7 @@ int records_site(struct fields *f, struct capture_report *r)
 		.confidence = fields_double(f, "confidence", NAN),
 		.verdict = fields_string(f, "verdict"),
 		.truncated = fields_string(f, "truncated"),
+		.suppressed = fields_string(f, "suppressed"),
 	};
 
 	s.frames = read_frames(f, &s.n_frames);

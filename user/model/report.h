@@ -46,6 +46,7 @@ struct site {
 	const char *truncated;		/* why the stack ends early or is not there, or NULL */
 	const struct frame *frames;	/* leaf first */
 	size_t n_frames;
+	const char *suppressed; /* the rule by which the user does not want to see it, or NULL */
 };
 
 struct loss {

@@ -161,6 +161,7 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_double(&j, "confidence", s->confidence);
 	json_put_string(&j, "verdict", s->verdict);
 	json_put_string(&j, "truncated", s->truncated);
+	json_put_string(&j, "suppressed", s->suppressed);
 	record_put_frames(&j, s->frames, s->n_frames);
 	json_line_end(&j);
 }
