@@ -388,7 +388,7 @@ static int report_if_due(struct trace *t, struct diag *d)
 		}
 		t->n_reports++;
 	} else if (!urgent ||
-		   (!t->tracing.by_pid.n && !t->follow.tracing && !t->options.escalate)) {
+		   (!tracing_has_any(&t->tracing) && !t->follow.tracing && !t->options.escalate)) {
 		/* Evidence is saved before those whom it is about, or we, are gone: if all are, the last report comes now. */
 		return 0;
 	}
@@ -429,7 +429,7 @@ static void check_end(struct trace *t)
 		return;
 	if (t->options.duration_ns && clock_monotonic_ns() - t->start_ns >= t->options.duration_ns)
 		t->end = "time is up";
-	else if (!t->tracing.by_pid.n && !t->follow.tracing && !t->options.escalate &&
+	else if (!tracing_has_any(&t->tracing) && !t->follow.tracing && !t->options.escalate &&
 		 (!t->launch || t->command_done))
 		t->end = t->launch ? "the command ended" : "the target ended";
 }

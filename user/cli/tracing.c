@@ -342,6 +342,16 @@ bool tracing_is_traced(struct tracing *t, pid_t pid)
 	return traced;
 }
 
+bool tracing_has_any(struct tracing *t)
+{
+	bool any;
+
+	pthread_mutex_lock(&t->lock);
+	any = t->by_pid.n;
+	pthread_mutex_unlock(&t->lock);
+	return any;
+}
+
 bool tracing_is_dismissed(struct tracing *t, instance_id instance)
 {
 	const struct traced *p;

@@ -83,6 +83,8 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 /* It turns out not to be wanted: its tracing ends, and no report names it. */
 void tracing_dismiss(struct tracing *t, pid_t pid);
 bool tracing_is_traced(struct tracing *t, pid_t pid);
+/* Whether any process is. */
+bool tracing_has_any(struct tracing *t);
 /* Whether an instance turned out not to be wanted. Any thread. */
 bool tracing_is_dismissed(struct tracing *t, instance_id instance);
 /* Ends the tracing of a process that lives on: its next report is its last. */
