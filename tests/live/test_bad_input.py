@@ -365,7 +365,8 @@ USAGE = [
     (["trace", "--kernel"], "later version"),
     (["trcae"], "trcae"),
     (["report"], "FILE"),
-    (["scan"], "not in this version"),
+    (["scan"], "which process?"),
+    (["triage"], "not in this version"),
 ]
 
 
