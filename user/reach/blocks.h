@@ -43,6 +43,16 @@ uint32_t reach_blocks_at(const struct reach_blocks *b, uint64_t address);
 /* The first block that ends beyond address; n when there is none. */
 size_t reach_blocks_from(const struct reach_blocks *b, uint64_t address);
 
+/* Where the memory ends that is the block's: what lies between it and the next one, when it is no more than an allocator's header and
+ * the rest of a size class, which malloc_usable_size(3) gives away. Nobody points there, but pointers may lie there. */
+#define REACH_GAP_MAX 24
+static inline uint64_t reach_block_limit(const struct reach_blocks *b, size_t i)
+{
+	if (i + 1 < b->n && b->items[i + 1].start - b->items[i].end <= REACH_GAP_MAX)
+		return b->items[i + 1].start;
+	return b->items[i].end;
+}
+
 /* Whether it makes sense to ask reach_blocks_at, which is asked for soon: what it needs first is fetched. */
 static inline bool reach_blocks_near(const struct reach_blocks *b, uint64_t address)
 {

@@ -75,7 +75,7 @@ static void hold(void *arg, uint64_t address, uint32_t block)
 static int look_at(struct holding *h, uint32_t block)
 {
 	int err =
-		reach_scan(&h->scanner, h->blocks->items[block].start, h->blocks->items[block].end);
+		reach_scan_block(&h->scanner, block);
 
 	if (!err && *h->stop)
 		err = -ECANCELED;

@@ -90,15 +90,13 @@ static void share(struct worker *w)
 static void empty_stack(struct worker *w)
 {
 	for (unsigned i = 0; w->stack.n; i++) {
-		const struct reach_block *block;
 		int err;
 
 		if (i % 1024 == 0 && !go_on(w))
 			return;
 		if (w->stack.n > GIVE_AWAY && w->m->n_idle)
 			share(w);
-		block = &w->m->blocks->items[w->stack.items[--w->stack.n]];
-		err = reach_scan(&w->scanner, block->start, block->end);
+		err = reach_scan_block(&w->scanner, w->stack.items[--w->stack.n]);
 		if (err)
 			fail(w->m, err);
 	}

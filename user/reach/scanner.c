@@ -7,6 +7,7 @@
 
 #define PAGE_BYTES 4096ULL
 #define CACHED_PAGES 1024
+#define GROUP_PAGES 8 /* read at once where memory is looked at in order */
 #define WORD_BYTES sizeof(uint64_t)
 /* Blocks beyond this are read past the cache. */
 #define LARGE_BYTES (16 * PAGE_BYTES)
@@ -81,25 +82,41 @@ static void align(uint64_t *start, uint64_t *end)
 	*end &= ~(WORD_BYTES - 1);
 }
 
-/* The page at address, from the cache or read; NULL when it cannot be read. */
-static const char *cached_page(struct reach_scanner *s, uint64_t address, int *ret_err)
+static bool is_cached(const struct reach_scanner *s, uint64_t page)
 {
-	size_t slot = (address / PAGE_BYTES) % CACHED_PAGES;
-	char *page = s->pages + slot * PAGE_BYTES;
-	ssize_t n;
+	return s->cached[(page / PAGE_BYTES) % CACHED_PAGES] == page;
+}
 
-	if (s->cached[slot] == address)
-		return page;
-	s->cached[slot] = 1;
-	n = s->reader->read(s->reader->arg, address, page, PAGE_BYTES);
-	if (n < 0)
-		*ret_err = n;
-	if (n <= 0)
+/* Reads n pages into their slots, as far as they can be read. Returns -ESRCH or 0. */
+static int read_pages(struct reach_scanner *s, uint64_t page, size_t n)
+{
+	size_t slot = (page / PAGE_BYTES) % CACHED_PAGES;
+	ssize_t got;
+
+	for (size_t i = 0; i < n; i++)
+		s->cached[slot + i] = 1;
+	got = s->reader->read(s->reader->arg, page, s->pages + slot * PAGE_BYTES, n * PAGE_BYTES);
+	if (got <= 0)
+		return got;
+	for (size_t i = 0; i < got / PAGE_BYTES; i++)
+		s->cached[slot + i] = page + i * PAGE_BYTES;
+	return 0;
+}
+
+/* The page at address, from the cache or read; NULL when it cannot be read. Where its neighbour was of use, so will be those around
+ * it. */
+static const char *cached_page(struct reach_scanner *s, uint64_t page, int *ret_err)
+{
+	uint64_t group = page & ~(GROUP_PAGES * PAGE_BYTES - 1);
+
+	if (!is_cached(s, page) &&
+	    (is_cached(s, page - PAGE_BYTES) || is_cached(s, page + PAGE_BYTES)))
+		*ret_err = read_pages(s, group, GROUP_PAGES);
+	if (!*ret_err && !is_cached(s, page))
+		*ret_err = read_pages(s, page, 1);
+	if (!is_cached(s, page))
 		return NULL;
-	if ((size_t)n < PAGE_BYTES)
-		memset(page + n, 0, PAGE_BYTES - n);
-	s->cached[slot] = address;
-	return page;
+	return s->pages + (page / PAGE_BYTES) % CACHED_PAGES * PAGE_BYTES;
 }
 
 static int scan_small(struct reach_scanner *s, uint64_t start, uint64_t end)
@@ -155,33 +172,64 @@ static int scan_large(struct reach_scanner *s, uint64_t start, uint64_t end)
 	return err;
 }
 
-int reach_scan(struct reach_scanner *s, uint64_t start, uint64_t end)
+int reach_scan_block(struct reach_scanner *s, uint32_t block)
 {
+	uint64_t start = s->blocks->items[block].start, end = reach_block_limit(s->blocks, block);
+
 	align(&start, &end);
 	if (start >= end)
 		return 0;
 	return end - start > LARGE_BYTES ? scan_large(s, start, end) : scan_small(s, start, end);
 }
 
-static void scan_gaps(struct reach_scanner *s, const char *text, uint64_t start, uint64_t end)
+/* The next words from *at on that are in no block, before end: false when there are none. i: the first block that ends beyond *at; moves
+ * on with it. */
+static bool next_gap(const struct reach_blocks *b, size_t *i, uint64_t *at, uint64_t end,
+		     uint64_t *ret_from, uint64_t *ret_to)
 {
-	size_t i = reach_blocks_from(s->blocks, start);
-	uint64_t at = start;
+	while (*at < end) {
+		bool is_last = *i >= b->n || b->items[*i].start >= end;
 
-	while (at < end) {
-		const struct reach_block *block = i < s->blocks->n ? &s->blocks->items[i] : NULL;
-		uint64_t from = at, to = block && block->start < end ? block->start : end;
-
-		align(&from, &to);
-		if (from < to)
-			scan_words(s, text + (from - start), from, to);
-		at = block && block->start < end ? block->end : end;
-		i++;
+		*ret_from = *at;
+		*ret_to = is_last ? end : b->items[*i].start;
+		*at = is_last ? end : reach_block_limit(b, *i);
+		*i += !is_last;
+		align(ret_from, ret_to);
+		if (*ret_from < *ret_to)
+			return true;
 	}
+	return false;
 }
 
+/* Before start there may be a block whose memory reaches beyond it. */
+static size_t first_block(const struct reach_blocks *b, uint64_t *start)
+{
+	size_t i = reach_blocks_from(b, *start);
+
+	if (i && reach_block_limit(b, i - 1) > *start)
+		*start = reach_block_limit(b, i - 1);
+	return i;
+}
+
+static void scan_gaps(struct reach_scanner *s, const char *text, uint64_t start, uint64_t end)
+{
+	uint64_t at = start, from, to;
+	size_t i = first_block(s->blocks, &at);
+
+	while (next_gap(s->blocks, &i, &at, end, &from, &to))
+		scan_words(s, text + (from - start), from, to);
+}
+
+/* Memory full of blocks is not read here: most of a heap. */
 int reach_scan_between(struct reach_scanner *s, uint64_t start, uint64_t end)
 {
-	align(&start, &end);
-	return read_piece(s, start, end, scan_gaps);
+	uint64_t at = start, first = end, last = end, from, to;
+	size_t i = first_block(s->blocks, &at);
+
+	while (next_gap(s->blocks, &i, &at, end, &from, &to)) {
+		if (first == end)
+			first = from;
+		last = to;
+	}
+	return read_piece(s, first, last, scan_gaps);
 }

@@ -42,10 +42,10 @@ void reach_scanner_done(struct reach_scanner *s);
 /* Forgets the pages read. */
 void reach_scanner_renew(struct reach_scanner *s);
 
-/* Looks at all aligned words that lie wholly in [start, end). What cannot be read is passed over. Returns 0, or -ESRCH when the
+/* Looks at all aligned words of a block, which lie wholly in it. What cannot be read is passed over. Returns 0, or -ESRCH when the
  * process is gone. */
-int reach_scan(struct reach_scanner *s, uint64_t start, uint64_t end);
-/* The same without what lies in blocks, of memory that was found touched; at most REACH_PIECE_BYTES. */
+int reach_scan_block(struct reach_scanner *s, uint32_t block);
+/* The same of the words in [start, end) that lie in no block, of memory that was found touched; at most REACH_PIECE_BYTES. */
 #define REACH_PIECE_BYTES (1U << 20)
 int reach_scan_between(struct reach_scanner *s, uint64_t start, uint64_t end);
 /* One word from elsewhere, with the address to tell of it. */
