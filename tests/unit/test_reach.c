@@ -24,7 +24,7 @@
 struct memory {
 	char *bytes;
 	size_t n_bytes;
-	uint64_t hole; /* its address, 0: none */
+	uint64_t hole;		    /* its address, 0: none */
 	size_t n_reads, gone_after; /* gone_after: reads that succeed, 0: all */
 };
 
@@ -247,9 +247,8 @@ static void stopped(void **state)
 	assert_int_equal(reach_blocks_add(&w.blocks, BASE, 16, 1), 0);
 	assert_int_equal(reach_blocks_finish(&w.blocks), 0);
 	add_root(&w, BASE, BASE + 4 * PAGE);
-	assert_int_equal(
-		reach_mark(&w.blocks, &w.roots, &w.reader, &options, &progress, w.marks),
-		-ECANCELED);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &options, &progress, w.marks),
+			 -ECANCELED);
 	world_done(&w);
 }
 
@@ -337,8 +336,7 @@ static void check_leak(const struct world *w, const struct graph *g, size_t i)
 	assert_true(holder < n);
 	assert_true(holder == i || g->leads[holder][i]);
 	assert_true(w->kinds[holder] == REACH_DIRECT || w->kinds[holder] == REACH_CYCLE);
-	assert_int_equal(holder == i,
-			 w->kinds[i] == REACH_DIRECT || w->kinds[i] == REACH_CYCLE);
+	assert_int_equal(holder == i, w->kinds[i] == REACH_DIRECT || w->kinds[i] == REACH_CYCLE);
 }
 
 static void check_against_graph(struct world *w, uint64_t root_start, uint64_t root_end,
@@ -411,11 +409,8 @@ static void random_graphs(void **state)
 static void stacks_are_cut(void **state)
 {
 	struct mapping guard = {.start = 0x1000, .end = 0x2000, .path = ""};
-	struct mapping stack = {.start = 0x2000,
-				.end = 0x100000,
-				.readable = true,
-				.writable = true,
-				.path = ""};
+	struct mapping stack = {
+		.start = 0x2000, .end = 0x100000, .readable = true, .writable = true, .path = ""};
 	struct mapping file = stack, code = stack, shared = stack, vdso = stack;
 	struct thread_state threads[] = {{.stack_pointer = 0x90008}, {.stack_pointer = 0x200000}};
 	uint64_t start, end;

@@ -74,8 +74,7 @@ static void hold(void *arg, uint64_t address, uint32_t block)
 
 static int look_at(struct holding *h, uint32_t block)
 {
-	int err =
-		reach_scan_block(&h->scanner, block);
+	int err = reach_scan_block(&h->scanner, block);
 
 	if (!err && *h->stop)
 		err = -ECANCELED;
