@@ -18,6 +18,7 @@ from lib import (
     Failure,
     Program,
     Seep,
+    Skip,
     Target,
     plain_name,
     run_seep,
@@ -212,6 +213,69 @@ def against_lsan():
     return complaints
 
 
+class FixedZoo(Zoo):
+    """Without randomized addresses they are the same in each run: known before the work is done."""
+
+    def __init__(self):
+        Program.__init__(
+            self,
+            ["setarch", "-R", target_path("scan_zoo")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.buffer = b""
+        self.blocks = {}
+        if json.loads(self.read_line()).get("ready") != self.pid:
+            raise Failure("scan_zoo is not ready")
+
+
+def path_to(address):
+    """The `path` record of a scan for one block."""
+    with FixedZoo() as zoo:
+        with Seep(
+            "scan", "-p", zoo.pid, "--for", "60", "--paths", hex(address), "--format", "ndjson"
+        ) as seep:
+            seep.wait_attached()
+            zoo.work()
+            seep.process.send_signal(signal.SIGINT)
+            if code := seep.wait():
+                raise Failure(f"exit code {code}: {seep.stderr()[-400:]}")
+            if address not in zoo.blocks:
+                raise Skip("addresses differ from run to run")
+            return next(r for r in seep.records() if r["type"] == "path")
+
+
+# function, which of its blocks; kind of the root, its name, how many pointers
+PATHS = (
+    ("held_in_bss", -1, "global", "in_bss", 1),
+    ("held_in_data", -1, "global", "in_data", 1),
+    ("held_inside", -1, "global", "in_bss", 1),
+    ("held_by_list", -1, "global", "in_bss", 201),
+    ("held_in_mapping", -1, "mapping", None, 1),
+    ("held_in_tls", -1, "mapping", None, 1),
+    ("wait_with_register", -1, "register", "r12", 1),
+    ("lost_list", 3, None, None, 0),
+)
+
+
+def paths():
+    with FixedZoo() as zoo:
+        zoo.work()
+        blocks = zoo.blocks
+    complaints = []
+    for function, which, kind, name, n in PATHS:
+        address = [a for a, b in blocks.items() if b["function"] == function][which]
+        path = path_to(address)
+        root = path["root"] or {"kind": None, "name": None}
+        steps = path["steps"]
+        said = (root["kind"], root["name"], len(steps))
+        if said != (kind, name, n) or path["reachable"] is not bool(n) or not path["known"]:
+            complaints.append(f"{function}: {said}, not {(kind, name, n)}")
+        if n and int(steps[-1]["block"], 16) != address:
+            complaints.append(f"{function}: the chain ends at {steps[-1]['block']}")
+    return complaints
+
+
 def text():
     with Zoo() as zoo:
         with Seep("scan", "-p", zoo.pid, "--for", "60", "-T", "3") as seep:
@@ -273,6 +337,7 @@ def main():
     tap.run("--pointers start", start_pointers)
     tap.run("lost roots answer for what they hold", held)
     tap.run("the same as LeakSanitizer", against_lsan)
+    tap.run("--paths", paths)
     tap.run("text", text)
     tap.run("the process ends meanwhile", ends_meanwhile)
     tap.run("refused", refused)

@@ -21,6 +21,7 @@
 #include "cli/blocks.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/scan_paths.h"
 #include "cli/scan_sums.h"
 #include "cli/scanning.h"
 #include "cli/sink.h"
@@ -40,6 +41,7 @@ struct scan {
 	struct tracing tracing;
 	struct assembly assembly;
 	struct scanning scanning;
+	struct found_path found; /* --paths */
 	struct sink sink;
 	struct session session;
 	struct utsname host;
@@ -155,10 +157,13 @@ struct pass {
 static void *run_pass(void *arg)
 {
 	struct pass *p = arg;
+	struct scan *s = p->scan;
 	uint64_t one = 1;
 
-	p->err = scanning_pass(&p->scan->scanning, p->last, &p->d);
-	if (write(p->scan->passed, &one, sizeof(one)) < 0)
+	p->err = s->options.paths
+			 ? scan_paths_find(&s->scanning, s->options.paths_address, &s->found, &p->d)
+			 : scanning_pass(&s->scanning, p->last, &p->d);
+	if (write(s->passed, &one, sizeof(one)) < 0)
 		p->err = -errno;
 	return NULL;
 }
@@ -249,30 +254,48 @@ static int write_block(void *arg, const struct block *b)
 	return sink_block(&w->s->sink, w->report, &judged);
 }
 
+static int write_leaks(struct scan *s, struct assembled *r, uint32_t process)
+{
+	struct scan_report scanned = {0};
+	int err = scan_sums(&s->assembly, r, process, &s->scanning, &scanned);
+
+	scanned.stopped_seconds = (double)s->scanning.stopped_ns / NS_PER_SECOND;
+	if (!err && s->options.format == OPTIONS_FORMAT_NDJSON)
+		err = scan_ndjson_report(s->sink.stream, &scanned);
+	else if (!err)
+		err = scan_text_report(s->sink.stream, &s->sink.options, &scanned);
+	free(scanned.leaks);
+	return err;
+}
+
+static int write_path(struct scan *s, struct assembled *r, uint32_t process)
+{
+	struct scan_path path;
+	int err = scan_paths_describe(&s->assembly, r, process, &s->scanning, &s->found, &path);
+
+	if (err)
+		return err;
+	if (s->options.format == OPTIONS_FORMAT_NDJSON)
+		return scan_path_ndjson(s->sink.stream, &path);
+	return scan_path_text(s->sink.stream, &s->sink.options, &path);
+}
+
 /* complete: the scan has all its passes. Else what was traced is reported, so that it is not lost with the process. */
 static int write_report(struct scan *s, struct assembled *r, bool complete)
 {
 	struct block_writing w = {s, &r->report};
 	bool ndjson = s->options.format == OPTIONS_FORMAT_NDJSON;
-	struct scan_report scanned = {0};
 	uint32_t process = find_process(s, &r->report);
 	int err = 0;
 
 	complete &= process < r->report.n_processes;
-	if (complete)
-		err = scan_sums(&s->assembly, r, process, &s->scanning, &scanned);
-	scanned.stopped_seconds = (double)s->scanning.stopped_ns / NS_PER_SECOND;
-	if (!err && (ndjson || !complete))
+	if (ndjson || !complete)
 		err = sink_report(&s->sink, &s->session, &r->report);
 	if (!err && complete)
-		err = ndjson ? scan_ndjson_report(s->sink.stream, &scanned)
-			     : scan_text_report(s->sink.stream, &s->sink.options, &scanned);
+		err = s->options.paths ? write_path(s, r, process) : write_leaks(s, r, process);
 	if (!err && s->options.show_allocs)
 		err = blocks_each(&s->assembly, r, write_block, &w);
-	if (!err)
-		err = sink_report_end(&s->sink, &s->session, &r->report);
-	free(scanned.leaks);
-	return err;
+	return err ? err : sink_report_end(&s->sink, &s->session, &r->report);
 }
 
 static int write_end(struct scan *s, struct assembled *r, bool *ret_lost)
@@ -388,6 +411,7 @@ static int start(struct scan *s, struct diag *d)
 	if (err)
 		return err;
 	s->start_ns = clock_monotonic_ns();
+	s->scanning.wanted = s->options.paths ? s->options.paths_address : 0;
 	if (!s->options.quiet)
 		log_info(
 			"tracing process %d (%s) for %.4g s, then its memory is scanned; Ctrl-C to "
@@ -409,6 +433,9 @@ static int run(struct scan *s, bool *ret_lost, struct diag *d)
 	wait_for(s, s->options.duration_ns, true);
 	s->hurry = true;
 	err = s->end ? -ECANCELED : all_passes(s, d);
+	/* Whoever ended it knows. */
+	if (err && s->end)
+		d->text[0] = '\0';
 	if (!s->end)
 		s->end = !err ? "scanned" : err == -ESRCH ? "the target ended" : "the scan failed";
 	report_err = report(s, !err, ret_lost, &report_diag);
@@ -451,6 +478,7 @@ int cmd_scan(int argc, char **argv)
 	s.shows_progress = !s.options.quiet && isatty(STDERR_FILENO);
 	code = scan(&s);
 	scanning_close(&s.scanning);
+	scan_paths_done(&s.found);
 	assembly_done(&s.assembly);
 	tracing_close(&s.tracing);
 	scan_options_done(&s.options);

@@ -70,6 +70,11 @@ static int take_blocks(struct scanning *s, uint32_t instance)
 
 	if (!err)
 		err = reach_blocks_finish(&s->blocks);
+	if (!err && s->wanted && reach_blocks_at(&s->blocks, s->wanted) == REACH_NONE) {
+		err = reach_blocks_add(&s->blocks, s->wanted, sizeof(s->wanted), 0);
+		if (!err)
+			err = reach_blocks_finish(&s->blocks);
+	}
 	if (!err) {
 		s->marks = calloc(s->blocks.n + 1, 1);
 		err = s->marks ? 0 : -ENOMEM;

@@ -21,6 +21,7 @@ struct scanning {
 	pid_t pid;
 	struct collector *collector; /* borrowed */
 	struct reach_options options;
+	uint64_t wanted; /* an address that counts as a block of one word if it lies in no other; 0: none */
 	struct thread_reader *threads_reader;
 	struct reach_memory memory;
 	struct reach_progress progress;
