@@ -217,3 +217,5 @@ $(TARGETS_OUT)/growth_go: tests/targets/growth_go.go
 	$(Q)mkdir -p $(@D)
 	$(Q)GO111MODULE=off GOCACHE=$(abspath $(TARGETS_OUT))/go-cache go build -o $@ $<
 endif
+
+$(TARGETS_OUT)/verdict_zoo: TARGETS_LIBS = -lm -lpthread

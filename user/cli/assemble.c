@@ -26,12 +26,14 @@ int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
 {
 	a->tracing = t;
 	a->start_ns = clock_monotonic_ns();
+	judging_begin(&a->judging, kernel_start_ns(t->kernel));
 	return growth_create(&a->growth) ? diag_set(d, ENOMEM, "out of memory") : 0;
 }
 
 void assembly_done(struct assembly *a)
 {
 	naming_done(&a->names);
+	judging_done(&a->judging);
 	growth_destroy(a->growth);
 	free(a->ended_losses);
 }
@@ -130,6 +132,7 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r,
 		governing_excuse(a->tracing, from);
 		fill_process(from, tracing_find(a->tracing, from->instance), last, to);
 		governing_fill(a->tracing, from->instance, to);
+		judging_process(&a->judging, &r->snapshot, from, to);
 		notes_fill(a->tracing, from, to, &r->notes);
 		report->n_processes++;
 		if (hashmap_put(ret_indices, from->instance, to))
@@ -170,6 +173,7 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 		fill_site(from, naming_get(&a->names, a->tracing, p, from->stack),
 			  process - report->processes, to);
 		limit_ages(to, &r->snapshot, process - report->processes);
+		judging_site(&a->judging, &r->snapshot, from, to, &r->notes);
 		process->n_stacks += from->n_stacks;
 		*ref = (struct site_ref){to->process, to->fingerprint};
 		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
@@ -315,9 +319,11 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 	r.report.map_bytes = kernel_map_bytes(a->tracing->kernel, &r.report.map_bytes_bound);
 	if (a->tracing->unwinder)
 		r.report.map_bytes += unwinder_map_bytes(a->tracing->unwinder);
+	judging_start(&a->judging);
 	err = fill_processes(a, last, &r, &indices);
 	if (!err)
 		err = fill_sites(a, &r, &indices);
+	judging_end(&a->judging);
 	if (!err && (a->sampled || a->older_ns || any_estimated(&r.report)))
 		err = blocks_sum(a, &r);
 	if (!err)
@@ -333,6 +339,7 @@ int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *
 		return diag_set(d, ENOMEM, "out of memory");
 	}
 	merge_sites(&r.report);
+	judging_sum(&a->judging, &r.report, &r.notes);
 	rank_sites(r.report.sites, r.report.n_sites, a->by_count);
 	growth_update(a->growth, &r.report);
 	*ret = r;
