@@ -225,3 +225,5 @@ $(TARGETS_OUT)/scan_zoo_lsan: tests/targets/scan_zoo.c tests/targets/targets.mk
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(TARGETS_CFLAGS) -fsanitize=leak $< -o $@ -lpthread
+
+$(TARGETS_OUT)/verdict_zoo: TARGETS_LIBS = -lm -lpthread

@@ -159,9 +159,12 @@ int growth_update(struct growth *g, struct report *r)
 		struct site *s = &r->sites[i];
 		const struct process_report *p = &r->processes[s->process];
 
-		if (record(g, history_key(p, s), s->outstanding_bytes, p->final,
-			   &s->growth_bytes_per_second))
+		double slope;
+
+		if (record(g, history_key(p, s), s->outstanding_bytes, p->final, &slope))
 			err = -ENOMEM;
+		if (isnan(s->growth_bytes_per_second))
+			s->growth_bytes_per_second = slope;
 	}
 	for (size_t i = 0; i < r->n_processes; i++) {
 		struct process_report *p = &r->processes[i];

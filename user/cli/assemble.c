@@ -26,12 +26,14 @@ int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
 {
 	a->tracing = t;
 	a->start_ns = clock_monotonic_ns();
+	judging_begin(&a->judging, kernel_start_ns(t->kernel));
 	return growth_create(&a->growth) ? diag_set(d, ENOMEM, "out of memory") : 0;
 }
 
 void assembly_done(struct assembly *a)
 {
 	naming_done(&a->names);
+	judging_done(&a->judging);
 	growth_destroy(a->growth);
 	free(a->ended_losses);
 }
@@ -132,6 +134,7 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r)
 		fill_process(from, hashmap_get(&t->traced, from->instance), last, to);
 		pthread_mutex_unlock(&t->lock);
 		governing_fill(t, from->instance, to);
+		judging_process(&a->judging, &r->snapshot, from, to);
 		notes_fill(t, from, to, &r->notes);
 		report->n_processes++;
 		if (hashmap_put(&r->by_instance, from->instance, to))
@@ -172,6 +175,7 @@ static int fill_sites(struct assembly *a, struct assembled *r)
 		fill_site(from, naming_get(&a->names, a->tracing, p, from->stack),
 			  process - report->processes, to);
 		limit_ages(to, &r->snapshot, process - report->processes);
+		judging_site(&a->judging, &r->snapshot, from, to, &r->notes);
 		process->n_stacks += from->n_stacks;
 		*ref = (struct site_ref){to->process, to->fingerprint};
 		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
@@ -318,6 +322,7 @@ int assemble_take(struct assembly *a, bool last, struct assembled *ret, struct d
 	r.report.map_bytes = kernel_map_bytes(t->kernel, &r.report.map_bytes_bound);
 	if (t->unwinder)
 		r.report.map_bytes += unwinder_map_bytes(t->unwinder);
+	judging_start(&a->judging);
 	err = fill_processes(a, last, &r);
 	if (!err)
 		err = fill_losses(a, &r);
@@ -335,6 +340,7 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 
 	a->names.sequence = r->report.sequence;
 	err = fill_sites(a, r);
+	judging_end(&a->judging);
 	if (!err && (a->sampled || a->older_ns || any_estimated(&r->report)))
 		err = blocks_sum(a, r);
 	if (!err) {
@@ -346,6 +352,7 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	if (err)
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	merge_sites(&r->report);
+	judging_sum(&a->judging, &r->report, &r->notes);
 	rank_sites(r->report.sites, r->report.n_sites, a->by_count);
 	growth_update(a->growth, &r->report);
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "base/diag.h"
 #include "base/hashmap.h"
+#include "cli/judging.h"
 #include "cli/naming.h"
 #include "cli/notes.h"
 #include "model/report.h"
@@ -28,6 +29,7 @@ struct assembly {
 	uint64_t start_ns; /* CLOCK_MONOTONIC of the session */
 	uint64_t sequence;
 	struct naming names;
+	struct judging judging;
 	struct loss *ended_losses; /* sums over processes already reported for the last time */
 	size_t n_ended_losses;
 };

@@ -94,6 +94,8 @@ static void read_figures(struct fields *f, struct process_report *p)
 	p->growth_bytes_per_second = fields_double(f, "growth_bytes_per_second", NAN);
 	p->seconds_to_limit = fields_double(f, "seconds_to_limit", NAN);
 	p->overhead_ratio = fields_double(f, "overhead_ratio", NAN);
+	p->confidence = fields_double(f, "confidence", 0);
+	p->evidence = fields_string(f, "evidence");
 	p->mode = fields_string(f, "mode");
 	p->sample_interval_bytes = fields_u64_or_0(f, "sample_interval_bytes");
 	p->duty = fields_double(f, "duty", 1);
@@ -234,6 +236,7 @@ int records_site(struct fields *f, struct capture_report *r)
 		.growth_bytes_per_second = fields_double(f, "growth_bytes_per_second", NAN),
 		.confidence = fields_double(f, "confidence", NAN),
 		.verdict = fields_string(f, "verdict"),
+		.evidence = fields_string(f, "evidence"),
 		.truncated = fields_string(f, "truncated"),
 		.suppressed = fields_string(f, "suppressed"),
 	};

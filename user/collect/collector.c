@@ -431,9 +431,9 @@ static int add_site(void *arg, const void *key, const void *value)
 	site.n_stacks = v->n_allocated ? v->n_allocated : (uint64_t)site.allocations;
 	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed
 					: (uint64_t)(site.allocations - site.frees);
-	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns,
-		   &site.median_ns);
-	return vec_push(&s->sites, site);
+	return birth_fill(s, v->born, s->time_ns - reading->c->session_start_ns, &site)
+		       ? -ENOMEM
+		       : vec_push(&s->sites, site);
 }
 
 static int each_site(int map_fd, struct reading *reading)

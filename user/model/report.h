@@ -43,8 +43,9 @@ struct site {
 	double growth_bytes_per_second; /* NAN: not known yet */
 	double confidence;		/* of the verdict, 0 to 1 */
 	const char *verdict;		/* DESIGN.md's list */
-	const char *truncated;		/* why the stack ends early or is not there, or NULL */
-	const struct frame *frames;	/* leaf first */
+	const char *evidence;	    /* of the verdict: a sentence without its full stop, or NULL */
+	const char *truncated;	    /* why the stack ends early or is not there, or NULL */
+	const struct frame *frames; /* leaf first */
 	size_t n_frames;
 	const char *suppressed; /* the rule by which the user does not want to see it, or NULL */
 };
@@ -83,6 +84,8 @@ struct process_report {
 	bool estimated; /* the governor has not had everything recorded: figures are estimates */
 	const char *governed; /* what a person is to know of the mode, or NULL */
 	const char *verdict;
+	double confidence;    /* of the verdict, 0 to 1 */
+	const char *evidence; /* as a site's */
 	double seen_from_seconds; /* age of the process when tracing of it began; 0: from its first instruction */
 	const char *notes[8]; /* what is not seen, in full sentences */
 	size_t n_notes;

@@ -206,7 +206,7 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 		fprintf(f, " at least %s old", bytes);
 	}
 	text_put_growth(f, ", ", p->growth_bytes_per_second);
-	if (p->verdict && strcmp(p->verdict, "unknown"))
+	if (p->verdict && !p->evidence && strcmp(p->verdict, "unknown"))
 		put_named(f, ": ", p->verdict);
 	format_bytes(p->allocated_bytes, bytes);
 	format_count(p->allocations, count);
@@ -290,6 +290,15 @@ static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 		fputs("\n", f);
 }
 
+static void put_verdict(FILE *f, const struct process_report *p)
+{
+	if (!p->evidence)
+		return;
+	put_named(f, "  verdict      ", p->verdict);
+	put_named(f, ": ", p->evidence);
+	fputs("\n", f);
+}
+
 static void put_not_seen(FILE *f, const struct process_report *p)
 {
 	char age[FORMAT_SIZE];
@@ -332,6 +341,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 
 	put_heading(f, o, r, p);
 	put_totals(f, o, s, p);
+	put_verdict(f, p);
 	put_resident(f, p, s->mode != REPORT_EXACT || p->estimated);
 	put_not_seen(f, p);
 	put_losses(f, o, "  ", p->losses, p->n_losses);

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A leak is told from a cache not by size, but by who dies. Of each slot of births it is known how many blocks were alive at a
+ * moment some time ago (`then`) and how many are alive now.
+ *
+ *	blocks alive    a leak                     a cache of ten seconds         a queue, oldest first
+ *	by birth        ######################     ................######         ........##############
+ *	                born earlier -> later
+ *
+ * What was older than some age at `then` and was hardly freed since has settled: it is taken that whatever becomes so old
+ * stays. Then the settled blocks of now, by birth, are what is left for good. If they arrive evenly to the end, it is a leak. If they
+ * became ever fewer it was a warm-up; if they came all at once it was a start or a table; if none settles it is a cache, a queue or a
+ * session, whatever its size does. A site that does both (one block in a thousand is lost) is seen as well as one that only
+ * leaks. */
+#include "analyze/cohort.h"
+
+#include <math.h>
+
+#define SLOTS_MIN 5	 /* of births: else it is not known how evenly they arrive */
+#define SETTLED_MIN 16	 /* blocks that stay */
+#define WATCHED_MIN 16	 /* blocks in whose freeing nothing was seen of a cache's end */
+#define FREED_RATIO 0.02 /* of what has settled: so few is none */
+#define FREED_HIGH 0.12	 /* as the upper bound that so few watched allow */
+#define BIRTHS_SECONDS_MIN 15.0
+#define WATCHED_RATIO 0.2 /* of the age of the oldest birth: shorter watching proves nothing */
+
+struct search {
+	const double *edges;
+	double began;
+	const struct cohorts *then, *now;
+	/* Sums over the slots before the index. */
+	double before_then[COHORT_SLOTS + 1], before_now[COHORT_SLOTS + 1];
+};
+
+static void sum(struct search *s)
+{
+	s->before_then[0] = s->before_now[0] = 0;
+	for (size_t i = 0; i < COHORT_SLOTS; i++) {
+		/* A free that was read before its allocation leaves a slot below zero for a moment. */
+		double then = (int32_t)s->then->born[i] > 0 ? s->then->born[i] : 0;
+		double now = (int32_t)s->now->born[i] > 0 ? s->now->born[i] : 0;
+
+		s->before_then[i + 1] = s->before_then[i] + then;
+		s->before_now[i + 1] = s->before_now[i] + now;
+	}
+}
+
+static double start_of(const struct search *s, size_t slot)
+{
+	return fmax(s->edges[slot], s->began);
+}
+
+/* The last slot edge at or before a time. */
+static size_t edge_before(const struct search *s, double seconds)
+{
+	size_t i = 0;
+
+	while (i < COHORT_SLOTS && s->edges[i + 1] <= seconds)
+		i++;
+	return i;
+}
+
+/* How far the blocks' arrival in the slots from..to is from even. */
+struct arrival {
+	double n, front, back, dispersion, first_half, last_quarter;
+};
+
+static double arrived_until(const struct search *s, size_t from, size_t to, double seconds)
+{
+	for (size_t i = from; i < to; i++) {
+		double start = start_of(s, i), end = s->edges[i + 1];
+
+		if (seconds < end)
+			return s->before_now[i] - s->before_now[from] +
+			       (s->before_now[i + 1] - s->before_now[i]) * (seconds - start) /
+				       (end - start);
+	}
+	return s->before_now[to] - s->before_now[from];
+}
+
+static void measure(const struct search *s, size_t from, size_t to, struct arrival *ret)
+{
+	double start = start_of(s, from), length = s->edges[to] - start, chi = 0;
+
+	*ret = (struct arrival){.n = s->before_now[to] - s->before_now[from]};
+	for (size_t i = from; i < to; i++) {
+		double share = (s->edges[i + 1] - start_of(s, i)) / length;
+		double expected = ret->n * share;
+		double n = s->before_now[i + 1] - s->before_now[i];
+		double away = (s->before_now[i + 1] - s->before_now[from]) / ret->n -
+			      (s->edges[i + 1] - start) / length;
+
+		chi += (n - expected) * (n - expected) / expected;
+		ret->front = fmax(ret->front, away);
+		ret->back = fmax(ret->back, -away);
+	}
+	ret->dispersion = fmax(1, chi / (double)(to - from - 1));
+	ret->first_half = arrived_until(s, from, to, start + length / 2);
+	ret->last_quarter = ret->n - arrived_until(s, from, to, start + length * 3 / 4);
+}
+
+static bool is_even(const struct arrival *a)
+{
+	const double slack = 1 / sqrt(a->n), second = a->n - a->first_half;
+	const double slower = (a->first_half - second) / sqrt(a->n * a->dispersion);
+
+	if (a->front > 0.13 + 0.8 * slack || a->back > 0.27 + 0.8 * slack)
+		return false;
+	if (a->last_quarter < (0.12 - 0.3 * slack) * a->n || a->last_quarter < 2)
+		return false;
+	return slower < 1.5 || second > 0.85 * a->first_half;
+}
+
+/* Judges the births from a slot on, of which those before `settled` were watched. */
+static bool try(const struct search *s, size_t from, size_t settled, struct residue *ret)
+{
+	double watched = s->before_then[settled] - s->before_then[from];
+	double freed = watched - (s->before_now[settled] - s->before_now[from]);
+	double age = s->then->seconds - s->edges[settled];
+	double watched_seconds = s->now->seconds - s->then->seconds;
+	size_t to = edge_before(s, s->now->seconds - age);
+	double start = start_of(s, from), length = s->edges[to] - start;
+	struct arrival a;
+
+	freed = fmax(0, freed);
+	if (watched < WATCHED_MIN || freed > FREED_RATIO * watched + 0.3 ||
+	    freed + 2 > FREED_HIGH * watched)
+		return false;
+	if (to < from + SLOTS_MIN || length < BIRTHS_SECONDS_MIN ||
+	    s->before_now[to] - s->before_now[from] < SETTLED_MIN ||
+	    watched_seconds < WATCHED_RATIO * (s->now->seconds - start))
+		return false;
+	measure(s, from, to, &a);
+	if (!is_even(&a))
+		return false;
+	*ret = (struct residue){
+		.from_seconds = start,
+		.to_seconds = s->edges[to],
+		.n = a.n,
+		.settled_seconds = age,
+		.n_watched = watched,
+		.n_freed = freed,
+		.dispersion = a.dispersion,
+		.quality = (1 - exp(-length / 25)) * (1 - exp(-a.n / 25)) *
+			   (1 - 3 * fmin(freed / watched, 0.3)) * (1 - fmin(a.front, 0.5)),
+	};
+	return true;
+}
+
+bool cohort_residue(const double *edges, double began, const struct cohorts *then,
+		    const struct cohorts *now, struct residue *ret)
+{
+	struct search s = {.edges = edges, .began = began, .then = then, .now = now};
+	size_t first = edge_before(&s, began), last = edge_before(&s, then->seconds);
+
+	sum(&s);
+	if (s.before_now[COHORT_SLOTS] < SETTLED_MIN || s.before_then[last] < WATCHED_MIN)
+		return false;
+	for (size_t from = first; from < last; from++)
+		for (size_t settled = last; settled > from; settled--)
+			if (try(&s, from, settled, ret))
+				return true;
+	return false;
+}
