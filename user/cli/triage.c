@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* seep triage: one process, one screen. Its memory is watched, its allocations are traced and its heap is scanned, within a time limit;
+ * a first look comes after some seconds, as the process may not have more. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analyze/trend.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/accounting.h"
+#include "cli/assemble.h"
+#include "cli/attend.h"
+#include "cli/commands.h"
+#include "cli/governing.h"
+#include "cli/one_session.h"
+#include "cli/options.h"
+#include "cli/scan_sums.h"
+#include "cli/scanning.h"
+#include "cli/terminal.h"
+#include "cli/tracing.h"
+#include "cli/triage_evidence.h"
+#include "cli/triage_pick.h"
+#include "model/scan_report.h"
+#include "output/triage.h"
+#include "process/identity.h"
+
+#define FIRST_LOOK_NS (4 * NS_PER_SECOND)
+#define STEP_NS (NS_PER_SECOND)
+#define SCAN_PASSES 3
+#define SCAN_PAUSE_NS (NS_PER_SECOND / 2)
+#define SCAN_THREADS 2
+#define GROWTH_DISTANCE (64 << 10)
+
+struct triage {
+	struct triage_options options;
+	struct trace_options trace;
+	struct tracing tracing;
+	struct assembly assembly;
+	struct scanning scanning;
+	struct attend attend;
+	struct one_session session;
+	struct triage_evidence evidence;
+	struct trend *trend; /* of resident memory */
+	struct identity id;
+	pid_t pid;
+	uint64_t start_ns;
+	bool has_scan, scanned;
+	const char *scan_missing;
+	uint64_t n_lost;
+};
+
+static void sample_memory(struct triage *t)
+{
+	uint64_t bytes;
+
+	if (!identity_rss(t->pid, &bytes))
+		trend_add(t->trend, (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND,
+			  bytes);
+}
+
+static void fill_memory(struct triage *t, const struct process_report *p, struct triage_memory *ret)
+{
+	struct trend_estimate e;
+
+	trend_estimate(t->trend, &e);
+	*ret = (struct triage_memory){
+		.growth_bytes_per_second = e.bytes_per_second,
+		.growth_low_bytes_per_second = e.low_bytes_per_second,
+		.growth_high_bytes_per_second = e.high_bytes_per_second,
+		.growing_since_seconds = e.since_seconds,
+		.seconds_to_limit = NAN,
+		.verdict = e.verdict,
+		.confidence = e.confidence,
+	};
+	trend_line(t->trend, ret->line, TRIAGE_LINE_VALUES);
+	if (p->limit_bytes && e.bytes_per_second > 0)
+		ret->seconds_to_limit =
+			p->limit_bytes > p->rss_bytes
+				? (p->limit_bytes - p->rss_bytes) / e.bytes_per_second
+				: 0;
+}
+
+static bool is(const char *verdict, const char *what)
+{
+	return verdict && !strcmp(verdict, what);
+}
+
+/* The sites know why; the memory knows what they do not see. */
+static void fill_verdict(struct triage_report *r, const struct process_report *p)
+{
+	bool grows = is(r->memory.verdict, "growing");
+
+	r->verdict = p->verdict;
+	r->confidence = p->confidence;
+	r->evidence = p->evidence;
+	if (!is(p->verdict, "leak") && !is(p->verdict, "growing") && grows) {
+		r->verdict = r->session->mode == REPORT_SAMPLED_PAGES ? "growing"
+								      : "outside-malloc";
+		r->confidence = r->memory.confidence;
+		r->evidence =
+			r->session->mode == REPORT_SAMPLED_PAGES
+				? "its memory grows; the stacks below touch the new pages"
+				: "its memory grows, but what it allocates and keeps does not: see "
+				  "'seep trace --growth' for who touches new pages";
+	} else if (is(p->verdict, "unknown") && !is(r->memory.verdict, "unknown")) {
+		r->verdict = r->memory.verdict;
+		r->confidence = r->memory.confidence;
+		r->evidence = "by the size of its memory alone";
+	}
+}
+
+static double rank_of(const struct triage_report *r, uint32_t index)
+{
+	const struct site *s = &r->report->sites[index];
+	double rank = s->outstanding_bytes / 1e6 +
+		      (isnan(s->growth_bytes_per_second) ? 0 : fmax(s->growth_bytes_per_second, 0));
+
+	for (size_t i = 0; r->scan && i < r->scan->n_leaks; i++)
+		if (r->scan->leaks[i].site == index)
+			rank += r->scan->leaks[i].direct.bytes + r->scan->leaks[i].cycle.bytes +
+				r->scan->leaks[i].held.bytes;
+	return rank * (is(s->verdict, "leak") ? 1e6 : is(s->verdict, "growing") ? 1e3 : 1);
+}
+
+static void pick_sites(struct triage_report *r)
+{
+	for (uint32_t i = 0; i < r->report->n_sites; i++) {
+		const struct site *s = &r->report->sites[i];
+		size_t at = r->n_top;
+
+		if (s->process != r->process || !s->outstanding_bytes)
+			continue;
+		r->n_sites++;
+		while (at && rank_of(r, i) > rank_of(r, r->top[at - 1]))
+			at--;
+		if (at == TRIAGE_TOP)
+			continue;
+		if (r->n_top < TRIAGE_TOP)
+			r->n_top++;
+		memmove(&r->top[at + 1], &r->top[at], (r->n_top - 1 - at) * sizeof(*r->top));
+		r->top[at] = i;
+	}
+}
+
+static int show(struct triage *t, const struct triage_report *r)
+{
+	const struct output_options options = {
+		.color = terminal_color(t->options.color, NULL),
+		.width = terminal_width(NULL),
+		.verbose = t->options.verbose,
+	};
+
+	return t->options.json ? triage_ndjson(stdout, r)
+			       : triage_text(stdout, &options, terminal_utf8(), r);
+}
+
+/* The process's record: the living one, or what it was last. */
+static bool find_process(const struct triage *t, const struct report *r, uint32_t *ret)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < r->n_processes; i++) {
+		if (r->processes[i].pid != (uint32_t)t->pid || (found && r->processes[i].ended))
+			continue;
+		*ret = i;
+		found = true;
+	}
+	return found;
+}
+
+/* Shown: on the screen and in the evidence. Else the report goes into the capture only. */
+static int write_report(struct triage *t, struct assembled *a, bool shown, bool final)
+{
+	struct triage_report r = {
+		.session = &t->session.session,
+		.report = &a->report,
+		.final = final,
+		.scan_missing = t->scan_missing,
+		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
+	};
+	struct scan_report scan = {0};
+	const struct process_report *p;
+	int err = 0;
+
+	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
+	if (!shown || !find_process(t, &a->report, &r.process))
+		return 0;
+	if (t->scanned)
+		err = scan_sums(&t->assembly, a, r.process, &t->scanning, &scan);
+	if (!err && t->scanned)
+		r.scan = &scan;
+	p = &a->report.processes[r.process];
+	r.ended = p->ended;
+	fill_memory(t, p, &r.memory);
+	fill_verdict(&r, p);
+	pick_sites(&r);
+	triage_evidence_write(&t->evidence, &r);
+	if (!err)
+		err = show(t, &r);
+	free(scan.leaks);
+	return err;
+}
+
+static int report(struct triage *t, bool shown, bool final, struct diag *d)
+{
+	struct loss *losses = NULL;
+	struct assembled a = {0};
+	size_t n_losses = 0;
+	int err = assemble_take(&t->assembly, final, &a, d);
+
+	if (err)
+		return err;
+	err = assemble_finish(&t->assembly, &a, d);
+	if (!err && shown)
+		accounting_fill(&t->assembly, &a);
+	if (!err) {
+		err = write_report(t, &a, shown, final);
+		if (err && err != -EPIPE)
+			diag_set(d, -err, "cannot write the report: %s", strerror(-err));
+	}
+	if (!err && !assembly_losses(&t->assembly, &a.report, &losses, &n_losses))
+		t->n_lost = n_losses;
+	free(losses);
+	assembled_settle(&t->assembly, &a);
+	return err;
+}
+
+static int one_pass(void *arg, bool last, struct diag *d)
+{
+	return scanning_pass(arg, last, d);
+}
+
+static void scan(struct triage *t)
+{
+	const struct attend_passes passes = {
+		.n = SCAN_PASSES, .pause_ns = SCAN_PAUSE_NS, .pass = one_pass, .arg = &t->scanning};
+	struct diag d = {0};
+	int err;
+
+	if (!t->has_scan)
+		return;
+	t->attend.hurry = true;
+	err = t->attend.end ? -ECANCELED : attend_passes(&t->attend, &passes, &d);
+	t->scanned = !err;
+	if (err)
+		t->scan_missing = err == -ESRCH ? "the process ended before it could be scanned"
+				  : err == -ECANCELED ? "the scan was interrupted"
+						      : "the scan failed";
+}
+
+/* A report every second or so, for the trends; shown are the first look and the last. */
+static int run(struct triage *t, struct diag *d)
+{
+	uint64_t end_ns = t->start_ns + t->options.duration_ns,
+		 first_ns = t->start_ns + FIRST_LOOK_NS;
+	uint64_t step_ns = t->options.duration_ns / 60 > STEP_NS ? t->options.duration_ns / 60
+								 : STEP_NS;
+	uint64_t now_ns = t->start_ns;
+	bool looked = t->options.duration_ns < 2 * FIRST_LOOK_NS;
+	int err = 0;
+
+	sample_memory(t);
+	while (!err && now_ns < end_ns && !t->attend.end && !t->attend.hurry &&
+	       tracing_is_traced(&t->tracing, t->pid)) {
+		uint64_t next_ns = now_ns + step_ns < end_ns ? now_ns + step_ns : end_ns;
+
+		attend_until(&t->attend, next_ns, "tracing");
+		now_ns = clock_monotonic_ns();
+		sample_memory(t);
+		err = report(t, !looked && now_ns >= first_ns, false, d);
+		looked |= now_ns >= first_ns;
+	}
+	if (err)
+		return err;
+	scan(t);
+	return report(t, true, true, d);
+}
+
+static void fill_trace_options(struct triage *t)
+{
+	trace_options_defaults(&t->trace);
+	t->trace.pids = (struct pid_list){&t->pid, 1, 1};
+	t->trace.no_follow = true;
+	t->trace.quiet = t->options.quiet;
+	t->trace.budget_percent = t->options.budget_percent;
+}
+
+/* Without allocation functions (Go, stripped static programs) it is traced by the pages it touches. */
+static int open_trace(struct triage *t, struct diag *d)
+{
+	int err = governing_prepare(&t->tracing, &t->trace, d);
+
+	if (!err)
+		err = tracing_open(&t->trace, &t->tracing, d);
+	if (!err)
+		err = assembly_init(&t->assembly, &t->tracing, d);
+	t->assembly.pages = t->trace.growth;
+	t->assembly.sampled = t->trace.growth;
+	return err ? err : tracing_attach(&t->tracing, t->pid, d);
+}
+
+static void close_trace(struct triage *t)
+{
+	assembly_done(&t->assembly);
+	tracing_close(&t->tracing);
+	t->assembly = (struct assembly){0};
+	t->tracing = (struct tracing){0};
+}
+
+static int start_trace(struct triage *t, struct diag *d)
+{
+	int err;
+
+	fill_trace_options(t);
+	err = open_trace(t, d);
+	if (err != -ENOENT)
+		return err;
+	close_trace(t);
+	*d = (struct diag){0};
+	t->trace.growth = true;
+	t->trace.budget_percent = 0;
+	t->trace.sample_bytes = GROWTH_DISTANCE;
+	t->scan_missing =
+		"it has no allocation functions to trace: what it touches is followed instead";
+	if (!t->options.quiet)
+		log_info("process %d (%s) has no allocation functions: its new pages are followed",
+			 t->pid, t->id.comm);
+	return open_trace(t, d);
+}
+
+static int start(struct triage *t, struct diag *d)
+{
+	const struct reach_options reach = {.interior = true, .n_threads = SCAN_THREADS};
+	int err = attend_open(&t->attend, d);
+
+	if (!err)
+		err = triage_pick(&t->options, &t->pid, d);
+	if (!err)
+		err = identity_read(t->pid, &t->id, d);
+	t->attend.pid = t->pid;
+	if (!err)
+		err = start_trace(t, d);
+	if (!err && !t->trace.growth) {
+		err = scanning_open(&t->scanning, t->pid, t->tracing.collector, &reach, d);
+		t->has_scan = !err;
+	}
+	if (!err && trend_create(&t->trend))
+		err = diag_set(d, ENOMEM, "out of memory");
+	if (err)
+		return err;
+	t->start_ns = clock_monotonic_ns();
+	one_session_fill(&t->session, t->pid, &t->trace, &t->tracing);
+	if (!t->options.no_evidence)
+		err = triage_evidence_open(&t->evidence, t->options.evidence, t->pid,
+					   &t->session.session, d);
+	if (!err && !t->options.quiet)
+		log_info(
+			"process %d (%s): a first look in %.0f s, the verdict after %.4g s; Ctrl-C to "
+			"have it now",
+			t->pid, t->id.comm, (double)FIRST_LOOK_NS / NS_PER_SECOND,
+			(double)t->options.duration_ns / NS_PER_SECOND);
+	return err;
+}
+
+/* Returns the exit code. */
+static int triage(struct triage *t)
+{
+	struct diag d = {0}, close_diag = {0};
+	struct session_end end = {0};
+	int err = start(t, &d), close_err;
+
+	if (!err)
+		err = run(t, &d);
+	end.time_ns = clock_realtime_ns();
+	end.why = t->attend.end ? t->attend.end : "triaged";
+	end.duration_seconds = (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND;
+	close_err = triage_evidence_close(&t->evidence, &t->session.session, &end, &close_diag);
+	if (err && d.text[0])
+		return log_diag(&d);
+	if (close_err)
+		return log_diag(&close_diag);
+	return err ? EXIT_RUNTIME : t->n_lost ? EXIT_LOST : EXIT_DONE;
+}
+
+int cmd_triage(int argc, char **argv)
+{
+	struct triage t = {.attend = ATTEND_INIT, .scanning.memory.pagemap = -1};
+	struct diag d = {0};
+	int code, r = triage_options_parse(argc, argv, &t.options, &d);
+
+	if (r)
+		return command_settle(&command_triage, r, &d);
+	if (t.options.quiet)
+		log_set_level(LOG_QUIET);
+	t.attend.tracing = &t.tracing;
+	t.attend.scanning = &t.scanning;
+	t.attend.shows_progress = !t.options.quiet && isatty(STDERR_FILENO);
+	code = triage(&t);
+	scanning_close(&t.scanning);
+	close_trace(&t);
+	trend_destroy(t.trend);
+	triage_options_done(&t.options);
+	attend_close(&t.attend);
+	return code;
+}
