@@ -10,7 +10,7 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch report diff doctor help
+COMMANDS := trace watch scan report diff doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -44,8 +44,8 @@ FUZZ_OUT := build/fuzz
 TARGETS_OUT := build/targets
 READY := build/.ready
 HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h
-# watch.bpf.c stands alone: watching loads nothing of tracing.
-SKELETON := $(BPF_OUT)/seep.skel.h $(BPF_OUT)/watch.skel.h
+# watch.bpf.c and threads.bpf.c stand alone: watching loads nothing of tracing, and only a scan reads registers.
+SKELETON := $(BPF_OUT)/seep.skel.h $(BPF_OUT)/watch.skel.h $(BPF_OUT)/threads.skel.h
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-missing-field-initializers
@@ -105,7 +105,7 @@ $(BPF_OUT)/%.bpf.o: bpf/%.bpf.c Makefile | $(READY)
 		-Wall -Werror -MMD -MP -Ibpf -I/usr/include/$(MULTIARCH) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
-$(BPF_OUT)/seep.bpf.o: $(filter-out %/watch.bpf.o,$(BPF_OBJECTS))
+$(BPF_OUT)/seep.bpf.o: $(filter-out %/watch.bpf.o %/threads.bpf.o,$(BPF_OBJECTS))
 	$(call say,BPFLINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 

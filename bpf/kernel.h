@@ -135,6 +135,7 @@ struct mem_cgroup {
 };
 
 struct task_struct {
+	unsigned int __state; /* 0: it runs, or is about to; 5.14, 2f064a59a11f */
 	int pid;
 	int tgid;
 	unsigned int flags; /* PF_* */

@@ -452,4 +452,14 @@ struct wire_watch_cgroup {
 };
 _Static_assert(sizeof(struct wire_watch_cgroup) == 40, "wire_watch_cgroup");
 
+/* threads.bpf.c's record of one thread. */
+#define WIRE_REGISTERS 16
+#define WIRE_STACK_POINTER 7
+struct wire_thread {
+	__u32 tid;
+	__u32 running;			 /* or about to */
+	__u64 registers[WIRE_REGISTERS]; /* rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15 */
+};
+_Static_assert(sizeof(struct wire_thread) == 136, "wire_thread");
+
 #endif

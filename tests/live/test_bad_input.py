@@ -368,7 +368,8 @@ USAGE = [
     (["diff"], "FILE_A"),
     (["diff", "-"], "standard input"),
     (["diff", "a", "b", "--format", "folded"], "folded"),
-    (["scan"], "not in this version"),
+    (["scan"], "which process?"),
+    (["triage"], "not in this version"),
 ]
 
 

@@ -219,3 +219,11 @@ $(TARGETS_OUT)/growth_go: tests/targets/growth_go.go
 endif
 
 $(TARGETS_OUT)/verdict_zoo: TARGETS_LIBS = -lm -lpthread
+
+# The same blocks, judged by LeakSanitizer.
+TARGETS += $(TARGETS_OUT)/scan_zoo_lsan
+$(TARGETS_OUT)/scan_zoo: TARGETS_LIBS = -lpthread
+$(TARGETS_OUT)/scan_zoo_lsan: tests/targets/scan_zoo.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(TARGETS_CFLAGS) -fsanitize=leak $< -o $@ -lpthread

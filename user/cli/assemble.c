@@ -116,9 +116,9 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 	};
 }
 
-static int fill_processes(struct assembly *a, bool last, struct assembled *r,
-			  struct hashmap *ret_indices)
+static int fill_processes(struct assembly *a, bool last, struct assembled *r)
 {
+	struct tracing *t = a->tracing;
 	struct report *report = &r->report;
 
 	report->processes = calloc(r->snapshot.processes.n ? r->snapshot.processes.n : 1,
@@ -129,13 +129,14 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r,
 		struct snapshot_process *from = &r->snapshot.processes.items[i];
 		struct process_report *to = &report->processes[report->n_processes];
 
-		governing_excuse(a->tracing, from);
-		fill_process(from, tracing_find(a->tracing, from->instance), last, to);
-		governing_fill(a->tracing, from->instance, to);
-		judging_process(&a->judging, &r->snapshot, from, to);
-		notes_fill(a->tracing, from, to, &r->notes);
+		governing_excuse(t, from);
+		pthread_mutex_lock(&t->lock);
+		fill_process(from, hashmap_get(&t->traced, from->instance), last, to);
+		pthread_mutex_unlock(&t->lock);
+		governing_fill(t, from->instance, to);
+		notes_fill(t, from, to, &r->notes);
 		report->n_processes++;
-		if (hashmap_put(ret_indices, from->instance, to))
+		if (hashmap_put(&r->by_instance, from->instance, to))
 			return -ENOMEM;
 	}
 	return 0;
@@ -152,7 +153,7 @@ static void limit_ages(struct site *site, const struct snapshot *s, size_t proce
 	site->median_age_seconds = fmin(site->median_age_seconds, most);
 }
 
-static int fill_sites(struct assembly *a, struct assembled *r, const struct hashmap *indices)
+static int fill_sites(struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
 
@@ -163,7 +164,7 @@ static int fill_sites(struct assembly *a, struct assembled *r, const struct hash
 		return -ENOMEM;
 	for (size_t i = 0; i < r->snapshot.sites.n; i++) {
 		const struct snapshot_site *from = &r->snapshot.sites.items[i];
-		struct process_report *process = hashmap_get(indices, from->instance);
+		struct process_report *process = hashmap_get(&r->by_instance, from->instance);
 		const struct traced *p = tracing_find(a->tracing, from->instance);
 		struct site *to = &report->sites[report->n_sites];
 		struct site_ref *ref = &r->refs[report->n_sites];
@@ -219,6 +220,9 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	if (!err && a->tracing->n_unprobed)
 		err = losses_add(&report->losses, &report->n_losses, "processes_not_probed",
 				 a->tracing->n_unprobed);
+	if (!err && a->tracing->n_lost_calls)
+		err = losses_add(&report->losses, &report->n_losses, "trace_ring_full",
+				 a->tracing->n_lost_calls);
 	if (!err && missed_runs)
 		err = losses_add(&report->losses, &report->n_losses, "missed_runs", missed_runs);
 	return err;
@@ -240,9 +244,7 @@ static int compare_processes(const void *a, const void *b)
 static bool is_hidden(const struct assembly *a, const struct snapshot_process *from,
 		      const struct process_report *p)
 {
-	const struct traced *traced = tracing_find(a->tracing, from->instance);
-
-	if (traced && traced->dismissed)
+	if (tracing_is_dismissed(a->tracing, from->instance))
 		return true;
 	return a->tracing->everything && !p->allocations && !p->unknown_frees &&
 	       !p->inherited_frees && !p->n_losses && !p->oom_killed;
@@ -300,49 +302,83 @@ static bool any_estimated(const struct report *r)
 	return false;
 }
 
-int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
+int assemble_take(struct assembly *a, bool last, struct assembled *ret, struct diag *d)
 {
+	struct tracing *t = a->tracing;
 	struct assembled r = {0};
-	struct hashmap indices = HASHMAP_INIT;
 	int err;
 
-	tracing_refresh(a->tracing);
-	tracing_drain(a->tracing);
-	err = collector_read(a->tracing->collector, &r.snapshot, d);
+	tracing_refresh(t);
+	tracing_drain(t);
+	err = collector_read(t->collector, &r.snapshot, d);
 	if (err)
 		return err;
 	/* Whoever came after the drain and is in the snapshot has a name, too; one that ended is not met again after it is forgotten. */
-	tracing_drain(a->tracing);
+	tracing_drain(t);
 	r.report.time_ns = clock_realtime_ns();
 	r.report.elapsed_seconds = (double)(r.snapshot.time_ns - a->start_ns) / NS_PER_SECOND;
-	r.report.sequence = a->names.sequence = ++a->sequence;
-	r.report.map_bytes = kernel_map_bytes(a->tracing->kernel, &r.report.map_bytes_bound);
-	if (a->tracing->unwinder)
-		r.report.map_bytes += unwinder_map_bytes(a->tracing->unwinder);
-	judging_start(&a->judging);
-	err = fill_processes(a, last, &r, &indices);
-	if (!err)
-		err = fill_sites(a, &r, &indices);
-	judging_end(&a->judging);
-	if (!err && (a->sampled || a->older_ns || any_estimated(&r.report)))
-		err = blocks_sum(a, &r);
+	r.report.sequence = ++a->sequence;
+	r.report.map_bytes = kernel_map_bytes(t->kernel, &r.report.map_bytes_bound);
+	if (t->unwinder)
+		r.report.map_bytes += unwinder_map_bytes(t->unwinder);
+	err = fill_processes(a, last, &r);
 	if (!err)
 		err = fill_losses(a, &r);
-	hashmap_done(&indices);
 	if (err) {
 		assembled_settle(a, &r);
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
-	sum_sites(&r.report, a->pages);
-	if (order_processes(a, &r)) {
-		assembled_settle(a, &r);
-		return diag_set(d, ENOMEM, "out of memory");
-	}
-	merge_sites(&r.report);
-	judging_sum(&a->judging, &r.report, &r.notes);
-	rank_sites(r.report.sites, r.report.n_sites, a->by_count);
-	growth_update(a->growth, &r.report);
 	*ret = r;
+	return 0;
+}
+
+int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
+{
+	int err;
+
+	a->names.sequence = r->report.sequence;
+	judging_start(&a->judging);
+	for (size_t i = 0; i < r->report.n_processes; i++)
+		judging_process(&a->judging, &r->snapshot, &r->snapshot.processes.items[i],
+				&r->report.processes[i]);
+	err = fill_sites(a, r);
+	judging_end(&a->judging);
+	if (!err && (a->sampled || a->older_ns || any_estimated(&r->report)))
+		err = blocks_sum(a, r);
+	if (!err) {
+		sum_sites(&r->report, a->pages);
+		err = order_processes(a, r);
+	}
+	hashmap_done(&r->by_instance);
+	symbolizer_trim(a->tracing->symbolizer);
+	if (err)
+		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
+	merge_sites(&r->report);
+	judging_sum(&r->report, &r->notes);
+	rank_sites(r->report.sites, r->report.n_sites, a->by_count);
+	growth_update(a->growth, &r->report);
+	return 0;
+}
+
+int assembly_sample(struct assembly *a, struct diag *d)
+{
+	struct snapshot s = {0};
+	int err = collector_read(a->tracing->collector, &s, d);
+
+	if (err)
+		return err;
+	judging_start(&a->judging);
+	for (size_t i = 0; i < s.processes.n; i++) {
+		const struct traced *p = tracing_find(a->tracing, s.processes.items[i].instance);
+		struct process_report process = {.seen_from_seconds = p ? p->seen_from_seconds : 0};
+
+		governing_fill(a->tracing, s.processes.items[i].instance, &process);
+		judging_process(&a->judging, &s, &s.processes.items[i], &process);
+	}
+	for (size_t i = 0; i < s.sites.n; i++)
+		judging_site(&a->judging, &s, &s.sites.items[i], NULL, NULL);
+	judging_end(&a->judging);
+	snapshot_done(&s);
 	return 0;
 }
 
@@ -375,10 +411,8 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 	free(r->refs);
 	free(r->memory);
 	hashmap_done(&r->site_index);
+	hashmap_done(&r->by_instance);
 	snapshot_done(&r->snapshot);
-	pthread_mutex_lock(&a->tracing->lock);
-	symbolizer_trim(a->tracing->symbolizer);
-	pthread_mutex_unlock(&a->tracing->lock);
 }
 
 int assembly_losses(const struct assembly *a, const struct report *r, struct loss **ret,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_CLI_ASSEMBLE_H
 #define SEEP_CLI_ASSEMBLE_H
-/* A report out of a live trace: counters, names and judgement put together. */
+/* A report out of a live trace: counters, names and judgement put together, in two steps. What is quick, and must not be torn by
+ * what the processes do meanwhile, is taken in the thread that drains their events; what may take long, names and passes over
+ * all blocks, is done in another one while the first goes on draining. One report at a time: taken, finished, written, settled. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,7 +48,8 @@ struct assembled {
 	struct snapshot snapshot;
 	struct site_ref
 		*refs; /* one per site, in the order of the snapshot: the report's are sorted */
-	struct hashmap site_index; /* stack, instance, kind -> struct site_ref */
+	struct hashmap site_index;  /* stack, instance, kind -> struct site_ref */
+	struct hashmap by_instance; /* struct process_report, until the report is finished */
 	struct note_list notes;
 	struct memory_account *memory; /* one per process, or NULL: see accounting.h */
 };
@@ -55,9 +58,15 @@ struct assembled {
 int assembly_init(struct assembly *a, struct tracing *t, struct diag *d);
 void assembly_done(struct assembly *a);
 
-/* last: the trace ends with it, so every process's records are final. Returns 0 or -errno with a diag. */
-int assemble(struct assembly *a, bool last, struct assembled *ret, struct diag *d);
-/* Forgets the processes whose final records were in it, and frees it. */
+/* Drains events and takes the counters, and what is known of the processes, as they are now. last: the trace ends with it, so
+ * every process's records are final. Returns 0 or -errno with a diag; ret is to be settled on success only. */
+int assemble_take(struct assembly *a, bool last, struct assembled *ret, struct diag *d);
+/* Between two reports, in the thread that drains and while none is being finished: reads the counters for later verdicts. Returns 0 or
+ * -errno with a diag. */
+int assembly_sample(struct assembly *a, struct diag *d);
+/* Names, judges and orders what was taken. Any thread. Returns 0 or -errno with a diag; then there is nothing to write. */
+int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d);
+/* In the thread that drains, finished or not: forgets the processes whose final records were in it, and frees it. */
 void assembled_settle(struct assembly *a, struct assembled *r);
 
 /* The site of that stack, or NULL: the report has none. */

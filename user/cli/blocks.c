@@ -129,6 +129,7 @@ static int pass_block(void *arg, const struct snapshot_block *b)
 				.age_seconds = now > b->time_ns
 						       ? (double)(now - b->time_ns) / NS_PER_SECOND
 						       : 0,
+				.birth_ns = b->time_ns,
 				.site = ref->fingerprint,
 				.reachable = -1,
 			});

@@ -126,6 +126,33 @@ struct watch_options {
 	uint64_t duration_ns; /* 0: no limit */
 };
 
+enum options_pointers {
+	OPTIONS_POINTERS_INTERIOR,
+	OPTIONS_POINTERS_START,
+};
+
+/* `seep scan`. Strings are the caller's argv. */
+struct scan_options {
+	struct pid_list pids;	/* exactly one */
+	uint64_t duration_ns;	/* of the tracing before the scan */
+	uint64_t passes;	/* 1 with stop */
+	uint64_t pause_ns;	/* between passes */
+	bool stop;		/* the process, for one pass */
+	int pointers;		/* enum options_pointers */
+	const char *paths;	/* an address as given, NULL: leaks */
+	uint64_t paths_address; /* the same */
+	bool show_allocs;	/* -a: each outstanding block */
+	bool combined_only;	/* -C: totals without stacks */
+	uint64_t top;		/* 0: all */
+	int format;		/* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int color;		/* enum options_color */
+	const char *output;	/* NULL: stdout */
+	bool verbose, quiet;
+	uint64_t threads;	  /* of seep's own, 0: as many as there are CPUs, 4 at most */
+	uint64_t max_outstanding; /* as in struct trace_options, as the next */
+	int stack;
+};
+
 /* `seep report`. */
 struct report_options {
 	const char *suppressions; /* file of rules, or NULL */
@@ -194,6 +221,9 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 /* What --escalate makes of a watch. Strings are borrowed. Returns 0, or -EINVAL with a diag. */
 int trace_options_escalate(const struct watch_options *w, struct trace_options *ret,
 			   struct diag *d);
+/* As without any option. */
+void trace_options_defaults(struct trace_options *ret);
+int scan_options_parse(int argc, char **argv, struct scan_options *ret, struct diag *d);
 int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
 int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct diag *d);
@@ -201,6 +231,7 @@ int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, stru
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);
 void watch_options_done(struct watch_options *o);
+void scan_options_done(struct scan_options *o);
 void doctor_options_done(struct doctor_options *o);
 
 /* The name that output_find() knows. */

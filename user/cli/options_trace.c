@@ -374,6 +374,11 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 	return r;
 }
 
+void trace_options_defaults(struct trace_options *ret)
+{
+	*ret = defaults;
+}
+
 int trace_options_escalate(const struct watch_options *w, struct trace_options *ret, struct diag *d)
 {
 	*ret = defaults;

@@ -102,8 +102,9 @@ struct block {
 	uint32_t process; /* index into report.processes */
 	uint64_t address, size_bytes;
 	double age_seconds;
-	uint64_t site; /* fingerprint of its site */
-	int reachable; /* -1 null, 0, 1 */
+	uint64_t site;	   /* fingerprint of its site */
+	int reachable;	   /* -1 null, 0, 1 */
+	uint64_t birth_ns; /* CLOCK_MONOTONIC: with process and address its identity */
 };
 
 enum report_mode {

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""seep scan: what it says of each block of a program that knows what it has lost, in each way of
+scanning, and what LeakSanitizer says of the same program at the same point.
+"""
+
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from lib import (
+    SECONDS,
+    Failure,
+    Program,
+    Seep,
+    Target,
+    plain_name,
+    run_seep,
+    start_tap,
+    target_path,
+    wait_until,
+)
+
+LEAK = re.compile(r"(Direct|Indirect) leak of (\d+) byte\(s\) in (\d+) object\(s\)")
+FRAME = re.compile(r"#\d+ 0x\w+ in (\w+)")
+
+
+class Zoo(Target):
+    """scan_zoo at its point: `blocks` by address, with what is true of them."""
+
+    def __init__(self, name="scan_zoo"):
+        super().__init__(name)
+        self.blocks = {}
+
+    def work(self):
+        self.tell("go")
+        ledger = json.loads(self.read_line())["blocks"]
+        self.blocks = {int(b["address"], 16): b for b in ledger}
+
+
+class Scan:
+    """A scan of a zoo that did all its work while it was traced."""
+
+    def __init__(self, *options):
+        with Zoo() as zoo:
+            with Seep(
+                "scan", "-p", zoo.pid, "--for", "60", "-a", "--format", "ndjson", *map(str, options)
+            ) as seep:
+                seep.wait_attached()
+                zoo.work()
+                seep.process.send_signal(signal.SIGINT)  # no need to wait: on to the scan
+                self.code = seep.wait()
+                self.err = seep.stderr()
+                records = seep.records() if not self.code else []
+        if self.code:
+            raise Failure(f"exit code {self.code}: {self.err[-400:]}")
+        self.truth = zoo.blocks
+        self.sites = {r["site"]: r for r in records if r["type"] == "site"}
+        self.leaks = [r for r in records if r["type"] == "leak"]
+        self.said = {int(r["address"], 16): r for r in records if r["type"] == "block"}
+        self.scan = next(r for r in records if r["type"] == "scan")
+
+    def function(self, site):
+        """The function of the zoo that is nearest to the allocation."""
+        names = [plain_name(f["function"]) for f in self.sites[site]["frames"]]
+        return next((n for n in names if n.startswith(("held_", "lost_", "wait_", "plant"))), None)
+
+    def judge(self, column="says"):
+        """Each block's word against the truth. Returns complaints."""
+        complaints = []
+        for address, block in self.truth.items():
+            label = f"{block['address']} of {block['size']} B by {block['function']}"
+            said = self.said.get(address)
+            reachable = block[column] == "reachable"
+            if not said:
+                complaints.append(f"{label}: no record")
+            elif said["reachable"] is not reachable:
+                complaints.append(f"{label}: reachable {said['reachable']}, not {reachable}")
+        return complaints
+
+    def kinds(self):
+        """{function: Counter of kinds} as the leaks have them."""
+        return {
+            (self.function(leak["site"])): collections.Counter(
+                {k: leak[f"{k}_blocks"] for k in ("direct", "cycle", "indirect")}
+            )
+            for leak in self.leaks
+        }
+
+
+def true_kinds(scan, column="says"):
+    """{function: Counter}, a ring's blocks as one cycle and the rest indirect."""
+    kinds = collections.defaultdict(collections.Counter)
+    for block in scan.truth.values():
+        says = block[column]
+        if says == "reachable":
+            continue
+        counts = kinds[block["function"]]
+        if says == "ring":
+            says = "indirect" if counts["cycle"] else "cycle"
+        counts[says] += 1
+    return kinds
+
+
+def compare_kinds(scan, column="says"):
+    complaints, said, true = [], merged_sites(scan), true_kinds(scan, column)
+    for function in said.keys() | true.keys():
+        if +said[function] != +true[function]:
+            complaints.append(f"{function}: {dict(+said[function])}, not {dict(+true[function])}")
+    return complaints
+
+
+def merged_sites(scan):
+    """A function may allocate from several lines."""
+    kinds = collections.defaultdict(collections.Counter)
+    for leak in scan.leaks:
+        for kind in ("direct", "cycle", "indirect"):
+            kinds[scan.function(leak["site"])][kind] += leak[f"{kind}_blocks"]
+    return kinds
+
+
+def running():
+    scan = Scan()
+    complaints = scan.judge() + compare_kinds(scan)
+    if scan.scan["stopped_seconds"] or scan.scan["passes"] != 3 or not scan.scan["complete"]:
+        complaints.append(f"scan: {scan.scan}")
+    return complaints
+
+
+def stopped():
+    scan = Scan("--stop")
+    complaints = scan.judge() + compare_kinds(scan)
+    if scan.scan["stopped_seconds"] <= 0 or scan.scan["passes"] != 1:
+        complaints.append(f"scan: {scan.scan}")
+    return complaints
+
+
+def start_pointers():
+    scan = Scan("--pointers", "start", "--threads", 3)
+    return scan.judge("start")
+
+
+def held():
+    """What the root of a lost structure holds, whoever allocated it."""
+    scan = Scan()
+    by_function = collections.defaultdict(list)
+    for leak in scan.leaks:
+        by_function[scan.function(leak["site"])].append(leak)
+    complaints = []
+    for function, n, size in (
+        ("lost_list", 100, 136),
+        ("lost_tail", 5, 152),
+        ("lost_large", 2, 296),
+        ("lost_inside", 1, 280),
+    ):
+        blocks = sum(leak["held_blocks"] for leak in by_function[function])
+        n_bytes = sum(leak["held_bytes"] for leak in by_function[function])
+        if (blocks, n_bytes) != (n, n * size):
+            complaints.append(f"{function} holds {blocks} blocks, {n_bytes} bytes")
+    if scan.function(scan.leaks[0]["site"]) != "lost_large":
+        complaints.append(f"first comes {scan.function(scan.leaks[0]['site'])}")
+    return complaints
+
+
+def lsan_verdict():
+    """{(size, kind): number of blocks} by LeakSanitizer, and by the zoo's ledger what is expected of it."""
+    path = target_path("scan_zoo_lsan")
+    env = {**os.environ, "LSAN_OPTIONS": "exitcode=0:print_suppressions=0"}
+    process = subprocess.Popen(
+        [str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    )
+    out, err = process.communicate(b"go\ncheck\n", timeout=SECONDS)
+    blocks = json.loads(out.splitlines()[1])["blocks"]
+    said = collections.Counter()
+    for kind, n_bytes, n in LEAK.findall(err.decode(errors="replace")):
+        said[int(n_bytes) // int(n), kind.lower()] += int(n)
+    if not said:
+        raise Failure(f"LeakSanitizer says nothing: {err[-300:]}")
+    true = collections.Counter((b["size"], b["lsan"]) for b in blocks if b["lsan"] != "reachable")
+    return said, true
+
+
+def against_lsan():
+    """The zoo's truth is LeakSanitizer's word, but for what it knows no roots for; and seep's word is the zoo's truth."""
+    said, true = lsan_verdict()
+    complaints = [
+        f"LeakSanitizer: {said[key]} blocks of {key[0]} B {key[1]}, the zoo says {true[key]}"
+        for key in said.keys() | true.keys()
+        if said[key] != true[key]
+    ]
+    scan = Scan("--stop")
+    seep = collections.Counter()
+    for leak in scan.leaks:
+        size = scan.sites[leak["site"]]
+        blocks = [b for b in scan.said.values() if b["site"] == size["site"] and not b["reachable"]]
+        sizes = {b["size_bytes"] for b in blocks}
+        if len(sizes) == 1:
+            (only,) = sizes
+            seep[only, "direct"] += leak["direct_blocks"]
+            seep[only, "indirect"] += leak["cycle_blocks"] + leak["indirect_blocks"]
+    mapped = {b["size"] for b in scan.truth.values() if b["lsan"] != b["says"] and b["says"] == "reachable"}
+    complaints += [
+        f"{key[0]} B {key[1]}: seep {seep[key]} blocks, LeakSanitizer {said[key]}"
+        for key in said.keys() | (+seep).keys()
+        if seep[key] != said[key] and key[0] not in mapped
+    ]
+    return complaints
+
+
+def text():
+    with Zoo() as zoo:
+        with Seep("scan", "-p", zoo.pid, "--for", "60", "-T", "3") as seep:
+            wait_until("trace", lambda: "Tracing pid" in seep.stdout())
+            zoo.work()
+            seep.process.send_signal(signal.SIGINT)
+            code, out = seep.wait(), seep.stdout()
+    wanted = (
+        "unreachable  8.1 MiB in 259 blocks",
+        "direct     8.0 MiB in 11 blocks, which nothing points to",
+        "cycles     384 B in 2 blocks",
+        "Top 3 of",
+        "lost_large scan_zoo.c:",
+        "the process ran on",
+        "scanned; nothing was lost",
+    )
+    return [f"exit code {code}"] * bool(code) + [f"no '{w}' in the report" for w in wanted if w not in out]
+
+
+def ends_meanwhile():
+    """What was traced is reported all the same."""
+    with Zoo() as zoo:
+        with Seep("scan", "-p", zoo.pid, "--for", "60", "--format", "ndjson") as seep:
+            seep.wait_attached()
+            zoo.work()
+            zoo.process.kill()
+            code, records, err = seep.wait(), seep.records(), seep.stderr()
+    complaints = [] if code == 1 else [f"exit code {code}"]
+    if "ended before it was scanned" not in err:
+        complaints.append(f"said: {err[-300:]}")
+    if not any(r["type"] == "process" and r["final"] for r in records):
+        complaints.append("no final process record")
+    if records[-1].get("why") != "the target ended":
+        complaints.append(f"last record: {records[-1]}")
+    if any(r["type"] in ("scan", "leak") for r in records):
+        complaints.append("a scan is reported that was not made")
+    return complaints
+
+
+def refused():
+    complaints = []
+    for arguments, word in (
+        ([], "which process?"),
+        (["-p", "1,2"], "one process"),
+        (["-p", "1", "--stop", "--passes", "5"], "--stop"),
+        (["-p", "1", "--paths", "main"], "not an address"),
+        (["-p", "1", "-v", "-q"], "exclude"),
+    ):
+        code, _, err = run_seep("scan", *arguments)
+        if code != 2 or word not in err:
+            complaints.append(f"{arguments}: exit code {code}, {err[-200:]}")
+    return complaints
+
+
+def main():
+    tap = start_tap()
+    tap.run("while it runs: every block of the zoo", running)
+    tap.run("--stop: every block of the zoo", stopped)
+    tap.run("--pointers start", start_pointers)
+    tap.run("lost roots answer for what they hold", held)
+    tap.run("the same as LeakSanitizer", against_lsan)
+    tap.run("text", text)
+    tap.run("the process ends meanwhile", ends_meanwhile)
+    tap.run("refused", refused)
+    tap.end()
+
+
+main()

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_MODEL_SCAN_REPORT_H
+#define SEEP_MODEL_SCAN_REPORT_H
+/* What a scan found: which of the outstanding blocks of one process nobody points to any more. Plain data beside a report, whose
+ * sites it refers to. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/report.h"
+
+struct scan_count {
+	uint64_t n, bytes;
+};
+
+/* The unreachable blocks of one site. */
+struct scan_leak {
+	uint32_t site;		    /* index into report.sites */
+	struct scan_count direct;   /* no other unreachable block points to them */
+	struct scan_count cycle;    /* the first of each cycle that nothing outside it points to */
+	struct scan_count indirect; /* others: unreachable blocks point to them */
+	struct scan_count
+		held; /* indirect ones, of any site, that the direct and the cycles' ones of this site lead to */
+	uint64_t example; /* address of one, a direct one if there is one */
+};
+
+struct scan_report {
+	const struct report *report;
+	uint32_t process; /* index into report.processes */
+	struct scan_leak *
+		leaks; /* those with most to answer for first: their own root blocks and what these hold */
+	size_t n_leaks;
+	struct scan_count direct, cycle, indirect; /* sums over leaks */
+	struct scan_count reachable;
+	struct scan_count
+		open; /* neither: allocated, freed or met by a pointer while the scan went on */
+	unsigned n_passes;
+	uint64_t pass_bytes;	/* read in the last pass */
+	double pass_seconds;	/* which took so long */
+	double stopped_seconds; /* how long the process was stopped; 0: never */
+	size_t n_threads,
+		n_running; /* of the process, in the last pass; running: their registers were a moment old */
+	bool interior;
+	bool complete; /* else the other figures are zero: the process ended, or the scan was interrupted */
+};
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_OUTPUT_SCAN_H
+#define SEEP_OUTPUT_SCAN_H
+/* What `seep scan` adds to the formats of output.h; the same goes for these. */
+#include "model/scan_report.h"
+#include "output/output.h"
+
+/* In place of output_text.report. */
+int scan_text_report(FILE *f, const struct output_options *o, const struct scan_report *s);
+/* Records `scan` and `leak`, behind output_ndjson.report's. */
+int scan_ndjson_report(FILE *f, const struct scan_report *s);
+
+#endif

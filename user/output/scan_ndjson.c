@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "output/json.h"
+#include "output/scan.h"
+#include "output/stream.h"
+
+static void put_count(struct json_line *j, const char *bytes_key, const char *count_key,
+		      const struct scan_count *c)
+{
+	json_put_u64(j, bytes_key, c->bytes);
+	json_put_u64(j, count_key, c->n);
+}
+
+static void record_begin(struct json_line *j, FILE *f, const char *type,
+			 const struct scan_report *s)
+{
+	const struct process_report *p = &s->report->processes[s->process];
+
+	json_line_begin(j, f);
+	json_put_string(j, "type", type);
+	json_put_time(j, "time", s->report->time_ns);
+	json_put_bool(j, "final", p->final);
+	json_put_u64(j, "process", s->process);
+	json_put_u64(j, "pid", p->pid);
+}
+
+static void put_kinds(struct json_line *j, const struct scan_count *direct,
+		      const struct scan_count *cycle, const struct scan_count *indirect)
+{
+	put_count(j, "direct_bytes", "direct_blocks", direct);
+	put_count(j, "cycle_bytes", "cycle_blocks", cycle);
+	put_count(j, "indirect_bytes", "indirect_blocks", indirect);
+}
+
+static void put_scan(FILE *f, const struct scan_report *s)
+{
+	struct json_line j;
+
+	record_begin(&j, f, "scan", s);
+	json_put_bool(&j, "complete", s->complete);
+	json_put_u64(&j, "passes", s->n_passes);
+	json_put_string(&j, "pointers", s->interior ? "interior" : "start");
+	put_kinds(&j, &s->direct, &s->cycle, &s->indirect);
+	put_count(&j, "reachable_bytes", "reachable_blocks", &s->reachable);
+	put_count(&j, "open_bytes", "open_blocks", &s->open);
+	json_put_u64(&j, "pass_bytes", s->pass_bytes);
+	json_put_double(&j, "pass_seconds", s->pass_seconds);
+	json_put_double(&j, "stopped_seconds", s->stopped_seconds);
+	json_put_u64(&j, "threads", s->n_threads);
+	json_put_u64(&j, "running_threads", s->n_running);
+	json_line_end(&j);
+}
+
+static void put_leak(FILE *f, const struct scan_report *s, const struct scan_leak *leak)
+{
+	struct json_line j;
+
+	record_begin(&j, f, "leak", s);
+	json_put_id(&j, "site", s->report->sites[leak->site].fingerprint);
+	put_kinds(&j, &leak->direct, &leak->cycle, &leak->indirect);
+	put_count(&j, "held_bytes", "held_blocks", &leak->held);
+	json_put_address(&j, "example", leak->example);
+	json_line_end(&j);
+}
+
+int scan_ndjson_report(FILE *f, const struct scan_report *s)
+{
+	put_scan(f, s);
+	for (size_t i = 0; i < s->n_leaks; i++)
+		put_leak(f, s, &s->leaks[i]);
+	return stream_result(f);
+}
