@@ -494,7 +494,7 @@ static void test_command_names(void **state)
 		{"rpeort", "seep: 'rpeort' is not a command; did you mean 'report'?"},
 		{"frobnicate", "seep: 'frobnicate' is not a command; 'seep --help' lists them"},
 		{"", "seep: '' is not a command; 'seep --help' lists them"},
-		{"triage", "seep triage: not in this version (see README, 'What is there')"},
+		{"serve", "seep serve: not in this version (see README, 'What is there')"},
 		{"mark", "seep mark: not in this version (see README, 'What is there')"},
 	};
 	struct diag d;

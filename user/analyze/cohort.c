@@ -21,6 +21,11 @@
 #define FREED_RATIO 0.02 /* of what has settled: so few is none */
 #define FREED_HIGH 0.12	 /* as the upper bound that so few watched allow */
 #define BIRTHS_SECONDS_MIN 15.0
+#define SLOWER_SIGMAS 0.8
+#define SETTLES_RATIO                                                                              \
+	0.34 /* of the age of the oldest birth: what takes longer to settle is not known to */
+#define BEFORE_RATIO 0.25 /* of the time: a shorter start may have been as fast as it will */
+#define BEFORE_FASTER 1.3
 #define WATCHED_RATIO 0.2 /* of the age of the oldest birth: shorter watching proves nothing */
 
 struct search {
@@ -103,35 +108,58 @@ static bool is_even(const struct arrival *a)
 	const double slack = 1 / sqrt(a->n), second = a->n - a->first_half;
 	const double slower = (a->first_half - second) / sqrt(a->n * a->dispersion);
 
-	if (a->front > 0.13 + 0.8 * slack || a->back > 0.27 + 0.8 * slack)
+	if (a->front > 0.08 + 0.8 * slack || a->back > 0.27 + 0.8 * slack)
 		return false;
 	if (a->last_quarter < (0.12 - 0.3 * slack) * a->n || a->last_quarter < 2)
 		return false;
-	return slower < 1.5 || second > 0.85 * a->first_half;
+	return slower < SLOWER_SIGMAS || second > 0.9 * a->first_half;
 }
 
-/* Judges the births from a slot on, of which those before `settled` were watched. */
-static bool try(const struct search *s, size_t from, size_t settled, struct residue *ret)
+/* The last edge before which, of the births from a slot on, hardly any was freed between the two moments; from: none. */
+static size_t find_settled(const struct search *s, size_t from, size_t last)
 {
+	for (size_t settled = last; settled > from; settled--) {
+		double watched = s->before_then[settled] - s->before_then[from];
+		double freed = watched - (s->before_now[settled] - s->before_now[from]);
+
+		if (watched < WATCHED_MIN)
+			break;
+		if (freed <= FREED_RATIO * watched + 0.3 && freed + 2 <= FREED_HIGH * watched)
+			return settled;
+	}
+	return from;
+}
+
+/* Whether so much more came before that a window in which it came evenly may be one of a warm-up that slows down. */
+static bool slows_down(const struct search *s, size_t first, size_t from, const struct arrival *a,
+		       double seconds)
+{
+	double before = s->before_now[from] - s->before_now[first];
+	double start = start_of(s, from), length = start - s->began;
+
+	return length > BEFORE_RATIO * (s->now->seconds - s->began) &&
+	       before / length > BEFORE_FASTER * a->n / seconds;
+}
+
+/* Judges the births from a slot on. */
+static bool try(const struct search *s, size_t first, size_t from, size_t last, struct residue *ret)
+{
+	size_t settled = find_settled(s, from, last), to;
+	double age = s->then->seconds - s->edges[settled], start = start_of(s, from);
 	double watched = s->before_then[settled] - s->before_then[from];
-	double freed = watched - (s->before_now[settled] - s->before_now[from]);
-	double age = s->then->seconds - s->edges[settled];
-	double watched_seconds = s->now->seconds - s->then->seconds;
-	size_t to = edge_before(s, s->now->seconds - age);
-	double start = start_of(s, from), length = s->edges[to] - start;
+	double watched_seconds = s->now->seconds - s->then->seconds, length, freed;
 	struct arrival a;
 
-	freed = fmax(0, freed);
-	if (watched < WATCHED_MIN || freed > FREED_RATIO * watched + 0.3 ||
-	    freed + 2 > FREED_HIGH * watched)
-		return false;
-	if (to < from + SLOTS_MIN || length < BIRTHS_SECONDS_MIN ||
-	    s->before_now[to] - s->before_now[from] < SETTLED_MIN ||
-	    watched_seconds < WATCHED_RATIO * (s->now->seconds - start))
+	to = edge_before(s, s->now->seconds - age);
+	length = s->edges[to] - start;
+	if (settled == from || age > SETTLES_RATIO * (s->now->seconds - start) ||
+	    watched_seconds < WATCHED_RATIO * (s->now->seconds - start) || to < from + SLOTS_MIN ||
+	    length < BIRTHS_SECONDS_MIN || s->before_now[to] - s->before_now[from] < SETTLED_MIN)
 		return false;
 	measure(s, from, to, &a);
-	if (!is_even(&a))
+	if (!is_even(&a) || slows_down(s, first, from, &a, length))
 		return false;
+	freed = fmax(0, watched - (s->before_now[settled] - s->before_now[from]));
 	*ret = (struct residue){
 		.from_seconds = start,
 		.to_seconds = s->edges[to],
@@ -156,8 +184,7 @@ bool cohort_residue(const double *edges, double began, const struct cohorts *the
 	if (s.before_now[COHORT_SLOTS] < SETTLED_MIN || s.before_then[last] < WATCHED_MIN)
 		return false;
 	for (size_t from = first; from < last; from++)
-		for (size_t settled = last; settled > from; settled--)
-			if (try(&s, from, settled, ret))
-				return true;
+		if (try(&s, first, from, last, ret))
+			return true;
 	return false;
 }

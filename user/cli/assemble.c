@@ -134,7 +134,6 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r)
 		fill_process(from, hashmap_get(&t->traced, from->instance), last, to);
 		pthread_mutex_unlock(&t->lock);
 		governing_fill(t, from->instance, to);
-		judging_process(&a->judging, &r->snapshot, from, to);
 		notes_fill(t, from, to, &r->notes);
 		report->n_processes++;
 		if (hashmap_put(&r->by_instance, from->instance, to))
@@ -322,7 +321,6 @@ int assemble_take(struct assembly *a, bool last, struct assembled *ret, struct d
 	r.report.map_bytes = kernel_map_bytes(t->kernel, &r.report.map_bytes_bound);
 	if (t->unwinder)
 		r.report.map_bytes += unwinder_map_bytes(t->unwinder);
-	judging_start(&a->judging);
 	err = fill_processes(a, last, &r);
 	if (!err)
 		err = fill_losses(a, &r);
@@ -339,6 +337,10 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	int err;
 
 	a->names.sequence = r->report.sequence;
+	judging_start(&a->judging);
+	for (size_t i = 0; i < r->report.n_processes; i++)
+		judging_process(&a->judging, &r->snapshot, &r->snapshot.processes.items[i],
+				&r->report.processes[i]);
 	err = fill_sites(a, r);
 	judging_end(&a->judging);
 	if (!err && (a->sampled || a->older_ns || any_estimated(&r->report)))
@@ -352,9 +354,31 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	if (err)
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	merge_sites(&r->report);
-	judging_sum(&a->judging, &r->report, &r->notes);
+	judging_sum(&r->report, &r->notes);
 	rank_sites(r->report.sites, r->report.n_sites, a->by_count);
 	growth_update(a->growth, &r->report);
+	return 0;
+}
+
+int assembly_sample(struct assembly *a, struct diag *d)
+{
+	struct snapshot s = {0};
+	int err = collector_read(a->tracing->collector, &s, d);
+
+	if (err)
+		return err;
+	judging_start(&a->judging);
+	for (size_t i = 0; i < s.processes.n; i++) {
+		const struct traced *p = tracing_find(a->tracing, s.processes.items[i].instance);
+		struct process_report process = {.seen_from_seconds = p ? p->seen_from_seconds : 0};
+
+		governing_fill(a->tracing, s.processes.items[i].instance, &process);
+		judging_process(&a->judging, &s, &s.processes.items[i], &process);
+	}
+	for (size_t i = 0; i < s.sites.n; i++)
+		judging_site(&a->judging, &s, &s.sites.items[i], NULL, NULL);
+	judging_end(&a->judging);
+	snapshot_done(&s);
 	return 0;
 }
 

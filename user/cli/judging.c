@@ -126,7 +126,7 @@ void judging_site(struct judging *j, const struct snapshot *s, const struct snap
 		return;
 	site->reading = j->reading;
 	judge_add(site->judge, &sample);
-	if (p->blind)
+	if (p->blind || !to)
 		return;
 	frame = p->frame;
 	/* A page is touched once, whoever uses it then; of an unknown stack everybody is one. */
@@ -227,11 +227,10 @@ static const char *calm_verdict(const struct sums *s)
 	return s->steady_bytes >= s->churn_bytes ? "steady" : "churn";
 }
 
-void judging_sum(struct judging *j, struct report *r, struct note_list *texts)
+void judging_sum(struct report *r, struct note_list *texts)
 {
 	struct sums *sums = calloc(r->n_processes + 1, sizeof(*sums));
 
-	(void)j;
 	for (size_t i = 0; i < r->n_sites && sums; i++)
 		add_site(&sums[r->sites[i].process], &r->sites[i]);
 	for (size_t i = 0; i < r->n_processes && sums; i++) {

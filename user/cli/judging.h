@@ -29,13 +29,14 @@ void judging_start(struct judging *j);
 /* Notes how a process is traced, for the sites that follow. p: its record. */
 void judging_process(struct judging *j, const struct snapshot *s,
 		     const struct snapshot_process *from, const struct process_report *p);
-/* Fills a site's verdict, confidence, evidence and, where it grows, growth_bytes_per_second. Texts belong to texts. */
+/* Remembers a site's counters and births; to, unless it is NULL, gets verdict, confidence, evidence and, where it grows,
+ * growth_bytes_per_second. Texts belong to texts. */
 void judging_site(struct judging *j, const struct snapshot *s, const struct snapshot_site *from,
 		  struct site *to, struct note_list *texts);
 /* Forgets sites and processes that this reading did not have. */
 void judging_end(struct judging *j);
 
 /* Out of the judged sites, the verdicts of their processes. */
-void judging_sum(struct judging *j, struct report *r, struct note_list *texts);
+void judging_sum(struct report *r, struct note_list *texts);
 
 #endif

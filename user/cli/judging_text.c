@@ -94,8 +94,12 @@ char *judging_process_text(const char *verb, size_t n, double bytes_per_second, 
 	char rate[FORMAT_SIZE], *text;
 
 	rate_text(bytes_per_second, rate);
-	return asprintf(&text, "%zu of its stacks %s%s, by %s/min together, most by %016" PRIx64, n,
-			verb, n == 1 ? "s" : "", rate, stack) < 0
+	if (n == 1)
+		return asprintf(&text, "one stack %ss, %s/min: %016" PRIx64, verb, rate, stack) < 0
+			       ? NULL
+			       : text;
+	return asprintf(&text, "%zu stacks %s, %s/min together, most of it %016" PRIx64, n, verb,
+			rate, stack) < 0
 		       ? NULL
 		       : text;
 }

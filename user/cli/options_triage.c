@@ -11,7 +11,7 @@
 
 static const struct triage_options defaults = {
 	.duration_ns = 60 * NS_PER_SECOND,
-	.budget_percent = 5,
+	.budget_percent = 25,
 	.evidence = "/var/tmp",
 };
 

@@ -36,7 +36,10 @@
 #define LONGEST_WAIT_MS 3600000 /* fits epoll_wait's argument, as not all of --for does */
 #define ESCALATE_AGAIN_NS                                                                          \
 	(600 * NS_PER_SECOND) /* a suspect is left alone for so long after it was traced */
-#define MAX_SELECTORS 7	      /* what can be a target beside pids */
+/* Between reports counters are read for the verdicts, so often in all of the time, but not at a cost of more than a hundredth. */
+#define SAMPLES_RATIO 20
+#define SAMPLE_COST_RATIO 100
+#define MAX_SELECTORS 7 /* what can be a target beside pids */
 
 struct trace {
 	struct suppressing suppressing;
@@ -58,6 +61,8 @@ struct trace {
 	char *words;	     /* -c: the string that argv's words lie in */
 	char **command_argv; /* -c: what is executed */
 	int epoll, timer;
+	int samples; /* timer of readings between the reports */
+	uint64_t sample_cost_ns;
 	bool command_done, report_due, lost;
 	const char *end; /* why the trace ends, NULL: it goes on */
 	uint64_t start_ns, n_reports;
@@ -122,12 +127,15 @@ static int open_events(struct trace *t, struct diag *d)
 		return err;
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (t->epoll < 0 || t->timer < 0)
+	t->samples = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->epoll < 0 || t->timer < 0 || t->samples < 0)
 		err = -errno;
 	if (!err)
 		err = watch_fd(t, t->signals.fd);
 	if (!err)
 		err = watch_fd(t, t->timer);
+	if (!err)
+		err = watch_fd(t, t->samples);
 	if (!err && t->options.escalate)
 		err = open_passes(t);
 	return err ? diag_set(d, -err, "cannot wait for events: %s", strerror(-err)) : 0;
@@ -365,6 +373,36 @@ static void on_signal(struct trace *t)
 		launch_signal(t->launch, t->signals.last);
 }
 
+/* Sets the timer, unless reports come as often. */
+static void await_sample(struct trace *t)
+{
+	uint64_t period_ns = (clock_monotonic_ns() - t->start_ns) / SAMPLES_RATIO;
+	struct itimerspec once = {0};
+
+	if (period_ns < NS_PER_SECOND)
+		period_ns = NS_PER_SECOND;
+	if (period_ns < t->sample_cost_ns * SAMPLE_COST_RATIO)
+		period_ns = t->sample_cost_ns * SAMPLE_COST_RATIO;
+	if (t->options.interval_ns > period_ns)
+		once.it_value = to_timespec(period_ns);
+	timerfd_settime(t->samples, 0, &once, NULL);
+}
+
+static int on_sample(struct trace *t, struct diag *d)
+{
+	uint64_t n_expired, from_ns = clock_monotonic_ns();
+	int err = 0;
+
+	if (read(t->samples, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
+		return 0;
+	if (!reporter_is_busy(t->reporter)) {
+		err = assembly_sample(&t->assembly, d);
+		t->sample_cost_ns = clock_monotonic_ns() - from_ns;
+	}
+	await_sample(t);
+	return err;
+}
+
 static int on_timer(struct trace *t, struct diag *d)
 {
 	uint64_t n_expired;
@@ -465,6 +503,8 @@ static int step(struct trace *t, struct diag *d)
 			on_signal(t);
 		else if (fd == t->timer)
 			err = on_timer(t, d);
+		else if (fd == t->samples)
+			err = on_sample(t, d);
 		else if (fd == t->passes)
 			err = on_pass(t, d);
 		else if (fd == reporter_fd(t->reporter))
@@ -498,6 +538,7 @@ static int run(struct trace *t, struct diag *d)
 		err = watch_fd(t, reporter_fd(t->reporter));
 	if (!err && timerfd_settime(t->timer, 0, &period, NULL))
 		err = -errno;
+	await_sample(t);
 	while (!err && !t->end) {
 		err = step(t, d);
 		if (!err)
@@ -629,6 +670,7 @@ int trace_command(struct trace_options *options)
 			  .epoll = -1,
 			  .signals = SIGNALS_INIT,
 			  .timer = -1,
+			  .samples = -1,
 			  .passes = -1};
 	int code;
 
@@ -645,7 +687,7 @@ int trace_command(struct trace_options *options)
 	free(t.targets);
 	free(t.command_argv);
 	free(t.words);
-	for (int *fd = (int[]){t.epoll, t.timer, t.passes, -2}; *fd != -2; fd++)
+	for (int *fd = (int[]){t.epoll, t.timer, t.samples, t.passes, -2}; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
 	return code;

@@ -32,6 +32,11 @@
 #define SCAN_PASSES 3
 #define SCAN_PAUSE_NS (NS_PER_SECOND / 2)
 #define SCAN_THREADS 2
+#define SURE 0.5 /* confidence from which on a trend of memory makes a verdict */
+/* Unreachable blocks, and their share of what was allocated meanwhile and is there, that prove a leak. */
+#define PROOF_BLOCKS 5
+#define PROOF_SHARE 0.02
+#define PROOF_CONFIDENCE 0.95
 #define GROWTH_DISTANCE (64 << 10)
 
 struct triage {
@@ -88,15 +93,29 @@ static bool is(const char *verdict, const char *what)
 	return verdict && !strcmp(verdict, what);
 }
 
-/* The sites know why; the memory knows what they do not see. */
+/* What nothing points to is lost for sure, as far as pointers can be told; a handful may be other programs' way to hide them. */
+static bool proves_leak(const struct scan_report *s)
+{
+	struct scan_count roots = {s->direct.n + s->cycle.n, s->direct.bytes + s->cycle.bytes};
+
+	return roots.n >= PROOF_BLOCKS &&
+	       roots.bytes >= PROOF_SHARE * (s->reachable.bytes + roots.bytes);
+}
+
+/* A scan proves, the sites know why, the memory knows what they do not see. */
 static void fill_verdict(struct triage_report *r, const struct process_report *p)
 {
-	bool grows = is(r->memory.verdict, "growing");
+	bool grows = is(r->memory.verdict, "growing"), sure = r->memory.confidence >= SURE;
 
 	r->verdict = p->verdict;
 	r->confidence = p->confidence;
 	r->evidence = p->evidence;
-	if (!is(p->verdict, "leak") && !is(p->verdict, "growing") && grows) {
+	if (r->scan && proves_leak(r->scan)) {
+		r->verdict = "leak";
+		r->confidence = PROOF_CONFIDENCE;
+		if (!is(p->verdict, "leak"))
+			r->evidence = "it loses the last pointers to what it allocates";
+	} else if (!is(p->verdict, "leak") && !is(p->verdict, "growing") && grows && sure) {
 		r->verdict = r->session->mode == REPORT_SAMPLED_PAGES ? "growing"
 								      : "outside-malloc";
 		r->confidence = r->memory.confidence;
@@ -105,10 +124,15 @@ static void fill_verdict(struct triage_report *r, const struct process_report *p
 				? "its memory grows; the stacks below touch the new pages"
 				: "its memory grows, but what it allocates and keeps does not: see "
 				  "'seep trace --growth' for who touches new pages";
-	} else if (is(p->verdict, "unknown") && !is(r->memory.verdict, "unknown")) {
+	} else if (is(p->verdict, "unknown") && !is(r->memory.verdict, "unknown") && sure) {
 		r->verdict = r->memory.verdict;
 		r->confidence = r->memory.confidence;
 		r->evidence = "by the size of its memory alone";
+	} else if (is(p->verdict, "unknown")) {
+		r->evidence =
+			r->final
+				? "nothing is sure after so short a time: look longer, with --for 5m"
+				: "the first look is too short for one";
 	}
 }
 
