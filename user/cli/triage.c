@@ -149,6 +149,19 @@ static double rank_of(const struct triage_report *r, uint32_t index)
 	return rank * (is(s->verdict, "leak") ? 1e6 : is(s->verdict, "growing") ? 1e3 : 1);
 }
 
+static bool is_calm(const struct site *s)
+{
+	return is(s->verdict, "churn") || is(s->verdict, "steady") || is(s->verdict, "warming-up");
+}
+
+/* Whoever has a suspect need not read of the others. */
+static void drop_calm(struct triage_report *r)
+{
+	while (r->n_top > 1 && !is_calm(&r->report->sites[r->top[0]]) &&
+	       is_calm(&r->report->sites[r->top[r->n_top - 1]]))
+		r->n_top--;
+}
+
 static void pick_sites(struct triage_report *r)
 {
 	for (uint32_t i = 0; i < r->report->n_sites; i++) {
@@ -167,6 +180,7 @@ static void pick_sites(struct triage_report *r)
 		memmove(&r->top[at + 1], &r->top[at], (r->n_top - 1 - at) * sizeof(*r->top));
 		r->top[at] = i;
 	}
+	drop_calm(r);
 }
 
 static int show(struct triage *t, const struct triage_report *r)

@@ -191,7 +191,7 @@ static void put_sites(FILE *f, const struct output_options *o, const struct tria
 		fputs("\n  nothing that it allocated meanwhile is outstanding\n", f);
 		return;
 	}
-	fprintf(f, "\n  The %zu of %zu stack%s to look at first:\n", t->n_top, t->n_sites,
+	fprintf(f, "\n  %zu of %zu stack%s, to look at first:\n", t->n_top, t->n_sites,
 		plural(t->n_sites));
 	for (size_t i = 0; i < t->n_top; i++)
 		put_site(f, o, t, t->top[i]);
