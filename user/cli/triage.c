@@ -39,6 +39,12 @@
 #define PROOF_CONFIDENCE 0.95
 #define GROWTH_DISTANCE (64 << 10)
 
+enum look {
+	LOOK_NONE,
+	LOOK_FIRST,
+	LOOK_LAST,
+};
+
 struct triage {
 	struct triage_options options;
 	struct trace_options trace;
@@ -53,6 +59,7 @@ struct triage {
 	pid_t pid;
 	uint64_t start_ns;
 	bool has_scan, scanned;
+	bool ended; /* the process has, and its last report is shown */
 	const char *scan_missing;
 	uint64_t n_lost;
 };
@@ -209,53 +216,64 @@ static bool find_process(const struct triage *t, const struct report *r, uint32_
 	return found;
 }
 
-/* Shown: on the screen and in the evidence. Else the report goes into the capture only. */
-static int write_report(struct triage *t, struct assembled *a, bool shown, bool final)
+static int show_report(struct triage *t, struct assembled *a, struct triage_report *r)
 {
-	struct triage_report r = {
-		.session = &t->session.session,
-		.report = &a->report,
-		.final = final,
-		.scan_missing = t->scan_missing,
-		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
-	};
+	const struct process_report *p = &a->report.processes[r->process];
 	struct scan_report scan = {0};
-	const struct process_report *p;
 	int err = 0;
 
-	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
-	if (!shown || !find_process(t, &a->report, &r.process))
-		return 0;
 	if (t->scanned)
-		err = scan_sums(&t->assembly, a, r.process, &t->scanning, &scan);
+		err = scan_sums(&t->assembly, a, r->process, &t->scanning, &scan);
 	if (!err && t->scanned)
-		r.scan = &scan;
-	p = &a->report.processes[r.process];
-	r.ended = p->ended;
-	fill_memory(t, p, &r.memory);
-	fill_verdict(&r, p);
-	pick_sites(&r);
-	triage_evidence_write(&t->evidence, &r);
+		r->scan = &scan;
+	r->scan_missing = t->scan_missing;
+	r->ended = p->ended;
+	fill_memory(t, p, &r->memory);
+	fill_verdict(r, p);
+	pick_sites(r);
+	triage_evidence_write(&t->evidence, r);
 	if (!err)
-		err = show(t, &r);
+		err = show(t, r);
 	free(scan.leaks);
 	return err;
 }
 
-static int report(struct triage *t, bool shown, bool final, struct diag *d)
+/* Into the capture; a look also on the screen and into the evidence. What it was when it ended is the last that is known of it. */
+static int write_report(struct triage *t, struct assembled *a, enum look look)
+{
+	struct triage_report r = {
+		.session = &t->session.session,
+		.report = &a->report,
+		.final = look == LOOK_LAST,
+		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
+	};
+	bool found = find_process(t, &a->report, &r.process);
+
+	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
+	if (found && a->report.processes[r.process].ended) {
+		t->ended = r.final = true;
+		if (!t->scanned && !t->scan_missing)
+			t->scan_missing = "the process ended before it could be scanned";
+	} else if (!found || look == LOOK_NONE) {
+		return 0;
+	}
+	return show_report(t, a, &r);
+}
+
+static int report(struct triage *t, enum look look, struct diag *d)
 {
 	struct loss *losses = NULL;
 	struct assembled a = {0};
 	size_t n_losses = 0;
-	int err = assemble_take(&t->assembly, final, &a, d);
+	int err = assemble_take(&t->assembly, look == LOOK_LAST, &a, d);
 
 	if (err)
 		return err;
 	err = assemble_finish(&t->assembly, &a, d);
-	if (!err && shown)
+	if (!err && look != LOOK_NONE)
 		accounting_fill(&t->assembly, &a);
 	if (!err) {
-		err = write_report(t, &a, shown, final);
+		err = write_report(t, &a, look);
 		if (err && err != -EPIPE)
 			diag_set(d, -err, "cannot write the report: %s", strerror(-err));
 	}
@@ -289,32 +307,43 @@ static void scan(struct triage *t)
 						      : "the scan failed";
 }
 
-/* A report every second or so, for the trends; shown are the first look and the last. */
-static int run(struct triage *t, struct diag *d)
+/* A report every second or so, for the trends, without a look at it. Returns when it is time for the scan. */
+static int wait_and_sample(struct triage *t, struct diag *d)
 {
-	uint64_t end_ns = t->start_ns + t->options.duration_ns,
-		 first_ns = t->start_ns + FIRST_LOOK_NS;
-	uint64_t step_ns = t->options.duration_ns / 60 > STEP_NS ? t->options.duration_ns / 60
-								 : STEP_NS;
-	uint64_t now_ns = t->start_ns;
+	const uint64_t end_ns = t->start_ns + t->options.duration_ns,
+		       first_ns = t->start_ns + FIRST_LOOK_NS;
+	const uint64_t step_ns = fmax(t->options.duration_ns / 60, STEP_NS);
 	bool looked = t->options.duration_ns < 2 * FIRST_LOOK_NS;
+	uint64_t now_ns = t->start_ns;
 	int err = 0;
 
-	sample_memory(t);
-	while (!err && now_ns < end_ns && !t->attend.end && !t->attend.hurry &&
+	while (!err && now_ns < end_ns && !t->attend.end && !t->attend.hurry && !t->ended &&
 	       tracing_is_traced(&t->tracing, t->pid)) {
-		uint64_t next_ns = now_ns + step_ns < end_ns ? now_ns + step_ns : end_ns;
+		uint64_t next_ns = now_ns + (looked ? step_ns : STEP_NS);
+		enum look look = LOOK_NONE;
 
-		attend_until(&t->attend, next_ns, "tracing");
+		attend_until(&t->attend, next_ns < end_ns ? next_ns : end_ns, "tracing");
 		now_ns = clock_monotonic_ns();
+		if (!looked && now_ns >= first_ns) {
+			look = LOOK_FIRST;
+			looked = true;
+		}
 		sample_memory(t);
-		err = report(t, !looked && now_ns >= first_ns, false, d);
-		looked |= now_ns >= first_ns;
+		err = report(t, look, d);
 	}
-	if (err)
+	return err;
+}
+
+static int run(struct triage *t, struct diag *d)
+{
+	int err;
+
+	sample_memory(t);
+	err = wait_and_sample(t, d);
+	if (err || t->ended)
 		return err;
 	scan(t);
-	return report(t, true, true, d);
+	return report(t, LOOK_LAST, d);
 }
 
 static void fill_trace_options(struct triage *t)
