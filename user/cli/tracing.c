@@ -22,9 +22,15 @@
 
 static void on_event(void *arg, const struct collector_event *e);
 
+enum following {
+	FOLLOW_WHOLLY, /* until the tables are there */
+	FOLLOW,	       /* what takes long is done in the background */
+	FOLLOW_ASKED,  /* the same, as the kernel wants to know */
+};
+
 /* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
  * pid: once it executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
-static void follow_instance(struct tracing *t, instance_id instance, pid_t pid, bool asked)
+static void follow_instance(struct tracing *t, instance_id instance, pid_t pid, enum following how)
 {
 	const struct traced *p;
 	struct diag d = {0};
@@ -37,15 +43,18 @@ static void follow_instance(struct tracing *t, instance_id instance, pid_t pid, 
 	if (p)
 		pid = p->pid;
 	pthread_mutex_unlock(&t->lock);
-	err = asked ? unwinder_answer(t->unwinder, pid, instance, &d)
-		    : unwinder_update(t->unwinder, pid, instance, &d);
-	if (err && err != -ESRCH && !t->quiet)
+	err = how == FOLLOW_ASKED ? unwinder_answer(t->unwinder, pid, instance, &d)
+	      : how == FOLLOW	  ? unwinder_update_quickly(t->unwinder, pid, instance, &d)
+				  : unwinder_update(t->unwinder, pid, instance, &d);
+	if (err == -EINPROGRESS)
+		tables_want(&t->tables, instance, pid);
+	else if (err && err != -ESRCH && !t->quiet)
 		log_info("%s", d.text);
 }
 
-static void follow_mappings(struct tracing *t, pid_t pid)
+static void follow_mappings(struct tracing *t, pid_t pid, enum following how)
 {
-	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, false);
+	follow_instance(t, kernel_instance(t->kernel, pid, NULL), pid, how);
 }
 
 /* Where many come and go: from now on its allocations are counted. */
@@ -76,9 +85,9 @@ static void probe(struct tracing *t, pid_t pid)
 	struct diag d = {0};
 	int err;
 
-	/* First, so that no stack is taken by what is not known yet. */
+	/* First, so that no stack is taken by what is not known yet; and whom we stop ourselves waits for it. */
 	if (lightly_is_walked(t, pid))
-		follow_mappings(t, pid);
+		follow_mappings(t, pid, t->launched ? FOLLOW_WHOLLY : FOLLOW);
 	if (t->growth)
 		return;
 	err = cover_update(t->cover, pid, &d);
@@ -180,6 +189,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	t->quiet = options->quiet;
 	t->growth = options->growth;
 	t->everything = options->select.everything;
+	t->selecting = options->escalate || !selector_is_empty(&options->select);
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
 	kernel.governed = t->costs;
@@ -210,6 +220,8 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 		err = governing_start(t, options, d);
 	if (!err && kernel.stack == KERNEL_STACK_CFI)
 		err = unwinder_create(t->kernel, &unwind, &t->unwinder, d);
+	if (!err && t->unwinder && tables_start(&t->tables, t->unwinder, t->quiet))
+		err = diag_set(d, EAGAIN, "cannot start a thread");
 	/* Before anything is read from /proc: what is mapped after that must not be missed. */
 	if (!err)
 		err = mapping_watch_create(on_mapping, t, &t->mappings, d);
@@ -224,6 +236,7 @@ void tracing_close(struct tracing *t)
 	governing_stop(t);
 	cover_destroy(t->cover);
 	mapping_watch_destroy(t->mappings);
+	tables_stop(&t->tables);
 	unwinder_destroy(t->unwinder);
 	while ((p = hashmap_next(&t->traced, &cursor, NULL)))
 		traced_free(p);
@@ -294,7 +307,7 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	if (!p)
 		return diag_set(d, ENOMEM, "out of memory");
 	if (!t->everything)
-		follow_mappings(t, id->pid);
+		follow_mappings(t, id->pid, t->selecting ? FOLLOW : FOLLOW_WHOLLY);
 	err = t->growth ? 0 : cover_update(t->cover, id->pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
@@ -615,8 +628,8 @@ static void answer(struct tracing *t, instance_id instance)
 
 	if (p && t->everything)
 		lightly_look(t, p);
-	if (p)
-		follow_instance(t, instance, p->pid, true);
+	if (p && !tables_is_wanted(&t->tables, instance))
+		follow_instance(t, instance, p->pid, FOLLOW_ASKED);
 }
 
 void tracing_drain(struct tracing *t)
@@ -641,7 +654,7 @@ void tracing_drain(struct tracing *t)
 	hashmap_done(&t->touched);
 	cursor = 0;
 	while (hashmap_next(&t->generating, &cursor, &pid))
-		follow_mappings(t, pid);
+		follow_mappings(t, pid, FOLLOW);
 	hashmap_done(&t->generating);
 	cursor = 0;
 	while (hashmap_next(&t->asking, &cursor, &instance))
