@@ -285,8 +285,10 @@ static int ended_meanwhile(const struct identity *id, struct diag *d)
 int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d)
 {
 	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
+	uint64_t now_ns;
 	struct traced *p;
 	int64_t instance;
+	bool covered;
 	int err;
 
 	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
@@ -309,11 +311,14 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	if (!t->everything)
 		follow_mappings(t, id->pid, t->selecting ? FOLLOW : FOLLOW_WHOLLY);
 	err = t->growth ? 0 : cover_update(t->cover, id->pid, d);
-	p->covered_ns = clock_monotonic_ns();
-	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
+	now_ns = clock_monotonic_ns();
+	covered = t->growth || cover_count(t->cover, id->pid);
+	/* In the midst of an exec there is nothing to probe yet. */
+	p->covered_ns = covered ? now_ns : 0;
+	p->seen_from_seconds = since_ns ? (double)(now_ns - since_ns) / NS_PER_SECOND
 					: age_seconds(p);
-	if (err >= 0 && !t->growth && !cover_count(t->cover, id->pid))
-		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
+	if (err >= 0 && !covered)
+		p->since_ns = now_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
 	else if (err >= 0)
 		tell_traced(t, id->pid, id->comm);
 	if (err >= 0 && !identity_alive(id))
