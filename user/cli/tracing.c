@@ -197,18 +197,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	if (err)
 		return err;
 	kernel_get_maps(t->kernel, &maps);
-	err = collector_create(&(struct collector_maps){.live = maps.live,
-							.sites = maps.sites,
-							.unknown_sites = maps.unknown_sites,
-							.stacks = maps.stacks,
-							.procs = maps.procs,
-							.instances = maps.instances,
-							.process_ring = maps.process_ring,
-							.event_ring = maps.event_ring,
-							.losses = maps.losses,
-							.stranger_ring = maps.stranger_ring,
-							.evict = kernel_evict_fd(t->kernel)},
-			       kernel_start_ns(t->kernel),
+	err = collector_create(&maps, kernel_start_ns(t->kernel),
 			       options->mmap || options->growth ? options->max_outstanding : 0,
 			       options->growth ? options->max_outstanding : 0, on_event, t,
 			       &t->collector, d);
