@@ -110,6 +110,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	late = !t->launched && (!before || before->pid != (pid_t)e->pid || !before->covered_ns ||
 				before->covered_ns > e->time_ns);
 	p = traced_event(t, e, NULL);
+	/* It was gone before it could be looked at. */
+	if (p && !p->comm && e->name[0])
+		p->comm = strings_intern(&t->strings, e->name);
 	pthread_mutex_unlock(&t->lock);
 	if (p && t->everything)
 		lightly_renamed(t, p, e->name);

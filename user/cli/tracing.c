@@ -193,7 +193,8 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 		return instance;
 	pthread_mutex_lock(&t->lock);
 	p = traced_create(t, instance, id->pid, NULL);
-	if (p && t->everything)
+	/* It may have become another program, or ended, since it was looked at. */
+	if (p && (t->everything || !p->comm))
 		traced_describe(t, p, id);
 	if (p)
 		p->young_ns = 0;
