@@ -118,21 +118,9 @@ static void open_all(struct fixture *f, enum link_kind link)
 
 	assert_int_equal(kernel_open(&options, &f->kernel, &d), 0);
 	kernel_get_maps(f->kernel, &maps);
-	assert_int_equal(
-		collector_create(&(struct collector_maps){.live = maps.live,
-							  .sites = maps.sites,
-							  .unknown_sites = maps.unknown_sites,
-							  .stacks = maps.stacks,
-							  .procs = maps.procs,
-							  .instances = maps.instances,
-							  .process_ring = maps.process_ring,
-							  .event_ring = maps.event_ring,
-							  .losses = maps.losses,
-							  .stranger_ring = maps.stranger_ring,
-							  .evict = kernel_evict_fd(f->kernel)},
-				 kernel_start_ns(f->kernel), 0, 0, ignore_event, f, &f->collector,
-				 &d),
-		0);
+	assert_int_equal(collector_create(&maps, kernel_start_ns(f->kernel), 0, 0, ignore_event, f,
+					  &f->collector, &d),
+			 0);
 	assert_int_equal(cover_create(f->kernel, &cover, &f->cover, &d), 0);
 }
 

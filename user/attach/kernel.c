@@ -426,6 +426,7 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.event_ring = bpf_map__fd(k->object->maps.event_ring),
 		.losses = bpf_map__fd(k->object->maps.losses),
 		.stranger_ring = bpf_map__fd(k->object->maps.stranger_ring),
+		.evict = bpf_program__fd(k->object->progs.evict),
 	};
 }
 
@@ -564,11 +565,6 @@ int kernel_purge(struct kernel *k)
 	LIBBPF_OPTS(bpf_test_run_opts, options);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(k->object->progs.purge), &options);
-}
-
-int kernel_evict_fd(const struct kernel *k)
-{
-	return bpf_program__fd(k->object->progs.evict);
 }
 
 int kernel_program_fd(const struct kernel *k, enum kernel_program which)

@@ -9,6 +9,7 @@
 
 #include "attach/link.h"
 #include "base/diag.h"
+#include "model/kernel_maps.h"
 
 struct kernel;
 struct wire_governed;
@@ -41,12 +42,6 @@ struct kernel_options {
 	bool strange_names, strange_cgroups;
 	bool governed; /* hits are counted, and kernel_governed()'s records order what is recorded */
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
-};
-
-/* Descriptors of the maps, for collect/; owned by the kernel object. */
-struct kernel_maps {
-	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
-	int stranger_ring;
 };
 
 /* Memory that the kernel unwinds by, shared with it; owned by the kernel object, for unwinder.h. */
@@ -91,8 +86,6 @@ int kernel_release_process(struct kernel *k, pid_t pid);
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);
 /* Removes the blocks of all instances that are no longer in the instances map; one pass over the live map. */
 int kernel_purge(struct kernel *k);
-/* The program that evicts sites, for collector_create; owned by the kernel object. */
-int kernel_evict_fd(const struct kernel *k);
 
 /* Program descriptors for link_place. */
 enum kernel_program {

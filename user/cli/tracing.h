@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "base/hashmap.h"
 #include "base/strings.h"
+#include "cli/tables.h"
 #include "model/snapshot.h"
 #include "process/container.h"
 #include "process/identity.h"
@@ -33,6 +34,7 @@ struct tracing {
 	struct kernel *kernel;
 	struct cover *cover;
 	struct unwinder *unwinder; /* NULL: stacks by frame pointers, or none */
+	struct tables tables;	   /* with an unwinder */
 	struct calibration *costs; /* with a budget: governing_prepare()'s; else NULL */
 	struct governor *governor; /* NULL: no budget */
 	unsigned budget_percent;
@@ -47,6 +49,7 @@ struct tracing {
 		by_pid; /* pid -> struct traced that it is now, its own or the one whose memory it borrows */
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
 	bool everything; /* every process is traced: looked at when it has something to show, and not before */
+	bool selecting; /* processes come to be traced while others are */
 	bool quiet;
 	bool restricted; /* by -O or -S */
 	bool growth;	 /* touched pages and mappings, without probes */

@@ -26,7 +26,7 @@ struct kept_stack {
 };
 
 struct collector {
-	struct collector_maps maps;
+	struct kernel_maps maps;
 	uint64_t session_start_ns;
 	struct ring_buffer *rings;
 	collector_event_fn on_event;
@@ -212,8 +212,8 @@ static uint32_t max_entries(int map_fd)
 	return bpf_obj_get_info_by_fd(map_fd, &info, &size) ? UINT32_MAX : info.max_entries;
 }
 
-int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
+int collector_create(const struct kernel_maps *maps, uint64_t session_start_ns, size_t max_ranges,
+		     size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
