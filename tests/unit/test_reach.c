@@ -464,6 +464,7 @@ static void candidates(void **state)
 	assert_int_equal(reach_candidates_pass(&c, &b, second), 0);
 	assert_int_equal(c.n, 1);
 	assert_int_equal(c.n_passes, 2);
+	assert_int_equal(c.n_returned, 1);
 	assert_true(reach_candidates_has(&c, BASE, 0));
 	assert_false(reach_candidates_has(&c, BASE, 1));
 	assert_false(reach_candidates_has(&c, BASE + 64, 1));

@@ -148,7 +148,6 @@ static void wait_for(struct scan *s, uint64_t duration_ns, bool may_hurry)
 
 struct pass {
 	struct scan *scan;
-	bool last;
 	int err;
 	struct diag d;
 };
@@ -161,16 +160,16 @@ static void *run_pass(void *arg)
 
 	p->err = s->options.paths
 			 ? scan_paths_find(&s->scanning, s->options.paths_address, &s->found, &p->d)
-			 : scanning_pass(&s->scanning, p->last, &p->d);
+			 : scanning_pass(&s->scanning, s->options.passes, &p->d);
 	if (write(s->passed, &one, sizeof(one)) < 0)
 		p->err = -errno;
 	return NULL;
 }
 
 /* One pass in a thread of its own, while the trace goes on. */
-static int one_pass(struct scan *s, unsigned number, bool last, struct diag *d)
+static int one_pass(struct scan *s, unsigned number, struct diag *d)
 {
-	struct pass p = {.scan = s, .last = last};
+	struct pass p = {.scan = s};
 	uint64_t n_passed;
 	pthread_t thread;
 	char text[80];
@@ -179,8 +178,7 @@ static int one_pass(struct scan *s, unsigned number, bool last, struct diag *d)
 	if (err)
 		return diag_set(d, err, "cannot start a thread: %s", strerror(err));
 	while (read(s->passed, &n_passed, sizeof(n_passed)) < 0) {
-		snprintf(text, sizeof(text), "scanning, pass %u of %u: %.0f MiB", number,
-			 (unsigned)s->options.passes,
+		snprintf(text, sizeof(text), "scanning, pass %u: %.0f MiB", number,
 			 (double)s->scanning.progress.n_bytes / (1 << 20));
 		show_progress(s, text);
 		settle(s, UINT64_MAX);
@@ -208,21 +206,22 @@ static uint32_t current_instance(struct scan *s)
 
 static int all_passes(struct scan *s, struct diag *d)
 {
-	unsigned n = s->options.passes;
+	bool done = false;
 	int err = 0;
 
-	for (unsigned i = 1; i <= n && !err; i++) {
+	for (unsigned i = 1; !done && !err; i++) {
 		uint32_t instance = current_instance(s);
 
 		if (!instance)
 			return diag_set(d, ESRCH, "process %d ended before it was scanned", s->pid);
 		err = scanning_prepare(&s->scanning, instance, s->options.stop, d);
 		if (!err)
-			err = one_pass(s, i, i == n, d);
+			err = one_pass(s, i, d);
 		scanning_resume(&s->scanning);
 		if (!err && s->end)
 			err = -ECANCELED;
-		if (!err && i < n)
+		done = s->scanning.settled || s->options.paths;
+		if (!err && !done)
 			wait_for(s, s->options.pause_ns, false);
 	}
 	return err;

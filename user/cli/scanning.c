@@ -119,7 +119,14 @@ static int find_leaks(struct scanning *s, const struct reach_reader *reader)
 			   s->roots);
 }
 
-int scanning_pass(struct scanning *s, bool last, struct diag *d)
+static bool is_settled(const struct reach_candidates *c, unsigned n_passes)
+{
+	if (c->n_passes < n_passes)
+		return false;
+	return !c->n_returned || n_passes == 1 || c->n_passes >= SCANNING_MORE * n_passes;
+}
+
+int scanning_pass(struct scanning *s, unsigned n_passes, struct diag *d)
 {
 	const struct reach_reader reader = reach_memory_reader(&s->memory);
 	uint64_t began_ns = clock_monotonic_ns();
@@ -133,7 +140,8 @@ int scanning_pass(struct scanning *s, bool last, struct diag *d)
 	s->pass_bytes = s->progress.n_bytes;
 	s->pass_ns = clock_monotonic_ns() - began_ns;
 	err = reach_candidates_pass(&s->candidates, &s->blocks, s->marks);
-	if (!err && last)
+	s->settled = !err && is_settled(&s->candidates, n_passes);
+	if (s->settled)
 		err = find_leaks(s, &reader);
 	return err ? diag_set(d, -err, "process %d cannot be scanned: %s", s->pid, strerror(-err))
 		   : 0;

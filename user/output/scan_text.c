@@ -71,6 +71,15 @@ static void put_how(FILE *f, const struct scan_report *s)
 	if (s->n_running && s->stopped_seconds <= 0)
 		fprintf(f, "  not exact    registers of %zu of %zu threads, which were running\n",
 			s->n_running, s->n_threads);
+	if (s->n_unsettled) {
+		char count[FORMAT_SIZE];
+
+		format_count(s->n_unsettled, count);
+		fprintf(f,
+			"  not sure     pointers move fast: the last pass met %s block%s again that those "
+			"before had missed\n",
+			count, plural(s->n_unsettled));
+	}
 	if (!s->interior)
 		fputs("  not counted  pointers into the middle of blocks\n", f);
 }
