@@ -235,7 +235,7 @@ def busy(*options):
         else:
             complaints.append(f"{blocks} blocks of {' < '.join(names)} are in use")
     # Memory of freed nodes still points to where nodes were, and lost blocks may be there now.
-    if not 0.8 * n_lost <= found <= n_lost:
+    if not 0.5 * n_lost <= found <= n_lost:
         complaints.append(f"{found} blocks of {n_lost} lost ones")
     return complaints
 

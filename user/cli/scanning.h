@@ -35,6 +35,7 @@ struct scanning {
 	uint64_t pass_bytes, pass_ns;
 	/* Of all passes. */
 	bool settled;
+	unsigned n_thorough; /* passes with a second look, as pointers move */
 	struct reach_candidates candidates;
 	/* By block of the last pass; NULL: not known. */
 	uint8_t *leaks, *kinds;
@@ -52,8 +53,8 @@ int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct di
 void scanning_resume(struct scanning *s);
 
 /* One pass, which may take minutes: any thread. When it ends what n_passes passes have to say, it makes leaks, kinds and roots, too, and
- * sets settled: then no further pass is needed. While blocks turn up again that passes before had missed, pointers move so fast that
- * more may follow: up to SCANNING_MORE times as many passes are needed. Returns 0; -ESRCH: the process has ended; -ECANCELED:
+ * sets settled: then no further pass is needed. Once blocks turn up again that passes before had missed, pointers move so fast that
+ * each pass looks twice, and there are more passes until one meets nothing again: up to SCANNING_MORE times as many. Returns 0; -ESRCH: the process has ended; -ECANCELED:
  * progress.stop was set; or -errno, with a diag. */
 #define SCANNING_MORE 4
 int scanning_pass(struct scanning *s, unsigned n_passes, struct diag *d);

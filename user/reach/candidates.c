@@ -36,6 +36,7 @@ static void further_pass(struct reach_candidates *c, const struct reach_blocks *
 			c->items[n++] = c->items[i];
 	}
 	c->n = n;
+	c->moving |= c->n_returned > 0;
 }
 
 int reach_candidates_pass(struct reach_candidates *c, const struct reach_blocks *blocks,

@@ -17,6 +17,7 @@ struct reach_candidates {
 	struct reach_candidate *items; /* by start */
 	size_t n, cap;
 	unsigned n_passes;
+	bool moving;	   /* some pass so far had such: */
 	size_t n_returned; /* that the last pass reached though the ones before had not: where it is not 0, more of them may be in use */
 };
 
