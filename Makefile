@@ -10,7 +10,7 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch scan report doctor help
+COMMANDS := trace watch scan report diff doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin

@@ -32,8 +32,15 @@ golden()
 {
 	name=$1
 	shift
+	compare "$name" report "$@"
+}
+
+compare()
+{
+	name=$1
+	shift
 	n=$((n + 1))
-	(cd "$work" && "$seep" report "$@" >out 2>&1; echo "exit $?" >>out)
+	(cd "$work" && "$seep" "$@" >out 2>&1; echo "exit $?" >>out)
 	if [ "$update" = --update ]; then
 		cp "$work/out" "expected/$name"
 	fi
@@ -70,6 +77,32 @@ golden not_a_capture trace_output.ndjson
 golden empty empty.seep
 golden missing no_such.seep
 golden onto_itself --output cut.seep cut.seep
+
+echo leak:parse_cookie >"$work/lsan.supp"
+printf '{\n evil\n Memcheck:Leak\n fun:malloc\n obj:/tmp/*\n}\n{\n names\n Memcheck:Leak\n ...\n fun:leak_?(*\n}\n' \
+	>"$work/valgrind.supp"
+echo race:x >"$work/bad.supp"
+golden suppressed.text --suppressions lsan.supp everything.seep
+golden suppressed.folded --format folded --suppressions lsan.supp everything.seep
+golden suppressed.ndjson --format ndjson --suppressions valgrind.supp everything.seep
+golden suppressed_top.text -T 3 --suppressions valgrind.supp many_sites.seep
+golden suppressed_badly --suppressions bad.supp everything.seep
+
+# The same run, but with ten times as much at each site; and that of another build, with other offsets.
+sed '/"type":"site"/s/"outstanding_\([a-z]*\)":\([1-9][0-9]*\)/"outstanding_\1":\20/g' captures/everything.ndjson \
+	>"$work/grown.ndjson"
+sed '/"type":"site"/s/"site":"..../"site":"beef/' "$work/grown.ndjson" | gzip -nc >"$work/rebuilt.seep"
+gzip -nc "$work/grown.ndjson" >"$work/grown.seep"
+compare diff.text diff everything.seep grown.seep
+compare diff.ndjson diff --format ndjson everything.seep grown.seep
+compare diff_shrank.text diff -T 2 --sort count grown.seep everything.seep
+compare diff_rebuilt.text diff everything.seep rebuilt.seep
+compare diff_itself.text diff everything.seep everything.seep
+compare diff_reports.text diff everything.seep
+compare diff_sampled.text diff sampled.seep everything.seep
+compare diff_cut diff cut.seep everything.seep
+compare diff_no_report diff --before 77 everything.seep
+compare diff_no_end.text diff -T 1 everything.seep no_end.seep
 
 echo "1..$n"
 exit $failed

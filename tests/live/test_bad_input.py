@@ -365,6 +365,9 @@ USAGE = [
     (["trace", "--kernel"], "later version"),
     (["trcae"], "trcae"),
     (["report"], "FILE"),
+    (["diff"], "FILE_A"),
+    (["diff", "-"], "standard input"),
+    (["diff", "a", "b", "--format", "folded"], "folded"),
     (["scan"], "which process?"),
     (["triage"], "not in this version"),
 ]

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/cleanup.h"
+#include "model/memory.h"
 #include "model/report.h"
 #include "output/output.h"
 
@@ -54,6 +55,19 @@ static const struct frame fixture_hostile[] = {
 
 static const char *const fixture_targets[] = {"pid 1234", "command ./wörker"};
 static const char *const fixture_capabilities[] = {"link:session", "task_storage"};
+
+static const struct memory_account fixture_memory = {
+	.resident_bytes = 120 << 20,
+	.outstanding_bytes = 5 << 20,
+	.outstanding_allocations = 1024,
+	.rounding_bytes = 8 << 10,
+	.before_bytes = 100 << 20,
+	.before_allocations = 31415,
+	.cached_bytes = 416,
+	.untouched_bytes = 4 << 20,
+	.file_bytes = 19 << 20,
+	.elsewhere_bytes = 3,
+};
 
 static struct site fixture_site(uint32_t process, uint64_t id, uint64_t bytes, uint64_t count)
 {
@@ -125,6 +139,7 @@ static void fixture_fill_report(struct fixture *x, size_t i)
 	p[0].pod = "web-1";
 	p[0].namespace_ = "prod";
 	p[0].rss_bytes = 120 << 20;
+	p[0].memory = &fixture_memory;
 	p[0].limit_bytes = 512 << 20;
 	p[0].growth_bytes_per_second = 1048576.1;
 	p[0].seconds_to_limit = 0.1 + 0.2;

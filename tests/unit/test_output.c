@@ -184,7 +184,15 @@ static void text_has_the_figures(void **state)
 	assert_has(text, "  outstanding  5.0 MiB in 1,026 allocations, growing 1.0 MiB/s\n");
 	assert_has(text,
 		   "12 more of blocks not seen allocated; 3,456,789 more of blocks inherited");
-	assert_has(text, "  resident     120.0 MiB of a limit of 512.0 MiB, reached in 300 ms\n");
+	assert_has(text,
+		   "  resident     120.0 MiB of a limit of 512.0 MiB, reached in 300 ms, made of\n"
+		   "       5.0 MiB  recorded, and outstanding, 1,024 blocks\n"
+		   "       8.0 KiB  headers and padding of these\n"
+		   "     100.0 MiB  in use, allocated before the trace, 31,415 blocks\n"
+		   "         416 B  freed, cached for the next allocations\n"
+		   "      -4.0 MiB  of all these never written, given back or swapped out\n"
+		   "      19.0 MiB  files: code and data as on disk\n"
+		   "     3 B more is outstanding outside of glibc's heap\n");
 	assert_has(text, "not seen: what it allocated in the 59 m 50 s before the trace began\n");
 	assert_has(text, "not seen: files without symbols: /opt/x\\ty.so\n");
 	assert_has(text, "lost 1,234,567 live_map_full: allocations were not recorded");
@@ -310,6 +318,7 @@ static void ndjson_keeps_its_contract(void **state)
 		"inherited_frees",
 		"unknown_frees",
 		"rss_bytes",
+		"memory",
 		"limit_bytes",
 		"growth_bytes_per_second",
 		"seconds_to_limit",

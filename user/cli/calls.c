@@ -2,8 +2,10 @@
 #include "cli/calls.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/reporter.h"
 #include "collect/collector.h"
 
 /* When the event happened, by the wall clock. */
@@ -12,23 +14,27 @@ static uint64_t realtime_of(uint64_t monotonic_ns)
 	return clock_realtime_ns() - (clock_monotonic_ns() - monotonic_ns);
 }
 
-void calls_print(void *arg, const struct collector_event *e)
+bool calls_print(void *arg, const struct collector_event *e)
 {
 	const struct calls *c = arg;
-	char time[CLOCK_RFC3339_SIZE];
+	char time[CLOCK_RFC3339_SIZE], line[256];
 	const char *what = e->type == COLLECTOR_ALLOC  ? "alloc"
 			   : e->type == COLLECTOR_FREE ? "free"
 						       : NULL;
+	int n;
 
 	if (!what)
-		return;
+		return true;
 	clock_format_rfc3339(realtime_of(e->time_ns), time);
 	if (c->ndjson)
-		fprintf(c->stream,
+		n = snprintf(
+			line, sizeof(line),
 			"{\"type\":\"call\",\"time\":\"%s\",\"pid\":%u,\"tid\":%u,\"call\":\"%s\",\"address\":\"0x%" PRIx64
 			"\",\"size_bytes\":%" PRIu64 "}\n",
 			time, e->pid, e->tid, what, e->address, e->size_bytes);
 	else
-		fprintf(c->stream, "%s pid %u tid %u %-5s 0x%" PRIx64 " %" PRIu64 " bytes\n", time,
-			e->pid, e->tid, what, e->address, e->size_bytes);
+		n = snprintf(line, sizeof(line),
+			     "%s pid %u tid %u %-5s 0x%" PRIx64 " %" PRIu64 " bytes\n", time,
+			     e->pid, e->tid, what, e->address, e->size_bytes);
+	return reporter_say(c->reporter, line, n);
 }

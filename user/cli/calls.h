@@ -2,17 +2,17 @@
 #ifndef SEEP_CLI_CALLS_H
 #define SEEP_CLI_CALLS_H
 #include <stdbool.h>
-#include <stdio.h>
 
 struct collector_event;
+struct reporter;
 
-/* Where -t writes: one line for each allocation and free. */
+/* What -t shows: one line for each allocation and free. */
 struct calls {
-	FILE *stream;
+	struct reporter *reporter; /* who writes them */
 	bool ndjson;
 };
 
-/* As tracing.on_call; arg is a struct calls. Errors stay in the stream, for its next flush. */
-void calls_print(void *arg, const struct collector_event *e);
+/* As tracing.on_call; arg is a struct calls. */
+bool calls_print(void *arg, const struct collector_event *e);
 
 #endif

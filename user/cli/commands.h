@@ -38,7 +38,7 @@ struct command {
 
 extern const struct command command_seep; /* not in commands[] */
 extern const struct command command_trace, command_watch, command_scan, command_report,
-	command_doctor, command_help;
+	command_diff, command_doctor, command_help;
 
 /* All commands in the order of the help, ends with NULL. */
 extern const struct command *const commands[];
@@ -67,6 +67,7 @@ int trace_command(struct trace_options *options);
 int cmd_watch(int argc, char **argv);
 int cmd_scan(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

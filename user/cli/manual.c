@@ -69,6 +69,15 @@ const struct manual_section manual_trace[] = {
 	 "Events that are lost are counted by cause and shown with each report: blocks past "
 	 "--max-outstanding, sites or stacks past their limits, missed probes. Without a loss "
 	 "the figures are exact, unless a sampling option was given.\n"},
+	{"MEMORY",
+	 "The last report of a process that is still alive says what its resident memory is made of, as rows that add up to it. "
+	 "The heap of glibc's malloc is read for that, chunk by chunk and from outside: blocks that were "
+	 "recorded and are outstanding, headers and padding of these, blocks in use that were not recorded "
+	 "(allocated before the trace; with sampling also those not sampled), what was freed and is cached by "
+	 "threads and arenas, what is free, and, less, what of all these is not resident. The rest is as the "
+	 "kernel has it: anonymous memory, files, shared memory. What other allocators have is anonymous "
+	 "memory; how much of it is outstanding is said. The process runs on meanwhile, so the figures "
+	 "are of slightly different moments. Not with --all, --growth or more than 16 processes.\n"},
 	{"GOVERNOR",
 	 "With --budget PERCENT, probes may cost each process that share of its own CPU time, and all "
 	 "of them together that share of the host's. What a hit costs is measured once a boot, how many "
@@ -256,7 +265,11 @@ const struct manual_section manual_seep[] = {
 	 "outstanding_bytes, outstanding_allocations, interval_bytes, interval_allocations "
 	 "(half the width of the 95% confidence interval of the two before, 0 when exact), "
 	 "allocated_bytes, freed_bytes, allocations, frees, inherited_frees, unknown_frees, "
-	 "rss_bytes, limit_bytes, growth_bytes_per_second, seconds_to_limit (null when not "
+	 "rss_bytes, memory (what that is made of, see MEMORY in seep-trace(1); null but in the last report of a process "
+	 "that is alive: resident_bytes = outstanding_bytes + rounding_bytes + before_bytes + cached_bytes + "
+	 "free_bytes + own_bytes - untouched_bytes + stack_bytes + anonymous_bytes + file_bytes + "
+	 "shared_bytes; outstanding_allocations, before_allocations; elsewhere_bytes), "
+	 "limit_bytes, growth_bytes_per_second, seconds_to_limit (null when not "
 	 "growing), verdict, overhead_ratio (what probes cost, by its own CPU time; null without a "
 	 "budget), mode (exact, sampled, windows, detached: see GOVERNOR in seep-trace(1); null without a "
 	 "budget), sample_interval_bytes and duty (share of time in which allocations are recorded) of "
@@ -279,7 +292,8 @@ const struct manual_section manual_seep[] = {
 	 "frees, oldest_age_seconds, median_age_seconds (upper bounds: births are known to a "
 	 "quarter of the time from the start of the trace; the oldest one exactly with -o and when "
 	 "sampling), growth_bytes_per_second, confidence, "
-	 "verdict, truncated (why the stack ends early, or null), frames. A frame, leaf first, "
+	 "verdict, truncated (why the stack ends early, or null), suppressed (the rule of --suppressions that "
+	 "leaves it out of other forms, or null), frames. A frame, leaf first, "
 	 "has function, module, build_id, offset, file, line, inlined; where no module is "
 	 "known, address in place of offset.\n"
 	 "\n"

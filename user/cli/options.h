@@ -50,6 +50,7 @@ enum options_stack {
 /* `seep trace`. Strings are the caller's argv. Exactly one of pids, select, command and argv names
  * the target. */
 struct trace_options {
+	const char *suppressions;	     /* file of rules, or NULL */
 	struct selector select;		     /* all of a host: --all */
 	bool escalate;			     /* trace who grows only; also without any target */
 	uint64_t escalate_ns, escalate_most; /* each for so long, so many at once */
@@ -154,8 +155,9 @@ struct scan_options {
 
 /* `seep report`. */
 struct report_options {
-	const char *path; /* of the capture, "-": stdin */
-	bool all_reports; /* text: each report, not only the last of each process */
+	const char *suppressions; /* file of rules, or NULL */
+	const char *path;	  /* of the capture, "-": stdin */
+	bool all_reports;	  /* text: each report, not only the last of each process */
 	bool show_allocs;
 	bool combined_only;
 	uint64_t top;		/* 0: all */
@@ -164,6 +166,22 @@ struct report_options {
 	int format;		/* enum options_format */
 	int color;		/* enum options_color */
 	const char *output;	/* NULL: stdout */
+};
+
+/* `seep diff`. */
+struct diff_moment {
+	const char *path;  /* of the capture, "-": stdin */
+	uint64_t sequence; /* of the report, 0: not given */
+};
+
+struct diff_options {
+	struct diff_moment before, after; /* after.path NULL: the same file */
+	bool verbose;
+	uint64_t top;	    /* 0: all */
+	int sort;	    /* enum options_sort */
+	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
+	int color;	    /* enum options_color */
+	const char *output; /* NULL: stdout */
 };
 
 /* `seep doctor`. */
@@ -208,6 +226,7 @@ void trace_options_defaults(struct trace_options *ret);
 int scan_options_parse(int argc, char **argv, struct scan_options *ret, struct diag *d);
 int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
+int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);

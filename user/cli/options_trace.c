@@ -114,6 +114,11 @@ static const struct option_spec options[] = {
 	 .man = "For text; the others are summed up in a line. ndjson and captures hold all."},
 	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, sort), .choices = options_sorts,
 	 SHOW, .help = "order of the call sites: by outstanding bytes or by number of blocks"},
+	{"suppressions", 0, "FILE", OPTION_INTO_PATH(struct trace_options, suppressions), SHOW,
+	 .help = "leave out call sites by rules, as for LeakSanitizer or valgrind",
+	 .man = "Lines leak:PATTERN, or valgrind's blocks of Memcheck:Leak. What is left out is counted: as a "
+		"line in text, as [suppressed] in folded; ndjson has all sites, with the rule as "
+		"\"suppressed\"."},
 	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct trace_options, combined_only), SHOW,
 	 .help = "only the totals of each process, no stacks"},
 

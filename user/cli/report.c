@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/suppressing.h"
 #include "cli/terminal.h"
 #include "collect/capture.h"
 #include "output/output.h"
@@ -22,6 +23,7 @@ struct render {
 	const struct output_format *format;
 	struct output_options options;
 	FILE *out;
+	struct suppressing suppressing;
 	bool final_only; /* of each process its last report only */
 	/* What of the current report is shown; strings, frames and losses are the capture's. */
 	struct report shown;
@@ -65,6 +67,7 @@ static int select_shown(struct render *r, const struct report *all)
 		shown->sites[shown->n_sites] = all->sites[i];
 		shown->sites[shown->n_sites++].process = index;
 	}
+	suppressing_apply(&r->suppressing, shown);
 	rank_sites(shown->sites, shown->n_sites, r->options.by_count);
 	return 0;
 }
@@ -150,8 +153,11 @@ static int render(struct render *r, const struct report_options *o)
 	int err;
 
 	fill_options(r, o);
-	err = capture_read(o->path, &visitor, r, &d);
+	err = suppressing_load(&r->suppressing, o->suppressions, &d);
+	if (!err)
+		err = capture_read(o->path, &visitor, r, &d);
 	select_done(r);
+	suppressing_done(&r->suppressing);
 	if (err && d.text[0]) {
 		fflush(r->out);
 		return log_diag(&d);

@@ -18,6 +18,7 @@
 #include "base/hashmap.h"
 #include "base/log.h"
 #include "cli/assemble.h"
+#include "cli/blocks.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/scan_paths.h"
@@ -292,7 +293,7 @@ static int write_report(struct scan *s, struct assembled *r, bool complete)
 	if (!err && complete)
 		err = s->options.paths ? write_path(s, r, process) : write_leaks(s, r, process);
 	if (!err && s->options.show_allocs)
-		err = assembled_each_block(&s->assembly, r, write_block, &w);
+		err = blocks_each(&s->assembly, r, write_block, &w);
 	return err ? err : sink_report_end(&s->sink, &s->session, &r->report);
 }
 
@@ -315,10 +316,15 @@ static int write_end(struct scan *s, struct assembled *r, bool *ret_lost)
 static int report(struct scan *s, bool complete, bool *ret_lost, struct diag *d)
 {
 	struct assembled r = {0};
-	int err = assemble(&s->assembly, true, &r, d);
+	int err = assemble_take(&s->assembly, true, &r, d);
 
 	if (err)
 		return err;
+	err = assemble_finish(&s->assembly, &r, d);
+	if (err) {
+		assembled_settle(&s->assembly, &r);
+		return err;
+	}
 	err = write_report(s, &r, complete);
 	if (!err)
 		err = write_end(s, &r, ret_lost);
@@ -377,7 +383,7 @@ static int start_trace(struct scan *s, struct diag *d)
 	err = tracing_open(&trace, &s->tracing, d);
 	if (err)
 		return err;
-	s->assembly.frame_pointers = trace.stack == OPTIONS_STACK_FP;
+	s->assembly.names.frame_pointers = trace.stack == OPTIONS_STACK_FP;
 	err = assembly_init(&s->assembly, &s->tracing, d);
 	if (!err)
 		err = tracing_attach(&s->tracing, s->pid, d);

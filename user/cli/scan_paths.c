@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/assemble.h"
+#include "cli/blocks.h"
 #include "cli/scanning.h"
 #include "process/maps.h"
 #include "reach/roots.h"
@@ -126,7 +127,7 @@ int scan_paths_describe(struct assembly *a, const struct assembled *r, uint32_t 
 		return err;
 	ret->block = s->blocks.items[found->target].start;
 	ret->size_bytes = s->blocks.items[found->target].end - ret->block;
-	return assembled_each_block(a, r, describe_block, &d);
+	return blocks_each(a, r, describe_block, &d);
 }
 
 void scan_paths_done(struct found_path *found)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "cli/assemble.h"
+#include "cli/blocks.h"
 #include "cli/scanning.h"
 #include "reach/leaks.h"
 
@@ -182,7 +183,7 @@ int scan_sums(struct assembly *a, const struct assembled *r, uint32_t process,
 	describe_pass(scanning, ret);
 	err = prepare(&s, &r->report);
 	if (!err)
-		err = assembled_each_block(a, r, sum_block, &s);
+		err = blocks_each(a, r, sum_block, &s);
 	if (!err) {
 		sum_held(&s);
 		drop_sound(ret);

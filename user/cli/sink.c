@@ -3,10 +3,82 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/signals.h"
 #include "collect/capture.h"
+
+#define PATIENCE_MS 1000 /* with a reader that takes nothing when we are to end */
+#define STREAM_BYTES (1u << 16)
+
+/* Waits until something can be written. Returns 0 or -ETIMEDOUT. */
+static int wait_writable(struct sink *sink)
+{
+	struct pollfd fds[] = {
+		{.fd = sink->fd, .events = POLLOUT},
+		{.fd = sink->signals->fd, .events = POLLIN},
+		{.fd = sink->signals->told, .events = POLLIN},
+	};
+
+	while (!sink->given_up && poll(fds, ARRAY_SIZE(fds), -1) < 0)
+		;
+	if (!sink->given_up && !fds[0].revents)
+		while (poll(fds, 1, PATIENCE_MS) < 0)
+			;
+	sink->given_up |= !fds[0].revents;
+	return sink->given_up ? -ETIMEDOUT : 0;
+}
+
+/* A pipe that is ready takes this much without waiting (pipe(7)). */
+static ssize_t write_some(void *arg, const char *text, size_t n)
+{
+	struct sink *sink = arg;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t part = n - done < PIPE_BUF ? n - done : PIPE_BUF;
+		int err = wait_writable(sink);
+		ssize_t written = err ? err : write(sink->fd, text + done, part);
+
+		if (err)
+			errno = -err;
+		if (written < 0 && errno != EINTR && errno != EAGAIN)
+			return 0;
+		done += written > 0 ? written : 0;
+	}
+	return n;
+}
+
+static int close_stream(void *arg)
+{
+	const struct sink *sink = arg;
+
+	return close(sink->fd);
+}
+
+/* Where a reader may keep us waiting, the stream is one of ours that can be told to give up. Returns 0 or -errno. */
+static int make_patient(struct sink *sink)
+{
+	const cookie_io_functions_t functions = {.write = write_some, .close = close_stream};
+	struct stat st;
+	FILE *stream;
+
+	if (!sink->signals || fstat(sink->fd, &st) || S_ISREG(st.st_mode))
+		return 0;
+	sink->fd = fcntl(sink->fd, F_DUPFD_CLOEXEC, 3);
+	stream = sink->fd < 0 ? NULL : fopencookie(sink, "w", functions);
+	if (!stream || setvbuf(stream, NULL, _IOFBF, STREAM_BYTES))
+		return -(errno ? errno : ENOMEM);
+	if (sink->stream != stdout)
+		fclose(sink->stream);
+	sink->stream = stream;
+	return 0;
+}
 
 int sink_open(struct sink *sink, const char *path, const char *capture, struct diag *d)
 {
@@ -19,6 +91,10 @@ int sink_open(struct sink *sink, const char *path, const char *capture, struct d
 			return diag_set_hint(d, errno, EXIT_RUNTIME, "choose another --output",
 					     "%s: cannot be written: %s", path, strerror(errno));
 	}
+	sink->fd = fileno(sink->stream);
+	if (make_patient(sink))
+		return diag_set(d, ENOMEM, "%s: cannot be written: out of memory",
+				sink->stream_name);
 	return capture ? capture_writer_create(capture, &sink->capture, d) : 0;
 }
 
@@ -27,6 +103,11 @@ static int flush(struct sink *sink, int err)
 	if (err)
 		return err;
 	return fflush(sink->stream) || ferror(sink->stream) ? -(errno ? errno : EIO) : 0;
+}
+
+int sink_text(struct sink *sink, const char *text, size_t n)
+{
+	return flush(sink, fwrite(text, 1, n, sink->stream) < n ? -(errno ? errno : EIO) : 0);
 }
 
 int sink_session(struct sink *sink, const struct session *s)
@@ -78,6 +159,12 @@ void sink_explain(const struct sink *sink, int err, struct diag *d)
 {
 	if (err == -EPIPE) {
 		*d = (struct diag){.exit_code = EXIT_RUNTIME};
+		return;
+	}
+	if (err == -ETIMEDOUT && sink->given_up) {
+		diag_set_hint(d, -err, EXIT_RUNTIME,
+			      "what was written before is complete up to the last whole report",
+			      "%s: nobody reads it", sink->stream_name);
 		return;
 	}
 	diag_set_hint(d, -err, EXIT_RUNTIME,

@@ -2,23 +2,29 @@
 #ifndef SEEP_CLI_SINK_H
 #define SEEP_CLI_SINK_H
 /* Where reports go: a stream in one format, and a capture file. */
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/diag.h"
 #include "output/output.h"
 
 struct capture_writer;
+struct signals;
 
 struct sink {
 	FILE *stream;
+	int fd; /* that the stream writes to */
+	const struct signals *
+		signals; /* once one came, a reader that takes nothing is not waited for; may be NULL */
+	bool given_up;
 	const char *stream_name; /* for messages */
 	const struct output_format *format;
 	struct output_options options;
 	struct capture_writer *capture;
 };
 
-/* path: the file for the stream, NULL: stdout. capture: or NULL. Options and format are the caller's to set before. Returns 0 or
- * -errno with a diag. */
+/* path: the file for the stream, NULL: stdout. capture: or NULL. Options, format and signals are the caller's to set before.
+ * Returns 0 or -errno with a diag. */
 int sink_open(struct sink *sink, const char *path, const char *capture, struct diag *d);
 /* The calls of struct output_format, in its order, to capture and stream. Each returns 0 or -errno of whichever failed first; the
  * session, each report and the end are flushed. */
@@ -27,6 +33,8 @@ int sink_report(struct sink *sink, const struct session *s, const struct report 
 int sink_block(struct sink *sink, const struct report *r, const struct block *b);
 int sink_report_end(struct sink *sink, const struct session *s, const struct report *r);
 int sink_end(struct sink *sink, const struct session *s, const struct session_end *e);
+/* Text between reports; flushed. */
+int sink_text(struct sink *sink, const char *text, size_t n);
 /* Closes both. Returns 0, or the first error of the stream or capture that was not yet returned, with a diag. */
 int sink_close(struct sink *sink, struct diag *d);
 /* Turns an error of the calls above into words: which of the two could not be written. -EPIPE: no text (the reader left). */

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* seep trace: the outstanding allocations of live processes. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -23,7 +21,10 @@
 #include "cli/follow.h"
 #include "cli/governing.h"
 #include "cli/options.h"
+#include "cli/reporter.h"
+#include "cli/signals.h"
 #include "cli/sink.h"
+#include "cli/suppressing.h"
 #include "cli/terminal.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
@@ -38,6 +39,7 @@
 #define MAX_SELECTORS 7	      /* what can be a target beside pids */
 
 struct trace {
+	struct suppressing suppressing;
 	struct trace_options options;
 	struct tracing tracing;
 	struct follow follow; /* with selectors */
@@ -45,6 +47,8 @@ struct trace {
 	int passes; /* timer of the escalation's passes */
 	struct assembly assembly;
 	struct sink sink;
+	struct signals signals;
+	struct reporter *reporter;
 	struct calls calls;
 	struct session session;
 	const char **targets;
@@ -53,8 +57,8 @@ struct trace {
 	struct launch *launch;
 	char *words;	     /* -c: the string that argv's words lie in */
 	char **command_argv; /* -c: what is executed */
-	int epoll, signals, timer;
-	bool command_done;
+	int epoll, timer;
+	bool command_done, report_due, lost;
 	const char *end; /* why the trace ends, NULL: it goes on */
 	uint64_t start_ns, n_reports;
 };
@@ -112,22 +116,16 @@ static int open_passes(struct trace *t)
 
 static int open_events(struct trace *t, struct diag *d)
 {
-	sigset_t set;
-	int err = 0;
+	int err = signals_open(&t->signals, d);
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	/* Before any thread starts, so that all have it blocked and it comes here. */
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (err)
+		return err;
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
-	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (t->epoll < 0 || t->signals < 0 || t->timer < 0)
+	if (t->epoll < 0 || t->timer < 0)
 		err = -errno;
 	if (!err)
-		err = watch_fd(t, t->signals);
+		err = watch_fd(t, t->signals.fd);
 	if (!err)
 		err = watch_fd(t, t->timer);
 	if (!err && t->options.escalate)
@@ -139,6 +137,7 @@ static int open_sink(struct trace *t, struct diag *d)
 {
 	const struct trace_options *o = &t->options;
 
+	t->sink.signals = &t->signals;
 	t->sink.format = output_find(options_format_name(o->format));
 	t->sink.options = (struct output_options){
 		.top = o->top,
@@ -306,43 +305,8 @@ static void describe_session(struct trace *t)
 	};
 }
 
-struct block_writing {
-	struct trace *t;
-	const struct report *report;
-};
-
-static int write_block(void *arg, const struct block *b)
-{
-	const struct block_writing *w = arg;
-
-	return sink_block(&w->t->sink, w->report, b);
-}
-
-/* Writes one report; on the last one also the session's end. */
-static int write_report(struct trace *t, struct assembled *r, bool last)
-{
-	struct block_writing w = {t, &r->report};
-	struct session_end end = {
-		.time_ns = r->report.time_ns,
-		.why = t->end,
-		.duration_seconds = (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND,
-	};
-	int err;
-
-	err = sink_report(&t->sink, &t->session, &r->report);
-	if (!err && t->options.show_allocs)
-		err = assembled_each_block(&t->assembly, r, write_block, &w);
-	if (!err)
-		err = sink_report_end(&t->sink, &t->session, &r->report);
-	if (!err && last)
-		err = assembly_losses(&t->assembly, &r->report, &end.losses, &end.n_losses);
-	if (!err && last)
-		err = sink_end(&t->sink, &t->session, &end);
-	free(end.losses);
-	return err;
-}
-
-static int report_watch(struct trace *t, uint64_t time_ns, bool last)
+/* What the watch sees, as text before the report. Returns 0 or -errno. */
+static int report_watch(struct trace *t, uint64_t time_ns, bool last, char **ret, size_t *ret_n)
 {
 	const struct watch_output_options output = {
 		.color = t->sink.options.color,
@@ -350,53 +314,55 @@ static int report_watch(struct trace *t, uint64_t time_ns, bool last)
 		.width = t->sink.options.width,
 		.verbose = t->options.verbose,
 	};
+	FILE *f;
+	int err;
 
-	if (t->options.format == OPTIONS_FORMAT_FOLDED)
+	if (!t->options.escalate || t->options.format == OPTIONS_FORMAT_FOLDED)
 		return 0;
-	return escalation_report(&t->escalation, t->sink.stream,
-				 t->options.format == OPTIONS_FORMAT_NDJSON, &output, time_ns,
-				 last);
+	f = open_memstream(ret, ret_n);
+	if (!f)
+		return -errno;
+	err = escalation_report(&t->escalation, f, t->options.format == OPTIONS_FORMAT_NDJSON,
+				&output, time_ns, last);
+	return fclose(f) && !err ? -ENOMEM : err;
 }
 
-/* Makes and writes a report. ret_lost: whether anything was lost so far; may be NULL. */
-static int report(struct trace *t, bool last, bool *ret_lost, struct diag *d)
+/* Takes a report and has it written. */
+static int begin_report(struct trace *t, bool last, struct diag *d)
 {
 	struct assembled r = {0};
-	struct loss *losses = NULL;
-	size_t n = 0;
-	int err = assemble(&t->assembly, last, &r, d);
+	struct session_end end;
+	char *preface = NULL;
+	size_t n_preface = 0;
+	int err = assemble_take(&t->assembly, last, &r, d);
 
 	if (err)
 		return err;
-	if (t->options.escalate)
-		err = report_watch(t, r.report.time_ns, last);
-	/* Of nobody there is nothing to say until the end. */
-	if (!err && (last || r.report.n_processes || !t->options.escalate))
-		err = write_report(t, &r, last);
-	if (err)
-		sink_explain(&t->sink, err, d);
-	if (ret_lost) {
-		assembly_losses(&t->assembly, &r.report, &losses, &n);
-		*ret_lost = n > 0;
-		free(losses);
+	err = report_watch(t, r.report.time_ns, last, &preface, &n_preface);
+	if (err) {
+		assembled_settle(&t->assembly, &r);
+		free(preface);
+		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	}
-	assembled_settle(&t->assembly, &r);
-	return err;
+	end = (struct session_end){
+		.time_ns = r.report.time_ns,
+		.why = t->end,
+		.duration_seconds = (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND,
+	};
+	reporter_submit(t->reporter, &r, preface, n_preface, last ? &end : NULL);
+	return 0;
 }
 
 static void on_signal(struct trace *t)
 {
-	struct signalfd_siginfo info;
+	const char *end = signals_read(&t->signals);
 
-	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
-		t->end = info.ssi_signo == SIGINT ? "interrupted" : "terminated";
-		/* Off the line on which the terminal showed ^C. */
-		if (info.ssi_signo == SIGINT && isatty(STDERR_FILENO))
-			fputc('\n', stderr);
-		/* From a terminal the command has had it, too; from kill(1) only we have. */
-		if (t->launch && !t->command_done && info.ssi_code == SI_USER)
-			launch_signal(t->launch, info.ssi_signo);
-	}
+	if (!end)
+		return;
+	t->end = end;
+	/* From a terminal the command has had it, too; from kill(1) only we have. */
+	if (t->launch && !t->command_done && t->signals.by_process)
+		launch_signal(t->launch, t->signals.last);
 }
 
 static int on_timer(struct trace *t, struct diag *d)
@@ -405,27 +371,31 @@ static int on_timer(struct trace *t, struct diag *d)
 
 	if (read(t->timer, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
 		return 0;
-	if (follow_recheck(&t->follow, d))
-		return -EIO;
-	/* The count's last report is written by the end of the trace; of folded stacks it is the only one. */
-	if (t->options.count && t->n_reports + 1 >= t->options.count) {
-		t->end = "count reached";
-		return 0;
-	}
-	t->n_reports++;
-	return reports_periodically(t) ? report(t, false, NULL, d) : 0;
+	t->report_due = true;
+	return follow_recheck(&t->follow, d);
 }
 
-/* Evidence is saved before those whom it is about, or we, are gone. */
-static int report_urgently(struct trace *t, struct diag *d)
+/* Begins what is due, unless the report before is still being written. */
+static int report_if_due(struct trace *t, struct diag *d)
 {
-	if (!t->tracing.urgent)
+	bool urgent = t->tracing.urgent;
+
+	if (t->end || reporter_is_busy(t->reporter))
 		return 0;
-	t->tracing.urgent = false;
-	/* Then the last report comes right now. */
-	if (!t->tracing.by_pid.n && !t->follow.tracing && !t->options.escalate)
+	if (t->report_due) {
+		/* The count's last report is written by the end of the trace; of folded stacks it is the only one. */
+		if (t->options.count && t->n_reports + 1 >= t->options.count) {
+			t->end = "count reached";
+			return 0;
+		}
+		t->n_reports++;
+	} else if (!urgent ||
+		   (!tracing_has_any(&t->tracing) && !t->follow.tracing && !t->options.escalate)) {
+		/* Evidence is saved before those whom it is about, or we, are gone: if all are, the last report comes now. */
 		return 0;
-	return reports_periodically(t) ? report(t, false, NULL, d) : 0;
+	}
+	t->report_due = t->tracing.urgent = false;
+	return reports_periodically(t) ? begin_report(t, false, d) : 0;
 }
 
 static int on_pass(struct trace *t, struct diag *d)
@@ -461,7 +431,7 @@ static void check_end(struct trace *t)
 		return;
 	if (t->options.duration_ns && clock_monotonic_ns() - t->start_ns >= t->options.duration_ns)
 		t->end = "time is up";
-	else if (!t->tracing.by_pid.n && !t->follow.tracing && !t->options.escalate &&
+	else if (!tracing_has_any(&t->tracing) && !t->follow.tracing && !t->options.escalate &&
 		 (!t->launch || t->command_done))
 		t->end = t->launch ? "the command ended" : "the target ended";
 }
@@ -470,12 +440,50 @@ static int wait_ms(const struct trace *t)
 {
 	uint64_t gone = clock_monotonic_ns() - t->start_ns, left_ms;
 
-	if (!t->options.duration_ns)
+	if (!t->options.duration_ns || t->end)
 		return -1;
 	if (gone >= t->options.duration_ns)
 		return 0;
 	left_ms = (t->options.duration_ns - gone) / 1000000 + 1;
 	return left_ms < LONGEST_WAIT_MS ? left_ms : LONGEST_WAIT_MS;
+}
+
+/* Waits for events and handles them: those of processes first. */
+static int step(struct trace *t, struct diag *d)
+{
+	struct epoll_event events[8];
+	int n = epoll_wait(t->epoll, events, ARRAY_SIZE(events), wait_ms(t)), err;
+
+	if (n < 0 && errno != EINTR)
+		return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
+	tracing_drain(&t->tracing);
+	err = follow_settle(&t->follow, d);
+	for (int i = 0; i < n && !err; i++) {
+		int fd = events[i].data.fd;
+
+		if (fd == t->signals.fd)
+			on_signal(t);
+		else if (fd == t->timer)
+			err = on_timer(t, d);
+		else if (fd == t->passes)
+			err = on_pass(t, d);
+		else if (fd == reporter_fd(t->reporter))
+			err = reporter_settle(t->reporter, &t->lost, d);
+		else if (t->launch && !t->command_done && fd == launch_eventfd(t->launch))
+			err = on_command_end(t, d);
+	}
+	check_end(t);
+	return err;
+}
+
+/* Processes go on being followed while a report is written. */
+static int wait_for_report(struct trace *t, struct diag *d)
+{
+	int err = 0;
+
+	while (!err && reporter_is_busy(t->reporter))
+		err = step(t, d);
+	return err;
 }
 
 static int run(struct trace *t, struct diag *d)
@@ -486,32 +494,40 @@ static int run(struct trace *t, struct diag *d)
 
 	if (!err)
 		err = watch_fd(t, mapping_watch_fd(t->tracing.mappings));
+	if (!err)
+		err = watch_fd(t, reporter_fd(t->reporter));
 	if (!err && timerfd_settime(t->timer, 0, &period, NULL))
 		err = -errno;
 	while (!err && !t->end) {
-		struct epoll_event events[8];
-		int n = epoll_wait(t->epoll, events, ARRAY_SIZE(events), wait_ms(t));
-
-		if (n < 0 && errno != EINTR)
-			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
-		tracing_drain(&t->tracing);
-		err = follow_settle(&t->follow, d);
+		err = step(t, d);
 		if (!err)
-			err = report_urgently(t, d);
-		for (int i = 0; i < n && !err; i++) {
-			if (events[i].data.fd == t->signals)
-				on_signal(t);
-			else if (events[i].data.fd == t->timer)
-				err = on_timer(t, d);
-			else if (events[i].data.fd == t->passes)
-				err = on_pass(t, d);
-			else if (t->launch && !t->command_done &&
-				 events[i].data.fd == launch_eventfd(t->launch))
-				err = on_command_end(t, d);
-		}
-		check_end(t);
+			err = report_if_due(t, d);
 	}
-	return err;
+	if (!err)
+		err = wait_for_report(t, d);
+	if (!err)
+		err = begin_report(t, true, d);
+	return err ? err : wait_for_report(t, d);
+}
+
+static int start_reporter(struct trace *t, struct diag *d)
+{
+	const struct reporter_options options = {
+		.assembly = &t->assembly,
+		.sink = &t->sink,
+		.session = &t->session,
+		.blocks = t->options.show_allocs,
+		.memory = !t->options.growth && !t->options.select.everything,
+		.only_if_processes = t->options.escalate,
+	};
+	int err = reporter_create(&options, &t->reporter, d);
+
+	if (err)
+		return err;
+	t->calls = (struct calls){t->reporter, t->options.format == OPTIONS_FORMAT_NDJSON};
+	t->tracing.on_call = calls_print;
+	t->tracing.on_call_arg = &t->calls;
+	return 0;
 }
 
 static int start_escalation(struct trace *t, struct diag *d)
@@ -549,6 +565,8 @@ static int start(struct trace *t, struct diag *d)
 
 	err = open_events(t, d);
 	if (!err)
+		err = suppressing_load(&t->suppressing, t->options.suppressions, d);
+	if (!err)
 		err = open_sink(t, d);
 	if (!err)
 		err = governing_prepare(&t->tracing, &t->options, d);
@@ -558,13 +576,11 @@ static int start(struct trace *t, struct diag *d)
 		err = tracing_open(&t->options, &t->tracing, d);
 	if (err)
 		return err;
-	t->calls = (struct calls){t->sink.stream, t->options.format == OPTIONS_FORMAT_NDJSON};
-	t->tracing.on_call = calls_print;
-	t->tracing.on_call_arg = &t->calls;
 	t->assembly.sampled = t->options.sample_bytes || t->options.sample_rate > 1;
 	t->assembly.pages = t->options.growth;
 	t->assembly.older_ns = t->options.older_ns;
-	t->assembly.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
+	t->assembly.names.frame_pointers = t->options.stack == OPTIONS_STACK_FP;
+	t->assembly.names.suppressions = t->suppressing.rules;
 	t->assembly.by_count = t->options.sort == OPTIONS_SORT_COUNT;
 	err = assembly_init(&t->assembly, &t->tracing, d);
 	if (err)
@@ -579,24 +595,22 @@ static int start(struct trace *t, struct diag *d)
 	err = sink_session(&t->sink, &t->session);
 	if (err)
 		sink_explain(&t->sink, err, d);
-	return err;
+	return err ? err : start_reporter(t, d);
 }
 
 /* Runs the whole trace. Returns the exit code. */
 static int trace(struct trace *t)
 {
 	struct diag d = {0}, close_diag = {0};
-	bool lost = false;
 	int err = start(t, &d);
 
 	if (!err)
 		err = run(t, &d);
-	if (!err)
-		err = report(t, true, &lost, &d);
 	if (t->follow.n_vanished && t->options.verbose)
 		log_info(
 			"%llu processes ended before it was known whether they match, or while they were attached to",
 			(unsigned long long)t->follow.n_vanished);
+	reporter_destroy(t->reporter);
 	launch_destroy(t->launch);
 	if (!err && t->launch && !t->command_done && !t->options.quiet)
 		log_info("the command goes on running, untraced");
@@ -606,19 +620,24 @@ static int trace(struct trace *t)
 	}
 	if (err && d.text[0])
 		return log_diag(&d);
-	return err ? EXIT_RUNTIME : lost ? EXIT_LOST : EXIT_DONE;
+	return err ? EXIT_RUNTIME : t->lost ? EXIT_LOST : EXIT_DONE;
 }
 
 int trace_command(struct trace_options *options)
 {
-	struct trace t = {
-		.options = *options, .epoll = -1, .signals = -1, .timer = -1, .passes = -1};
+	struct trace t = {.options = *options,
+			  .epoll = -1,
+			  .signals = SIGNALS_INIT,
+			  .timer = -1,
+			  .passes = -1};
 	int code;
 
 	if (t.options.quiet)
 		log_set_level(LOG_QUIET);
 	code = trace(&t);
+	signals_close(&t.signals);
 	assembly_done(&t.assembly);
+	suppressing_done(&t.suppressing);
 	follow_done(&t.follow);
 	escalation_done(&t.escalation);
 	tracing_close(&t.tracing);
@@ -626,7 +645,7 @@ int trace_command(struct trace_options *options)
 	free(t.targets);
 	free(t.command_argv);
 	free(t.words);
-	for (int *fd = (int[]){t.epoll, t.signals, t.timer, t.passes, -2}; *fd != -2; fd++)
+	for (int *fd = (int[]){t.epoll, t.timer, t.passes, -2}; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
 	return code;

@@ -342,6 +342,28 @@ bool tracing_is_traced(struct tracing *t, pid_t pid)
 	return traced;
 }
 
+bool tracing_has_any(struct tracing *t)
+{
+	bool any;
+
+	pthread_mutex_lock(&t->lock);
+	any = t->by_pid.n;
+	pthread_mutex_unlock(&t->lock);
+	return any;
+}
+
+bool tracing_is_dismissed(struct tracing *t, instance_id instance)
+{
+	const struct traced *p;
+	bool dismissed;
+
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->traced, instance);
+	dismissed = p && p->dismissed;
+	pthread_mutex_unlock(&t->lock);
+	return dismissed;
+}
+
 void tracing_release(struct tracing *t, pid_t pid)
 {
 	cover_forget(t->cover, pid);
@@ -547,7 +569,7 @@ static void on_event(void *arg, const struct collector_event *e)
 		break;
 	default:
 		if (t->on_call)
-			t->on_call(t->on_call_arg, e);
+			t->n_lost_calls += !t->on_call(t->on_call_arg, e);
 	}
 }
 

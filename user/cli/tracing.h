@@ -59,11 +59,13 @@ struct tracing {
 	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
+	uint64_t n_lost_calls;			 /* of -t, as on_call said */
 	/* Processes that are not traced, and whether one still is after it executed another program; NULL: nobody asks. */
 	void (*on_stranger)(void *arg, const struct collector_event *event);
 	bool (*is_wanted)(void *arg, pid_t pid, const char *name);
 	void *select_arg;
-	void (*on_call)(void *arg, const struct collector_event *event); /* -t events */
+	/* -t events; returns false when one is lost. */
+	bool (*on_call)(void *arg, const struct collector_event *event);
 	void *on_call_arg;
 };
 
@@ -81,6 +83,10 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 /* It turns out not to be wanted: its tracing ends, and no report names it. */
 void tracing_dismiss(struct tracing *t, pid_t pid);
 bool tracing_is_traced(struct tracing *t, pid_t pid);
+/* Whether any process is. */
+bool tracing_has_any(struct tracing *t);
+/* Whether an instance turned out not to be wanted. Any thread. */
+bool tracing_is_dismissed(struct tracing *t, instance_id instance);
 /* Ends the tracing of a process that lives on: its next report is its last. */
 void tracing_release(struct tracing *t, pid_t pid);
 /* Begins to trace our launcher's child before it executes the command. */

@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "base/vec.h"
 #include "collect/capture_fields.h"
+#include "model/memory.h"
 
 /* Bounds on a report, far above what a trace makes, so that a small hostile file cannot take all memory. */
 #define PROCESSES_MAX (1 << 22)
@@ -101,6 +102,26 @@ static void read_figures(struct fields *f, struct process_report *p)
 	p->seen_from_seconds = fields_double(f, "seen_from_seconds", NAN);
 }
 
+static const struct memory_account *read_memory(struct fields *f)
+{
+	struct memory_account *m;
+	struct fields of = *f;
+
+	of.object = json_object_get(f->object, "memory");
+	if (!json_is_object(of.object))
+		return NULL;
+	m = arena_alloc(f->arena, 1, sizeof(*m));
+	if (!m) {
+		f->err = f->err ? f->err : -ENOMEM;
+		return NULL;
+	}
+	for (size_t i = 0; i < n_memory_fields; i++)
+		*(uint64_t *)((char *)m + memory_fields[i].offset) =
+			fields_u64_or_0(&of, memory_fields[i].name);
+	f->err = of.err;
+	return m;
+}
+
 int records_process(struct fields *f, struct capture_report *r)
 {
 	struct process_report p = {
@@ -125,6 +146,7 @@ int records_process(struct fields *f, struct capture_report *r)
 	if (fields_u64(f, "process", PROCESSES_MAX) != r->processes.n)
 		fields_fail(f, "process", "is out of order");
 	read_figures(f, &p);
+	p.memory = read_memory(f);
 	notes = fields_strings(f, "notes", ARRAY_SIZE(p.notes), &p.n_notes);
 	for (size_t i = 0; i < p.n_notes; i++)
 		p.notes[i] = notes[i];
@@ -213,6 +235,7 @@ int records_site(struct fields *f, struct capture_report *r)
 		.confidence = fields_double(f, "confidence", NAN),
 		.verdict = fields_string(f, "verdict"),
 		.truncated = fields_string(f, "truncated"),
+		.suppressed = fields_string(f, "suppressed"),
 	};
 
 	s.frames = read_frames(f, &s.n_frames);

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +31,10 @@ struct collector {
 	struct ring_buffer *rings;
 	collector_event_fn on_event;
 	void *arg;
-	struct hashmap stacks; /* id -> struct kept_stack */
-	struct ranges *ranges; /* of mmap and brk; NULL: not followed */
-	struct ranges *pages;  /* that were touched in them; NULL: not followed */
+	struct hashmap stacks;	     /* id -> struct kept_stack */
+	pthread_mutex_t ranges_lock; /* events go on while blocks are read */
+	struct ranges *ranges;	     /* of mmap and brk; NULL: not followed */
+	struct ranges *pages;	     /* that were touched in them; NULL: not followed */
 	struct evictor evictor;
 	uint64_t n_reads;
 };
@@ -176,10 +178,12 @@ static int pass_event(void *arg, void *data, size_t n_bytes)
 
 	if (n_bytes < sizeof(*e))
 		return 0;
+	pthread_mutex_lock(&c->ranges_lock);
 	if (c->ranges && e->type >= WIRE_EVENT_MMAP && e->type != WIRE_EVENT_FAULT)
 		follow_range(c, e);
 	if (c->pages && e->type >= WIRE_EVENT_MMAP)
 		follow_pages(c, e);
+	pthread_mutex_unlock(&c->ranges_lock);
 	if (e->type >= ARRAY_SIZE(event_types))
 		return 0;
 	event = (struct collector_event){
@@ -216,6 +220,7 @@ int collector_create(const struct collector_maps *maps, uint64_t session_start_n
 
 	if (!c)
 		return diag_set(d, ENOMEM, "out of memory");
+	pthread_mutex_init(&c->ranges_lock, NULL);
 	c->maps = *maps;
 	c->session_start_ns = session_start_ns;
 	c->evictor = (struct evictor){maps->evict, max_entries(maps->sites)};
@@ -252,6 +257,7 @@ void collector_destroy(struct collector *c)
 	hashmap_done(&c->stacks);
 	ranges_destroy(c->ranges);
 	ranges_destroy(c->pages);
+	pthread_mutex_destroy(&c->ranges_lock);
 	free(c);
 }
 
@@ -577,6 +583,34 @@ static int visit_block(void *arg, const void *key, const void *value)
 					});
 }
 
+struct blocks {
+	struct snapshot_block *items;
+	size_t n, cap;
+};
+
+static int copy_block(void *arg, const struct snapshot_block *block)
+{
+	struct blocks *blocks = arg;
+
+	return vec_push(blocks, *block);
+}
+
+/* Copied first: whoever visits them may take its time, and events must not wait for it. */
+static int each_range(struct collector *c, struct ranges *ranges,
+		      int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
+{
+	struct blocks blocks = {0};
+	int err;
+
+	pthread_mutex_lock(&c->ranges_lock);
+	err = ranges_each_block(ranges, copy_block, &blocks);
+	pthread_mutex_unlock(&c->ranges_lock);
+	for (size_t i = 0; i < blocks.n && !err; i++)
+		err = visit(arg, &blocks.items[i]);
+	free(blocks.items);
+	return err;
+}
+
 int collector_each_block(struct collector *c,
 			 int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
 {
@@ -585,19 +619,21 @@ int collector_each_block(struct collector *c,
 			     visit_block, &pass);
 
 	if (!err && c->ranges)
-		err = ranges_each_block(c->ranges, visit, arg);
+		err = each_range(c, c->ranges, visit, arg);
 	if (!err && c->pages)
-		err = ranges_each_block(c->pages, visit, arg);
+		err = each_range(c, c->pages, visit, arg);
 	return err;
 }
 
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
 {
 	bpf_map_delete_elem(c->maps.instances, &instance);
+	pthread_mutex_lock(&c->ranges_lock);
 	if (c->ranges)
 		ranges_forget(c->ranges, instance);
 	if (c->pages)
 		ranges_forget(c->pages, instance);
+	pthread_mutex_unlock(&c->ranges_lock);
 	for (size_t i = 0; i < s->sites.n; i++) {
 		const struct snapshot_site *site = &s->sites.items[i];
 		struct wire_site_key key = {

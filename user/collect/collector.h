@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_COLLECT_COLLECTOR_H
 #define SEEP_COLLECT_COLLECTOR_H
-/* Reads what the kernel side has counted. Not thread-safe. */
+/* Reads what the kernel side has counted. Not thread-safe, but for one thing: while a thread drains, another may ask for stacks and
+ * blocks (collector_stack, collector_each_block), between two calls of collector_read or collector_forget. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct memory_account;
+
 struct frame {
 	const char *function; /* demangled; NULL: no name, show module+offset */
 	const char *module; /* path as mapped, "[vdso]", "[jit]", or NULL when no mapping was known */
@@ -44,6 +46,7 @@ struct site {
 	const char *truncated;		/* why the stack ends early or is not there, or NULL */
 	const struct frame *frames;	/* leaf first */
 	size_t n_frames;
+	const char *suppressed; /* the rule by which the user does not want to see it, or NULL */
 };
 
 struct loss {
@@ -67,11 +70,12 @@ struct process_report {
 	uint64_t allocated_bytes, freed_bytes, allocations, frees;
 	uint64_t interval_bytes, interval_allocations;
 	uint64_t inherited_frees, unknown_frees;
-	uint64_t rss_bytes;		/* last known */
-	uint64_t limit_bytes;		/* 0: none */
-	double growth_bytes_per_second; /* NAN: not known yet */
-	double seconds_to_limit;	/* NAN: null */
-	double overhead_ratio;		/* what probes cost, by its own CPU time; NAN: not known */
+	uint64_t rss_bytes;		     /* last known */
+	uint64_t limit_bytes;		     /* 0: none */
+	const struct memory_account *memory; /* what rss is made of; NULL: not known */
+	double growth_bytes_per_second;	     /* NAN: not known yet */
+	double seconds_to_limit;	     /* NAN: null */
+	double overhead_ratio; /* what probes cost, by its own CPU time; NAN: not known */
 	const char *
 		mode; /* "exact", "sampled", "windows", "detached": what the governor has it at; NULL: no governor */
 	uint64_t sample_interval_bytes; /* of mode: mean bytes between samples, 0: all */
@@ -95,9 +99,9 @@ struct block {
 	uint32_t process; /* index into report.processes */
 	uint64_t address, size_bytes;
 	double age_seconds;
-	uint64_t birth_ns; /* CLOCK_MONOTONIC: with process and address its identity */
 	uint64_t site;	   /* fingerprint of its site */
 	int reachable;	   /* -1 null, 0, 1 */
+	uint64_t birth_ns; /* CLOCK_MONOTONIC: with process and address its identity */
 };
 
 enum report_mode {

@@ -64,12 +64,20 @@ static uint64_t value_of(const struct output_options *o, const struct session *s
 	return o->by_count ? s->outstanding_allocations : s->outstanding_bytes;
 }
 
+static void put_sum(FILE *f, const struct process_report *p, const char *name, uint64_t value)
+{
+	if (!value)
+		return;
+	put_root(f, p);
+	fprintf(f, ";%s %" PRIu64 "\n", name, value);
+}
+
 /* The sites [from, to) of one process; those below the top in one line, so that the sum stays right. */
 static void put_process(FILE *f, const struct output_options *o, const struct session *s,
 			const struct report *r, size_t from, size_t to)
 {
 	const struct process_report *p = &r->processes[r->sites[from].process];
-	uint64_t other = 0;
+	uint64_t other = 0, suppressed = 0;
 	size_t shown = 0;
 
 	for (size_t i = from; i < to; i++) {
@@ -77,17 +85,17 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 
 		if (!value)
 			continue;
-		if (o->top && shown == o->top) {
+		if (r->sites[i].suppressed) {
+			suppressed += value;
+		} else if (o->top && shown == o->top) {
 			other += value;
 		} else {
 			put_site(f, p, &r->sites[i], value);
 			shown++;
 		}
 	}
-	if (!other)
-		return;
-	put_root(f, p);
-	fprintf(f, ";[other] %" PRIu64 "\n", other);
+	put_sum(f, p, "[other]", other);
+	put_sum(f, p, "[suppressed]", suppressed);
 }
 
 static int folded_report(FILE *f, const struct output_options *o, const struct session *s,

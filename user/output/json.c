@@ -93,6 +93,12 @@ void json_put_u64(struct json_line *j, const char *key, uint64_t value)
 	fprintf(j->f, "%" PRIu64, value > INT64_MAX ? (uint64_t)INT64_MAX : value);
 }
 
+void json_put_i64(struct json_line *j, const char *key, int64_t value)
+{
+	begin_value(j, key);
+	fprintf(j->f, "%" PRId64, value);
+}
+
 void json_put_u64_or_null(struct json_line *j, const char *key, uint64_t value)
 {
 	if (value)

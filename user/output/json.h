@@ -23,8 +23,9 @@ void json_close(struct json_line *j, char bracket);		    /* '}' or ']' */
 void json_put_string(struct json_line *j, const char *key, const char *text);
 /* Readers know 63 bits: what is above (no count gets there) is written as INT64_MAX. */
 void json_put_u64(struct json_line *j, const char *key, uint64_t value);
-/* The same, null when it is 0. */
+/* As json_put_u64, null when it is 0. */
 void json_put_u64_or_null(struct json_line *j, const char *key, uint64_t value);
+void json_put_i64(struct json_line *j, const char *key, int64_t value);
 /* Shortest form that reads back as the same value; NAN and infinities: null. */
 void json_put_double(struct json_line *j, const char *key, double value);
 void json_put_bool(struct json_line *j, const char *key, bool value);

@@ -4,17 +4,12 @@
  * report's process records, does. */
 #include <math.h>
 
+#include "model/memory.h"
 #include "output/json.h"
 #include "output/losses.h"
 #include "output/output.h"
+#include "output/record.h"
 #include "output/stream.h"
-
-static void record_begin(struct json_line *j, FILE *f, const char *type, uint64_t time_ns)
-{
-	json_line_begin(j, f);
-	json_put_string(j, "type", type);
-	json_put_time(j, "time", time_ns);
-}
 
 static void put_strings(struct json_line *j, const char *key, const char *const *texts, size_t n)
 {
@@ -75,6 +70,19 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 	json_put_bool(j, "oom_killed", p->oom_killed);
 }
 
+static void put_memory(struct json_line *j, const struct memory_account *m)
+{
+	if (!m) {
+		json_put_null(j, "memory");
+		return;
+	}
+	json_open(j, "memory", '{');
+	for (size_t i = 0; i < n_memory_fields; i++)
+		json_put_u64(j, memory_fields[i].name,
+			     *(const uint64_t *)((const char *)m + memory_fields[i].offset));
+	json_close(j, '}');
+}
+
 static void put_process(FILE *f, const struct report *r, size_t i)
 {
 	const struct process_report *p = &r->processes[i];
@@ -95,6 +103,7 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_put_u64(&j, "inherited_frees", p->inherited_frees);
 	json_put_u64(&j, "unknown_frees", p->unknown_frees);
 	json_put_u64_or_null(&j, "rss_bytes", p->rss_bytes);
+	put_memory(&j, p->memory);
 	json_put_u64_or_null(&j, "limit_bytes", p->limit_bytes);
 	json_put_double(&j, "growth_bytes_per_second", p->growth_bytes_per_second);
 	json_put_double(&j, "seconds_to_limit", p->seconds_to_limit);
@@ -118,38 +127,6 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_line_end(&j);
 }
 
-/* Without a module there is no offset: the address goes by itself, as a string like all addresses. So does an offset
- * of more than 63 bits, which would not survive as a number. */
-static void put_frame(struct json_line *j, const struct frame *frame)
-{
-	bool is_offset = frame->module && frame->offset <= INT64_MAX;
-
-	json_open(j, NULL, '{');
-	json_put_string(j, "function", frame->function);
-	json_put_string(j, "module", frame->module);
-	json_put_string(j, "build_id", frame->build_id);
-	if (is_offset) {
-		json_put_u64(j, "offset", frame->offset);
-	} else {
-		json_put_null(j, "offset");
-		json_put_address(j, "address", frame->offset);
-	}
-	json_put_string(j, "file", frame->file);
-	json_put_u64_or_null(j, "line", frame->line);
-	json_put_bool(j, "inlined", frame->inlined);
-	json_close(j, '}');
-}
-
-static const char *kind_name(enum site_kind kind)
-{
-	static const char *const names[] = {
-		[SITE_MALLOC] = "malloc", [SITE_MMAP] = "mmap",	    [SITE_BRK] = "brk",
-		[SITE_FAULT] = "fault",	  [SITE_KERNEL] = "kernel",
-	};
-
-	return names[kind];
-}
-
 static void put_age(struct json_line *j, const char *key, double seconds)
 {
 	if (seconds < 0)
@@ -169,7 +146,7 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_u64(&j, "pid", p->pid);
 	json_put_id(&j, "site", s->fingerprint);
 	json_put_id(&j, "family", s->family);
-	json_put_string(&j, "kind", kind_name(s->kind));
+	json_put_string(&j, "kind", record_kind(s->kind));
 	json_put_u64(&j, "outstanding_bytes", s->outstanding_bytes);
 	json_put_u64(&j, "outstanding_allocations", s->outstanding_allocations);
 	json_put_u64(&j, "interval_bytes", s->interval_bytes);
@@ -184,10 +161,8 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_double(&j, "confidence", s->confidence);
 	json_put_string(&j, "verdict", s->verdict);
 	json_put_string(&j, "truncated", s->truncated);
-	json_open(&j, "frames", '[');
-	for (size_t i = 0; i < s->n_frames; i++)
-		put_frame(&j, &s->frames[i]);
-	json_close(&j, ']');
+	json_put_string(&j, "suppressed", s->suppressed);
+	record_put_frames(&j, s->frames, s->n_frames);
 	json_line_end(&j);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "model/memory.h"
 #include "output/escape.h"
 #include "output/format.h"
 #include "output/losses.h"
@@ -224,7 +225,47 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 	fputs("\n", f);
 }
 
-static void put_resident(FILE *f, const struct process_report *p)
+/* A row of what the resident memory is made of; those of no bytes are left out. */
+static void put_part(FILE *f, bool less, uint64_t bytes, uint64_t n_blocks, const char *what)
+{
+	char amount[FORMAT_SIZE + 1] = "-", count[FORMAT_SIZE];
+
+	if (!bytes)
+		return;
+	format_bytes(bytes, amount + less);
+	format_count(n_blocks, count);
+	fprintf(f, "    %10s  %s", amount, what);
+	if (n_blocks)
+		fprintf(f, ", %s block%s", count, plural(n_blocks));
+	fputs("\n", f);
+}
+
+static void put_memory(FILE *f, const struct memory_account *m, bool sampled)
+{
+	char bytes[FORMAT_SIZE];
+
+	put_part(f, false, m->outstanding_bytes, m->outstanding_allocations,
+		 sampled ? "recorded as samples, and outstanding" : "recorded, and outstanding");
+	put_part(f, false, m->rounding_bytes, 0, "headers and padding of these");
+	put_part(f, false, m->before_bytes, m->before_allocations,
+		 sampled ? "in use, allocated before the trace or not sampled"
+			 : "in use, allocated before the trace");
+	put_part(f, false, m->cached_bytes, 0, "freed, cached for the next allocations");
+	put_part(f, false, m->free_bytes, 0, "free in malloc's arenas");
+	put_part(f, false, m->own_bytes, 0, "malloc's own");
+	put_part(f, true, m->untouched_bytes, 0,
+		 "of all these never written, given back or swapped out");
+	put_part(f, false, m->stack_bytes, 0, "stack of the first thread");
+	put_part(f, false, m->anonymous_bytes, 0,
+		 "other anonymous memory: mappings, threads' stacks, written data of files");
+	put_part(f, false, m->file_bytes, 0, "files: code and data as on disk");
+	put_part(f, false, m->shared_bytes, 0, "shared memory");
+	format_bytes(m->elsewhere_bytes, bytes);
+	if (m->elsewhere_bytes)
+		fprintf(f, "     %s more is outstanding outside of glibc's heap\n", bytes);
+}
+
+static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 {
 	char bytes[FORMAT_SIZE], time[FORMAT_SIZE];
 
@@ -237,7 +278,9 @@ static void put_resident(FILE *f, const struct process_report *p)
 		format_seconds(p->seconds_to_limit, time);
 		if (isfinite(p->seconds_to_limit))
 			fprintf(f, ", reached in %s", time);
-		fputs("\n", f);
+		fputs(p->memory ? ", made of\n" : "\n", f);
+		if (p->memory)
+			put_memory(f, p->memory, sampled);
 	}
 	if (isfinite(p->overhead_ratio))
 		fprintf(f, "  overhead     %.1f%% of its time\n",
@@ -289,7 +332,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 
 	put_heading(f, o, r, p);
 	put_totals(f, o, s, p);
-	put_resident(f, p);
+	put_resident(f, p, s->mode != REPORT_EXACT || p->estimated);
 	put_not_seen(f, p);
 	put_losses(f, o, "  ", p->losses, p->n_losses);
 	if (!o->combined_only) {

@@ -59,7 +59,7 @@ void text_put_growth(FILE *f, const char *prefix, double bytes_per_second)
 			rate);
 }
 
-static const char *kind_noun(enum site_kind kind)
+const char *text_kind_noun(enum site_kind kind)
 {
 	static const char *const nouns[] = {
 		[SITE_MALLOC] = "allocation",	     [SITE_MMAP] = "mapping",
@@ -81,27 +81,31 @@ static bool is_outstanding(const struct site *s)
 	return s->outstanding_bytes || s->outstanding_allocations;
 }
 
+static bool is_listed(const struct site *s)
+{
+	return is_outstanding(s) && !s->suppressed;
+}
+
 /* Of mappings all are seen. */
 static bool site_is_sampled(enum report_mode mode, const struct site *s)
 {
 	return mode != REPORT_EXACT && is_counted(mode, s);
 }
 
-static void put_frames(FILE *f, const struct output_options *o, const struct site *s)
+void text_put_frames(FILE *f, const struct output_options *o, const struct frame *frames, size_t n,
+		     const char *truncated)
 {
-	for (size_t i = 0; i < s->n_frames; i++) {
+	for (size_t i = 0; i < n; i++) {
 		fputs(indent, f);
-		frame_put(f, &s->frames[i], o->verbose,
+		frame_put(f, &frames[i], o->verbose,
 			  o->width > strlen(indent) ? o->width - strlen(indent) : o->width);
 		fputs("\n", f);
 	}
-	if (!s->n_frames && !s->truncated)
+	if (!n && !truncated)
 		fprintf(f, "%s[the stack is not known]\n", indent);
-	if (s->truncated) {
-		fprintf(f,
-			s->n_frames ? "%s[the stack ends early: " : "%s[the stack is not known: ",
-			indent);
-		escape_put(f, s->truncated, 0);
+	if (truncated) {
+		fprintf(f, n ? "%s[the stack ends early: " : "%s[the stack is not known: ", indent);
+		escape_put(f, truncated, 0);
 		fputs("]\n", f);
 	}
 }
@@ -119,7 +123,7 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 	text_amount_bytes(sampled, s->outstanding_bytes, s->interval_bytes, bytes);
 	text_amount_count(sampled, s->outstanding_allocations, s->interval_allocations, count);
 	fprintf(f, "    %s%*s%s in %s %s%s", text_paint(o, TEXT_BOLD), bytes_width, bytes,
-		text_paint(o, TEXT_PLAIN), count, kind_noun(s->kind),
+		text_paint(o, TEXT_PLAIN), count, text_kind_noun(s->kind),
 		plural(s->outstanding_allocations));
 	if (whole && is_counted(mode, s))
 		fprintf(f, ", %.1f%%", 100.0 * part / whole);
@@ -137,12 +141,12 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 	if (s->median_age_seconds >= 0)
 		fprintf(f, ", median %s", median);
 	fputs("\n", f);
-	put_frames(f, o, s);
+	text_put_frames(f, o, s->frames, s->n_frames, s->truncated);
 }
 
-/* What the top leaves out, so that the parts add up to the total. */
+/* What the list leaves out, so that the parts add up to the total: n sites among those from `from` on, suppressed ones or the others. */
 static void put_rest(FILE *f, enum report_mode mode, const struct text_sites *sites, size_t from,
-		     size_t n)
+		     size_t n, bool suppressed)
 {
 	const bool sampled = mode != REPORT_EXACT;
 	char amount[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE], rest[FORMAT_SIZE];
@@ -151,47 +155,51 @@ static void put_rest(FILE *f, enum report_mode mode, const struct text_sites *si
 	if (!n)
 		return;
 	for (size_t i = from; i < sites->n; i++) {
-		if (!is_counted(mode, &sites->items[i]))
+		const struct site *s = &sites->items[i];
+
+		if (!is_counted(mode, s) || !s->suppressed == suppressed)
 			continue;
-		bytes += sites->items[i].outstanding_bytes;
-		allocations += sites->items[i].outstanding_allocations;
+		bytes += s->outstanding_bytes;
+		allocations += s->outstanding_allocations;
 	}
 	text_amount_bytes(sampled, bytes, 0, amount);
 	text_amount_count(sampled, allocations, 0, count);
 	format_count(n, rest);
-	fprintf(f, "    and %s in %s %s%s from %s other stack%s\n", amount, count,
+	fprintf(f, "    and %s in %s %s%s from %s %s stack%s\n", amount, count,
 		mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation", plural(allocations),
-		rest, plural(n));
+		rest, suppressed ? "suppressed" : "other", plural(n));
 }
 
 void text_put_sites(FILE *f, const struct output_options *o, enum report_mode mode,
 		    const struct text_sites *sites)
 {
-	size_t total = 0, shown = 0, i;
+	size_t total = 0, shown = 0, n_suppressed = 0, i;
 	char amount[TEXT_AMOUNT_SIZE];
 	int width = 0;
 
 	for (i = 0; i < sites->n; i++) {
 		const struct site *s = &sites->items[i];
 
-		if (!is_outstanding(s) || (total++ >= o->top && o->top))
+		n_suppressed += is_outstanding(s) && s->suppressed;
+		if (!is_listed(s) || (total++ >= o->top && o->top))
 			continue;
 		shown++;
 		text_amount_bytes(site_is_sampled(mode, s), s->outstanding_bytes, s->interval_bytes,
 				  amount);
 		width = strlen(amount) > (size_t)width ? (int)strlen(amount) : width;
 	}
-	if (!total) {
-		fputs("  no outstanding allocations\n", f);
-		return;
-	}
-	fprintf(f, "  Top %zu of %zu stack%s with outstanding allocations, by %s:\n", shown, total,
-		plural(total), o->by_count ? "count" : "size");
+	if (!total)
+		fprintf(f, "  no outstanding allocations%s\n",
+			n_suppressed ? " but suppressed ones:" : "");
+	else
+		fprintf(f, "  Top %zu of %zu stack%s with outstanding allocations, by %s:\n", shown,
+			total, plural(total), o->by_count ? "count" : "size");
 	for (i = 0; i < sites->n && shown; i++) {
-		if (!is_outstanding(&sites->items[i]))
+		if (!is_listed(&sites->items[i]))
 			continue;
 		put_site(f, o, mode, sites, &sites->items[i], width);
 		shown--;
 	}
-	put_rest(f, mode, sites, i, o->top && total > o->top ? total - o->top : 0);
+	put_rest(f, mode, sites, i, o->top && total > o->top ? total - o->top : 0, false);
+	put_rest(f, mode, sites, 0, n_suppressed, true);
 }

@@ -18,6 +18,13 @@ const char *text_paint(const struct output_options *o, enum text_color c);
 void text_amount_bytes(bool sampled, uint64_t bytes, uint64_t interval, char out[TEXT_AMOUNT_SIZE]);
 void text_amount_count(bool sampled, uint64_t count, uint64_t interval, char out[TEXT_AMOUNT_SIZE]);
 
+/* "allocation", "mapping", ... */
+const char *text_kind_noun(enum site_kind kind);
+
+/* A stack's lines, each indented as what belongs to a site is; truncated: why it ends early, or NULL. */
+void text_put_frames(FILE *f, const struct output_options *o, const struct frame *frames, size_t n,
+		     const char *truncated);
+
 /* "growing 1.2 MiB/s" behind prefix; nothing when the rate is not known. */
 void text_put_growth(FILE *f, const char *prefix, double bytes_per_second);
 

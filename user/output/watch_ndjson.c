@@ -2,15 +2,9 @@
 /* The records of DESIGN.md that watching can fill. What only tracing knows is null. */
 #include "base/cleanup.h"
 #include "output/json.h"
+#include "output/record.h"
 #include "output/stream.h"
 #include "output/watch.h"
-
-static void record_begin(struct json_line *j, FILE *f, const char *type, uint64_t time_ns)
-{
-	json_line_begin(j, f);
-	json_put_string(j, "type", type);
-	json_put_time(j, "time", time_ns);
-}
 
 static int ndjson_session(FILE *f, const struct watch_output_options *o,
 			  const struct watch_session *s)

@@ -43,8 +43,9 @@ struct launch {
 	int child_end;	      /* of go's socket; only while starting */
 	pthread_t thread;
 	pid_t thread_id;
-	bool has_thread, was_let_go;
-	sem_t seized; /* posted when start_error is set, and pid */
+	bool has_thread;
+	atomic_bool was_let_go; /* what the caller did before is seen by the hooks */
+	sem_t seized;		/* posted when start_error is set, and pid */
 	int start_error;
 	struct diag start_diag;
 	int wait_status, exec_errno;
@@ -173,6 +174,7 @@ static void *trace(void *arg)
 			continue;
 		if (tid < 0)
 			break; /* ECHILD: all have ended */
+		(void)atomic_load(&l->was_let_go);
 		tracer_handle(&l->tracer, tid, status);
 		if (tid == l->pid && !WIFSTOPPED(status))
 			publish_end(l, status);
@@ -239,7 +241,7 @@ pid_t launch_pid(const struct launch *l)
 
 int launch_go(struct launch *l)
 {
-	l->was_let_go = true;
+	atomic_store(&l->was_let_go, true);
 	return send(l->go, "", 1, MSG_NOSIGNAL) == 1 ? 0 : -ESRCH;
 }
 

@@ -21,7 +21,7 @@ struct file_key {
 struct file {
 	struct file *next; /* same hash */
 	struct file_key key;
-	size_t refs;
+	_Atomic size_t refs;   /* file_hold needs no lock of whoever has one */
 	int fd;		       /* -1: too many were open, opened by name again */
 	pid_t pid;	       /* who mapped it first */
 	char *path;	       /* as that process named it */
@@ -29,7 +29,7 @@ struct file {
 	int read;	       /* whether that was tried */
 };
 
-/* Not thread-safe. */
+/* Not thread-safe but for file_hold and file_open. */
 struct files {
 	struct hashmap by_key;
 	size_t n_open, max_open;

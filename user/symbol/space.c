@@ -22,20 +22,38 @@ int address_space_create(struct symbolizer *s, pid_t pid, struct address_space *
 
 	if (!space)
 		return -ENOMEM;
-	*space = (struct address_space){.symbolizer = s, .pid = pid, .generated = PERFMAP_INIT};
+	*space = (struct address_space){
+		.symbolizer = s, .pid = pid, .refs = 1, .generated = PERFMAP_INIT};
 	identity_start_ticks(pid, &space->start_ticks);
 	*ret = space;
 	return 0;
 }
 
+struct address_space *address_space_hold(struct address_space *space)
+{
+	pthread_mutex_lock(&space->symbolizer->lock);
+	space->refs++;
+	pthread_mutex_unlock(&space->symbolizer->lock);
+	return space;
+}
+
 void address_space_destroy(struct address_space *space)
 {
+	struct symbolizer *s;
+	bool used;
+
 	if (!space)
 		return;
-	for (size_t i = 0; i < space->n; i++)
-		files_put(&space->symbolizer->files, space->items[i].file);
-	for (size_t i = 0; i < space->past.n; i++)
-		files_put(&space->symbolizer->files, space->past.items[i].place.file);
+	s = space->symbolizer;
+	pthread_mutex_lock(&s->lock);
+	used = --space->refs;
+	for (size_t i = 0; i < space->n && !used; i++)
+		files_put(&s->files, space->items[i].file);
+	for (size_t i = 0; i < space->past.n && !used; i++)
+		files_put(&s->files, space->past.items[i].place.file);
+	pthread_mutex_unlock(&s->lock);
+	if (used)
+		return;
 	free(space->items);
 	free(space->past.items);
 	perfmap_done(&space->generated);
@@ -60,7 +78,9 @@ static size_t lower_bound(const struct address_space *space, uint64_t address)
 
 void address_space_set_version(struct address_space *space, uint32_t version)
 {
+	pthread_mutex_lock(&space->symbolizer->lock);
 	space->version = version;
+	pthread_mutex_unlock(&space->symbolizer->lock);
 }
 
 void address_space_view(struct address_space *space, uint32_t version)
@@ -196,11 +216,14 @@ static void keep_past(struct address_space *space, const struct place *place)
 
 bool address_space_conflicts(const struct address_space *space, const struct mapping *m)
 {
+	bool conflicts = false;
+
+	pthread_mutex_lock(&space->symbolizer->lock);
 	for (size_t i = lower_bound(space, m->start);
-	     i < space->n && space->items[i].start < m->end; i++)
-		if (space->items[i].inode && !same_file(&space->items[i], m))
-			return true;
-	return false;
+	     i < space->n && space->items[i].start < m->end && !conflicts; i++)
+		conflicts = space->items[i].inode && !same_file(&space->items[i], m);
+	pthread_mutex_unlock(&space->symbolizer->lock);
+	return conflicts;
 }
 
 /* m was there in this version already: what it replaced ended no later. */
@@ -223,7 +246,7 @@ static void keep_replaced(struct address_space *space, uint64_t start, uint64_t 
 			keep_past(space, &space->items[i]);
 }
 
-int address_space_add(struct address_space *space, const struct mapping *m)
+static int add(struct address_space *space, const struct mapping *m)
 {
 	size_t i = lower_bound(space, m->start);
 	struct place place;
@@ -247,6 +270,16 @@ int address_space_add(struct address_space *space, const struct mapping *m)
 	i = clear(space, m->start, m->end);
 	insert(space, i, &place);
 	return 0;
+}
+
+int address_space_add(struct address_space *space, const struct mapping *m)
+{
+	int err;
+
+	pthread_mutex_lock(&space->symbolizer->lock);
+	err = add(space, m);
+	pthread_mutex_unlock(&space->symbolizer->lock);
+	return err;
 }
 
 int address_space_update(struct address_space *space, const struct maps *maps)

@@ -2,6 +2,7 @@
 #ifndef SEEP_SYMBOL_SPACE_H
 #define SEEP_SYMBOL_SPACE_H
 /* What space.c and symbolize.c share; other rooms see symbolize.h. */
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "base/strings.h"
@@ -11,11 +12,15 @@
 #include "symbol/symbolize.h"
 
 struct symbolizer {
-	struct strings pool;
+	/* Held for a moment each time, never while symbols or DWARF are read: it guards `pool`, `files` and all address spaces. The
+	 * rest is the symbolizing thread's. */
+	pthread_mutex_t lock;
+	struct strings pool; /* paths, and names of generated code */
 	struct files files;
+	struct file *vdso;    /* ours, which is every 64-bit process's; NULL until one is mapped */
+	struct strings names; /* what modules are made of */
 	struct modules modules;
 	char *debug_path;
-	struct file *vdso; /* ours, which is every 64-bit process's; NULL until one is mapped */
 };
 
 /* One executable mapping. */
@@ -39,6 +44,7 @@ struct past_place {
 struct address_space {
 	struct symbolizer *symbolizer;
 	pid_t pid;
+	size_t refs;
 	uint64_t start_ticks;
 	struct perfmap generated;
 	uint64_t generated_read_ns; /* CLOCK_MONOTONIC of the last look for more, 0 never */
@@ -52,7 +58,7 @@ struct address_space {
 	uint32_t viewed;  /* the version that lookups are for */
 };
 
-/* The place that holds address in the viewed version, or NULL. */
+/* The place that holds address in the viewed version, or NULL. The caller holds the lock, as for the next. */
 struct place *space_find(const struct address_space *space, uint64_t address);
 
 /* The name that the process itself published for generated code at address, or NULL; valid until

@@ -32,8 +32,9 @@ int symbolizer_create(const struct symbolizer_options *options, struct symbolize
 		symbolizer_destroy(s);
 		return diag_set(d, ENOMEM, "out of memory");
 	}
+	pthread_mutex_init(&s->lock, NULL);
 	files_init(&s->files, OPEN_FILES_MAX);
-	s->modules.pool = &s->pool;
+	s->modules.pool = &s->names;
 	s->modules.files = &s->files;
 	s->modules.debug_path = s->debug_path;
 	s->modules.no_lines = options && options->no_lines;
@@ -50,6 +51,8 @@ void symbolizer_destroy(struct symbolizer *s)
 	files_put(&s->files, s->vdso);
 	files_done(&s->files);
 	strings_done(&s->pool);
+	strings_done(&s->names);
+	pthread_mutex_destroy(&s->lock);
 	free(s->debug_path);
 	free(s);
 }
@@ -86,40 +89,65 @@ static int translate(struct place *place, uint64_t offset, uint64_t *ret)
 	return 0;
 }
 
+/* What holds address, as of now, with a reference to its file that release_place drops. Returns false where nothing does. */
+static bool take_place(struct address_space *space, uint64_t address, struct place *ret)
+{
+	const struct place *place;
+
+	pthread_mutex_lock(&space->symbolizer->lock);
+	place = space_find(space, address);
+	if (place)
+		*ret = *place;
+	if (place && place->file)
+		file_hold(place->file);
+	pthread_mutex_unlock(&space->symbolizer->lock);
+	return place;
+}
+
+/* news: what was found out about the place; it stays with it, if that is still there. */
+static void release_place(struct address_space *space, uint64_t address, const struct place *taken,
+			  bool news)
+{
+	struct place *place;
+
+	pthread_mutex_lock(&space->symbolizer->lock);
+	place = news ? space_find(space, address) : NULL;
+	if (place && place->file == taken->file && place->start == taken->start) {
+		place->bias = taken->bias;
+		place->translated = true;
+	}
+	files_put(&space->symbolizer->files, taken->file);
+	pthread_mutex_unlock(&space->symbolizer->lock);
+}
+
 /* Code that no file describes: named by what the process published, else by its place in the
  * mapping. */
 static int add_unmapped(struct address_space *space, const struct place *place, uint64_t lookup,
 			uint64_t address, struct frames *frames)
 {
+	struct symbolizer *s = space->symbolizer;
 	struct frame frame = {.module = place->name};
-	const char *name = space_generated_name(space, lookup);
 
-	frame.function = printable_intern(&space->symbolizer->pool, name, NAME_MAX_BYTES);
+	pthread_mutex_lock(&s->lock);
+	frame.function =
+		printable_intern(&s->pool, space_generated_name(space, lookup), NAME_MAX_BYTES);
+	pthread_mutex_unlock(&s->lock);
 	frame.offset = address - place->start + place->file_offset;
 	return vec_push(frames, frame);
 }
 
-/* exact: whether address is that of an instruction, not of a call's end; becomes that of the address
- * that comes next. */
-static int add_address(struct address_space *space, uint64_t address, bool *exact,
-		       struct frames *frames)
+/* Adds the frames of an address in a place. exact: whether address is that of an instruction, not of a call's end; becomes that of the
+ * address that comes next. */
+static int add_placed(struct address_space *space, struct place *place, uint64_t address,
+		      bool *exact, struct frames *frames)
 {
 	struct symbolizer *s = space->symbolizer;
-	/* A call that never returns may be the last instruction of its function: what follows is
-	 * another one. */
 	const bool after_call = !*exact;
 	uint64_t lookup = address - after_call, offset, virtual;
-	struct place *place = space_find(space, lookup);
 	const struct module_frames *found;
-	struct module *module;
+	struct module *module = place->file ? modules_get(&s->modules, place->file) : NULL;
 
 	*exact = false;
-	if (!place) {
-		struct frame raw = {.offset = address};
-
-		return vec_push(frames, raw);
-	}
-	module = place->file ? modules_get(&s->modules, place->file) : NULL;
 	offset = lookup - place->start + place->file_offset;
 	if (!module || translate(place, offset, &virtual))
 		return add_unmapped(space, place, lookup, address, frames);
@@ -140,6 +168,27 @@ static int add_address(struct address_space *space, uint64_t address, bool *exac
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int add_address(struct address_space *space, uint64_t address, bool *exact,
+		       struct frames *frames)
+{
+	/* A call that never returns may be the last instruction of its function: what follows is
+	 * another one. */
+	const uint64_t lookup = address - !*exact;
+	struct frame raw = {.offset = address};
+	struct place place;
+	bool translated;
+	int err;
+
+	if (!take_place(space, lookup, &place)) {
+		*exact = false;
+		return vec_push(frames, raw);
+	}
+	translated = place.translated;
+	err = add_placed(space, &place, address, exact, frames);
+	release_place(space, lookup, &place, place.translated && !translated);
+	return err;
 }
 
 int symbolize_stack(struct symbolizer *s, struct address_space *space, const uint64_t *addresses,

@@ -3,7 +3,8 @@
 #define SEEP_SYMBOL_SYMBOLIZE_H
 /* Addresses of a process to frames with function, file, line and inlining. One symbolizer serves
  * all processes: files are loaded once per build-id (or device, inode and mtime without one) and
- * kept. Not thread-safe. */
+ * kept. One thread at a time may symbolize and trim; address spaces may change in other threads
+ * meanwhile, which never wait for a file to be read. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,9 @@ void symbolizer_trim(struct symbolizer *s);
 
 /* The executable mappings of one process over its life; they stay after it exits. */
 int address_space_create(struct symbolizer *s, pid_t pid, struct address_space **ret);
+/* Another reference, for address_space_destroy: it stays until the last is dropped. Returns space. */
+struct address_space *address_space_hold(struct address_space *space);
+/* Accepts NULL. */
 void address_space_destroy(struct address_space *space);
 
 /* Says that m is mapped (from now on; it replaces what lay there before). The file is opened at
@@ -50,7 +54,8 @@ int address_space_update(struct address_space *space, const struct maps *maps);
 
 /* Code may give way to other code at the same addresses (dlclose, then dlopen). The caller numbers such changes: what
  * address_space_add replaces is still found by viewing a version before the one set then. A mapping that is added once more
- * with an earlier version was there since that one at the latest. Both begin at 0. */
+ * with an earlier version was there since that one at the latest. Both begin at 0. The view is that of the thread that
+ * symbolizes. */
 void address_space_set_version(struct address_space *space, uint32_t version);
 void address_space_view(struct address_space *space, uint32_t version);
 

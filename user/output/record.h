@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_OUTPUT_RECORD_H
+#define SEEP_OUTPUT_RECORD_H
+/* What the ndjson records of several commands have in common. */
+#include <stdio.h>
+
+#include "model/report.h"
+
+struct json_line;
+
+/* Opens a record; json_line_end() ends it. */
+void record_begin(struct json_line *j, FILE *f, const char *type, uint64_t time_ns);
+/* The member "frames". */
+void record_put_frames(struct json_line *j, const struct frame *frames, size_t n);
+/* The value of "kind". */
+const char *record_kind(enum site_kind kind);
+
+#endif
