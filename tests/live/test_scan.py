@@ -7,11 +7,11 @@ scanning, and what LeakSanitizer says of the same program at the same point.
 import collections
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
-import threading
-import time
 
 from lib import (
     SECONDS,
@@ -44,6 +44,17 @@ class Zoo(Target):
         self.blocks = {int(b["address"], 16): b for b in ledger}
 
 
+def threads_status(pid):
+    """(state, tracer) of each thread of a process."""
+    status = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        text = (task / "status").read_text()
+        status.append(
+            tuple(re.search(rf"^{field}:\s+(\w)", text, re.M)[1] for field in ("State", "TracerPid"))
+        )
+    return status
+
+
 class Scan:
     """A scan of a zoo that did all its work while it was traced."""
 
@@ -57,6 +68,7 @@ class Scan:
                 seep.process.send_signal(signal.SIGINT)  # no need to wait: on to the scan
                 self.code = seep.wait()
                 self.err = seep.stderr()
+                self.status = threads_status(zoo.pid)
                 records = seep.records() if not self.code else []
         if self.code:
             raise Failure(f"exit code {self.code}: {self.err[-400:]}")
@@ -133,11 +145,30 @@ def running():
     return complaints
 
 
+def debugged():
+    """A process that another traces cannot be stopped: said, with what was traced."""
+    if not shutil.which("strace"):
+        raise Skip("no strace")
+    with Zoo() as zoo, Program(
+        ["strace", "-qq", "-o", "/dev/null", "-p", zoo.pid], stderr=subprocess.DEVNULL
+    ) as strace:
+        status = pathlib.Path(f"/proc/{zoo.pid}/status")
+        wait_until("strace", lambda: f"TracerPid:\t{strace.pid}\n" in status.read_text())
+        code, out, err = run_seep("scan", "-p", zoo.pid, "--for", "0.1", "--stop")
+        strace.process.terminate()
+    complaints = [] if code == 3 else [f"exit code {code}"]
+    if "cannot be stopped" not in err or "debugger" not in err:
+        complaints.append(err[-300:])
+    return complaints + ([] if "outstanding" in out else ["no report of what was traced"])
+
+
 def stopped():
     scan = Scan("--stop")
     complaints = scan.judge() + compare_kinds(scan)
     if scan.scan["stopped_seconds"] <= 0 or scan.scan["passes"] != 1:
         complaints.append(f"scan: {scan.scan}")
+    if any(state in "tT" or tracer != "0" for state, tracer in scan.status):
+        complaints.append(f"its threads afterwards: {scan.status}")
     return complaints
 
 
@@ -361,6 +392,7 @@ def main():
     tap = start_tap()
     tap.run("while it runs: every block of the zoo", running)
     tap.run("--stop: every block of the zoo", stopped)
+    tap.run("--stop of what a debugger holds", debugged)
     tap.run("--pointers start", start_pointers)
     tap.run("lost roots answer for what they hold", held)
     tap.run("the same as LeakSanitizer", against_lsan)

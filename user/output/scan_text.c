@@ -148,9 +148,9 @@ static void put_leak(FILE *f, const struct output_options *o, const struct scan_
 		fputs(" more", f);
 	}
 	if (roots.n && leak->indirect.n) {
-		fputs("; ", f);
+		fputs("; and ", f);
 		put_count(f, &leak->indirect);
-		fputs(" of these are held by others", f);
+		fputs(" that others hold", f);
 	}
 	fprintf(f, "\n%sstack %016" PRIx64 ", such as 0x%" PRIx64 "\n", indent, site->fingerprint,
 		leak->example);
