@@ -7,11 +7,11 @@ scanning, and what LeakSanitizer says of the same program at the same point.
 import collections
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
-import threading
-import time
 
 from lib import (
     SECONDS,
@@ -44,6 +44,17 @@ class Zoo(Target):
         self.blocks = {int(b["address"], 16): b for b in ledger}
 
 
+def threads_status(pid):
+    """(state, tracer) of each thread of a process."""
+    status = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        text = (task / "status").read_text()
+        status.append(
+            tuple(re.search(rf"^{field}:\s+(\w)", text, re.M)[1] for field in ("State", "TracerPid"))
+        )
+    return status
+
+
 class Scan:
     """A scan of a zoo that did all its work while it was traced."""
 
@@ -57,6 +68,7 @@ class Scan:
                 seep.process.send_signal(signal.SIGINT)  # no need to wait: on to the scan
                 self.code = seep.wait()
                 self.err = seep.stderr()
+                self.status = threads_status(zoo.pid)
                 records = seep.records() if not self.code else []
         if self.code:
             raise Failure(f"exit code {self.code}: {self.err[-400:]}")
@@ -133,11 +145,30 @@ def running():
     return complaints
 
 
+def debugged():
+    """A process that another traces cannot be stopped: said, with what was traced."""
+    if not shutil.which("strace"):
+        raise Skip("no strace")
+    with Zoo() as zoo, Program(
+        ["strace", "-qq", "-o", "/dev/null", "-p", zoo.pid], stderr=subprocess.DEVNULL
+    ) as strace:
+        status = pathlib.Path(f"/proc/{zoo.pid}/status")
+        wait_until("strace", lambda: f"TracerPid:\t{strace.pid}\n" in status.read_text())
+        code, out, err = run_seep("scan", "-p", zoo.pid, "--for", "0.1", "--stop")
+        strace.process.terminate()
+    complaints = [] if code == 3 else [f"exit code {code}"]
+    if "cannot be stopped" not in err or "debugger" not in err:
+        complaints.append(err[-300:])
+    return complaints + ([] if "outstanding" in out else ["no report of what was traced"])
+
+
 def stopped():
     scan = Scan("--stop")
     complaints = scan.judge() + compare_kinds(scan)
     if scan.scan["stopped_seconds"] <= 0 or scan.scan["passes"] != 1:
         complaints.append(f"scan: {scan.scan}")
+    if any(state in "tT" or tracer != "0" for state, tracer in scan.status):
+        complaints.append(f"its threads afterwards: {scan.status}")
     return complaints
 
 
@@ -210,6 +241,33 @@ def against_lsan():
         for key in said.keys() | (+seep).keys()
         if seep[key] != said[key] and key[0] not in mapped
     ]
+    return complaints
+
+
+def busy(*options):
+    """What is lost in the midst of moving pointers is found, and nothing else."""
+    n_lost = 500
+    with Target("scan_busy", n_lost) as target:
+        with Seep("scan", "-p", target.pid, "--for", "60", "--format", "ndjson", *options) as seep:
+            seep.wait_attached()
+            target.tell("go")
+            target.read_line()
+            seep.process.send_signal(signal.SIGINT)
+            if code := seep.wait():
+                raise Failure(f"exit code {code}: {seep.stderr()[-400:]}")
+            records = seep.records()
+    sites = {r["site"]: r for r in records if r["type"] == "site"}
+    complaints, found = [], 0
+    for leak in (r for r in records if r["type"] == "leak"):
+        names = [plain_name(f["function"]) for f in sites[leak["site"]]["frames"]]
+        blocks = leak["direct_blocks"] + leak["cycle_blocks"] + leak["indirect_blocks"]
+        if "lose_blocks" in names:
+            found += blocks
+        else:
+            complaints.append(f"{blocks} blocks of {' < '.join(names)} are in use")
+    # Memory of freed nodes still points to where nodes were, and lost blocks may be there now.
+    if not 0.5 * n_lost <= found <= n_lost:
+        complaints.append(f"{found} blocks of {n_lost} lost ones")
     return complaints
 
 
@@ -334,9 +392,12 @@ def main():
     tap = start_tap()
     tap.run("while it runs: every block of the zoo", running)
     tap.run("--stop: every block of the zoo", stopped)
+    tap.run("--stop of what a debugger holds", debugged)
     tap.run("--pointers start", start_pointers)
     tap.run("lost roots answer for what they hold", held)
     tap.run("the same as LeakSanitizer", against_lsan)
+    tap.run("nothing but what is lost while pointers move", busy)
+    tap.run("the same with --stop", busy, "--stop")
     tap.run("--paths", paths)
     tap.run("text", text)
     tap.run("the process ends meanwhile", ends_meanwhile)

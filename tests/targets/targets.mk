@@ -222,7 +222,7 @@ $(TARGETS_OUT)/verdict_zoo: TARGETS_LIBS = -lm -lpthread
 
 # The same blocks, judged by LeakSanitizer.
 TARGETS += $(TARGETS_OUT)/scan_zoo_lsan
-$(TARGETS_OUT)/scan_zoo: TARGETS_LIBS = -lpthread
+$(TARGETS_OUT)/scan_zoo $(TARGETS_OUT)/scan_busy: TARGETS_LIBS = -lpthread
 $(TARGETS_OUT)/scan_zoo_lsan: tests/targets/scan_zoo.c tests/targets/targets.mk
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)

@@ -110,7 +110,6 @@ bool attend_until(struct attend *a, uint64_t time_ns, const char *doing)
 struct pass {
 	const struct attend *attend;
 	const struct attend_passes *passes;
-	bool last;
 	int err;
 	struct diag d;
 };
@@ -119,7 +118,7 @@ static void *run_pass(void *arg)
 {
 	struct pass *p = arg;
 
-	p->err = p->passes->pass(p->passes->arg, p->last, &p->d);
+	p->err = p->passes->pass(p->passes->arg, &p->d);
 	eventfd_write(p->attend->passed, 1);
 	return NULL;
 }
@@ -127,7 +126,7 @@ static void *run_pass(void *arg)
 static int one_pass(struct attend *a, const struct attend_passes *passes, unsigned number,
 		    struct diag *d)
 {
-	struct pass p = {.attend = a, .passes = passes, .last = number == passes->n};
+	struct pass p = {.attend = a, .passes = passes};
 	eventfd_t n_passed;
 	pthread_t thread;
 	char text[80];
@@ -136,7 +135,7 @@ static int one_pass(struct attend *a, const struct attend_passes *passes, unsign
 	if (err)
 		return diag_set(d, err, "cannot start a thread: %s", strerror(err));
 	while (eventfd_read(a->passed, &n_passed)) {
-		snprintf(text, sizeof(text), "scanning, pass %u of %u: %.0f MiB", number, passes->n,
+		snprintf(text, sizeof(text), "scanning, pass %u: %.0f MiB", number,
 			 (double)a->scanning->progress.n_bytes / (1 << 20));
 		show_progress(a, text);
 		settle(a, UINT64_MAX);
@@ -163,9 +162,10 @@ uint32_t attend_instance(const struct attend *a)
 
 int attend_passes(struct attend *a, const struct attend_passes *passes, struct diag *d)
 {
+	bool done = false;
 	int err = 0;
 
-	for (unsigned i = 1; i <= passes->n && !err; i++) {
+	for (unsigned i = 1; !done && !err; i++) {
 		uint32_t instance = attend_instance(a);
 
 		if (!instance)
@@ -176,7 +176,8 @@ int attend_passes(struct attend *a, const struct attend_passes *passes, struct d
 		scanning_resume(a->scanning);
 		if (!err && a->end)
 			err = -ECANCELED;
-		if (!err && i < passes->n)
+		done = passes->once || a->scanning->settled;
+		if (!err && !done)
 			attend_until(a, clock_monotonic_ns() + passes->pause_ns, NULL);
 	}
 	return err;

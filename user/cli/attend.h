@@ -39,11 +39,11 @@ bool attend_until(struct attend *a, uint64_t time_ns, const char *doing);
 uint32_t attend_instance(const struct attend *a);
 
 struct attend_passes {
-	unsigned n;
+	bool once;	   /* else until the scan is settled */
 	uint64_t pause_ns; /* between them */
 	bool stop;	   /* the process stands meanwhile */
 	/* One pass, called in a thread of its own. Returns 0 or -errno with a diag. */
-	int (*pass)(void *arg, bool last, struct diag *d);
+	int (*pass)(void *arg, struct diag *d);
 	void *arg;
 };
 

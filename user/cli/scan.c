@@ -59,13 +59,13 @@ static int open_sink(struct scan *s, struct diag *d)
 }
 
 /* One pass: it looks for what is lost, or for the way to one block. */
-static int pass(void *arg, bool last, struct diag *d)
+static int pass(void *arg, struct diag *d)
 {
 	struct scan *s = arg;
 
 	return s->options.paths
 		       ? scan_paths_find(&s->scanning, s->options.paths_address, &s->found, d)
-		       : scanning_pass(&s->scanning, last, d);
+		       : scanning_pass(&s->scanning, s->options.passes, d);
 }
 
 /* The living process with our pid in a report; n_processes when there is none. */
@@ -266,7 +266,7 @@ static int start(struct scan *s, struct diag *d)
 /* What stands in the way of a scan is said after the report of what there is. */
 static int run(struct scan *s, bool *ret_lost, struct diag *d)
 {
-	const struct attend_passes passes = {.n = s->options.passes,
+	const struct attend_passes passes = {.once = s->options.paths,
 					     .pause_ns = s->options.pause_ns,
 					     .stop = s->options.stop,
 					     .pass = pass,

@@ -284,15 +284,15 @@ static int report(struct triage *t, enum look look, struct diag *d)
 	return err;
 }
 
-static int one_pass(void *arg, bool last, struct diag *d)
+static int one_pass(void *arg, struct diag *d)
 {
-	return scanning_pass(arg, last, d);
+	return scanning_pass(arg, SCAN_PASSES, d);
 }
 
 static void scan(struct triage *t)
 {
 	const struct attend_passes passes = {
-		.n = SCAN_PASSES, .pause_ns = SCAN_PAUSE_NS, .pass = one_pass, .arg = &t->scanning};
+		.pause_ns = SCAN_PAUSE_NS, .pass = one_pass, .arg = &t->scanning};
 	struct diag d = {0};
 	int err;
 
