@@ -18,7 +18,7 @@
 
 static struct block {
 	double birth, death;
-} *blocks;
+} * blocks;
 static size_t n_blocks;
 static uint64_t random_state;
 static double edges[JUDGE_SLOTS + 1];
@@ -329,8 +329,7 @@ static void simulate(double every, double end, double least_recall, double most_
 	random_state = 88172645463325252ULL;
 	print_message("after %.0f s, looked at every %.0f s:  leak growing\n", end, every);
 	for (size_t i = 0; i < N_POPULATIONS; i++) {
-		double share =
-			share_of_leaks(&populations[i], every, end, runs, &growing);
+		double share = share_of_leaks(&populations[i], every, end, runs, &growing);
 
 		print_message("  %-24s%6.3f%6.3f\n", populations[i].name, share, growing);
 		if (populations[i].leaks)

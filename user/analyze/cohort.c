@@ -22,8 +22,9 @@
 #define FREED_HIGH 0.12	 /* as the upper bound that so few watched allow */
 #define BIRTHS_SECONDS_MIN 15.0
 #define SLOWER_SIGMAS 0.8
-#define SETTLES_RATIO 0.34 /* of the age of the oldest birth: what takes longer to settle is not known to */
-#define BEFORE_RATIO 0.25  /* of the time: a shorter start may have been as fast as it will */
+#define SETTLES_RATIO                                                                              \
+	0.34 /* of the age of the oldest birth: what takes longer to settle is not known to */
+#define BEFORE_RATIO 0.25 /* of the time: a shorter start may have been as fast as it will */
 #define BEFORE_FASTER 1.3
 #define WATCHED_RATIO 0.2 /* of the age of the oldest birth: shorter watching proves nothing */
 
