@@ -144,21 +144,24 @@ static bool slows_down(const struct search *s, size_t first, size_t from, const 
 /* Judges the births from a slot on. */
 static bool try(const struct search *s, size_t first, size_t from, size_t last, struct residue *ret)
 {
-	size_t settled = find_settled(s, from, last), to;
-	double age = s->then->seconds - s->edges[settled], start = start_of(s, from);
-	double watched = s->before_then[settled] - s->before_then[from];
-	double watched_seconds = s->now->seconds - s->then->seconds, length, freed;
+	double start = start_of(s, from), age, watched, freed, length;
+	size_t settled, to;
 	struct arrival a;
 
+	if (s->now->seconds - s->then->seconds < WATCHED_RATIO * (s->now->seconds - start))
+		return false;
+	settled = find_settled(s, from, last);
+	age = s->then->seconds - s->edges[settled];
 	to = edge_before(s, s->now->seconds - age);
 	length = s->edges[to] - start;
 	if (settled == from || age > SETTLES_RATIO * (s->now->seconds - start) ||
-	    watched_seconds < WATCHED_RATIO * (s->now->seconds - start) || to < from + SLOTS_MIN ||
-	    length < BIRTHS_SECONDS_MIN || s->before_now[to] - s->before_now[from] < SETTLED_MIN)
+	    to < from + SLOTS_MIN || length < BIRTHS_SECONDS_MIN ||
+	    s->before_now[to] - s->before_now[from] < SETTLED_MIN)
 		return false;
 	measure(s, from, to, &a);
 	if (!is_even(&a) || slows_down(s, first, from, &a, length))
 		return false;
+	watched = s->before_then[settled] - s->before_then[from];
 	freed = fmax(0, watched - (s->before_now[settled] - s->before_now[from]));
 	*ret = (struct residue){
 		.from_seconds = start,
