@@ -47,7 +47,7 @@ struct judgement {
 	const char *doubt;  /* why what stays is not called a leak, or NULL */
 };
 
-/* Returns 0 or -ENOMEM. Destroy accepts NULL. A judge takes 3.3 kB. */
+/* Returns 0 or -ENOMEM. Destroy accepts NULL. A judge takes 4 kB. */
 int judge_create(struct judge **ret);
 void judge_destroy(struct judge *j);
 
