@@ -368,9 +368,114 @@ static void test_populations_30s(void **state)
 	simulate(1, 30, 0.3, 0.02);
 }
 
+static const struct judge_frame plain = {.edges = edges, .age_seconds = 1000, .may_leak = true};
+
+/* n a second, of 100 bytes, none ever freed, as of a time. */
+static struct judgement after_even(const struct judge_frame *f, double n, double end)
+{
+	struct judgement ret;
+	struct judge *j;
+
+	n_blocks = 0;
+	for (double t = 0; t < end; t += 1 / n)
+		add(t, INFINITY);
+	assert_int_equal(judge_create(&j), 0);
+	for (double at = 2; at <= end; at += 2) {
+		uint32_t born[JUDGE_SLOTS];
+		struct judge_sample sample;
+
+		look(at, born, &sample);
+		judge_add(j, &sample);
+	}
+	judge_site(j, f, &ret);
+	judge_destroy(j);
+	return ret;
+}
+
+static void test_figures_of_a_leak(void **state)
+{
+	struct judgement j = after_even(&plain, 10, 60);
+
+	(void)state;
+	assert_string_equal(j.verdict, "leak");
+	assert_null(j.doubt);
+	assert_true(fabs(j.bytes_per_second - 1000) < 30);
+	assert_true(j.low_bytes_per_second < 1000 && j.high_bytes_per_second > 1000);
+	assert_true(j.kept_share > 0.97 && j.since_seconds > 50 && j.n_freed == 0);
+	assert_true(j.confidence > 0.6 && j.confidence <= 0.95);
+	j = after_even(&plain, 10, 1200);
+	assert_true(j.confidence > 0.95);
+}
+
+static void test_too_early(void **state)
+{
+	(void)state;
+	assert_string_equal(after_even(&plain, 10, 6).verdict, "unknown");
+	assert_string_equal(after_even(&plain, 10, 16).verdict, "growing");
+}
+
+static void test_too_few(void **state)
+{
+	(void)state;
+	assert_string_not_equal(after_even(&plain, 0.1, 60).verdict, "leak");
+}
+
+static void test_doubts(void **state)
+{
+	struct judge_frame f = plain;
+	struct judgement j;
+
+	(void)state;
+	f.strange_frees_per_second = 9;
+	j = after_even(&f, 10, 60);
+	assert_string_equal(j.verdict, "growing");
+	assert_non_null(strstr(j.doubt, "before the trace"));
+	f = plain;
+	f.may_leak = false;
+	assert_string_equal(after_even(&f, 10, 60).verdict, "growing");
+}
+
+/* What once dropped by as much may do so again. */
+static void test_has_dropped(void **state)
+{
+	struct judgement ret;
+
+	(void)state;
+	n_blocks = 0;
+	for (double t = 0; t < 65; t += 0.1)
+		add(t, t < 35 ? 35 : INFINITY);
+	ret = verdict_at(0, 2, 65);
+	assert_string_not_equal(ret.verdict, "leak");
+}
+
+static void test_counters_begin_anew(void **state)
+{
+	uint32_t born[JUDGE_SLOTS] = {0};
+	struct judge_sample sample = {.seconds = 50, .allocations = 5, .weight = 1, .born = born};
+	struct judgement ret;
+	struct judge *j;
+
+	(void)state;
+	assert_int_equal(judge_create(&j), 0);
+	for (double at = 1; at < 50; at++)
+		judge_add(j, &(struct judge_sample){
+				     .seconds = at, .allocations = 100 * at, .weight = 1});
+	judge_add(j, &sample);
+	judge_site(j, &plain, &ret);
+	assert_string_equal(ret.verdict, "unknown");
+	judge_destroy(j);
+	judge_destroy(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_figures_of_a_leak),
+		cmocka_unit_test(test_too_early),
+		cmocka_unit_test(test_too_few),
+		cmocka_unit_test(test_doubts),
+		cmocka_unit_test(test_has_dropped),
+		cmocka_unit_test(test_counters_begin_anew),
 		cmocka_unit_test(test_populations_30s),
 		cmocka_unit_test(test_populations_60s),
 		cmocka_unit_test(test_populations_60s_fine),

@@ -21,7 +21,13 @@
 #define FREED_RATIO 0.02 /* of what has settled: so few is none */
 #define FREED_HIGH 0.12	 /* as the upper bound that so few watched allow */
 #define BIRTHS_SECONDS_MIN 15.0
-#define SLOWER_SIGMAS 0.8
+#define SLOWER_SIGMAS                                                                              \
+	0.8 /* the second half beside the first: unless it is more than by chance ... */
+#define SLOWER_RATIO 0.9      /* ... and to speak of */
+#define FRONT_MOST 0.08	      /* share that arrived ahead of time (Kolmogorov, Smirnov) */
+#define BACK_MOST 0.27	      /* behind time: loads become more */
+#define CHANCE 0.8	      /* over the root of their number: on top of both */
+#define LAST_QUARTER_MIN 0.12 /* share of the last quarter of the time */
 #define SETTLES_RATIO                                                                              \
 	0.34 /* of the age of the oldest birth: what takes longer to settle is not known to */
 #define BEFORE_RATIO 0.25 /* of the time: a shorter start may have been as fast as it will */
@@ -66,7 +72,7 @@ static size_t edge_before(const struct search *s, double seconds)
 
 /* How far the blocks' arrival in the slots from..to is from even. */
 struct arrival {
-	double n, front, back, dispersion, first_half, last_quarter;
+	double n, front, dispersion, first_half, last_quarter;
 };
 
 static double arrived_until(const struct search *s, size_t from, size_t to, double seconds)
@@ -82,11 +88,13 @@ static double arrived_until(const struct search *s, size_t from, size_t to, doub
 	return s->before_now[to] - s->before_now[from];
 }
 
-static void measure(const struct search *s, size_t from, size_t to, struct arrival *ret)
+/* Returns false when it is so far that the rest does not matter. */
+static bool measure(const struct search *s, size_t from, size_t to, struct arrival *ret)
 {
-	double start = start_of(s, from), length = s->edges[to] - start, chi = 0;
+	double start = start_of(s, from), length = s->edges[to] - start, chi = 0, chance;
 
 	*ret = (struct arrival){.n = s->before_now[to] - s->before_now[from]};
+	chance = CHANCE / sqrt(ret->n);
 	for (size_t i = from; i < to; i++) {
 		double share = (s->edges[i + 1] - start_of(s, i)) / length;
 		double expected = ret->n * share;
@@ -95,24 +103,25 @@ static void measure(const struct search *s, size_t from, size_t to, struct arriv
 			      (s->edges[i + 1] - start) / length;
 
 		chi += (n - expected) * (n - expected) / expected;
+		if (away > FRONT_MOST + chance || -away > BACK_MOST + chance)
+			return false;
 		ret->front = fmax(ret->front, away);
-		ret->back = fmax(ret->back, -away);
 	}
 	ret->dispersion = fmax(1, chi / (double)(to - from - 1));
 	ret->first_half = arrived_until(s, from, to, start + length / 2);
 	ret->last_quarter = ret->n - arrived_until(s, from, to, start + length * 3 / 4);
+	return true;
 }
 
-static bool is_even(const struct arrival *a)
+/* Whether it goes on to the end, and no slower than chance makes it look. */
+static bool goes_on(const struct arrival *a)
 {
 	const double slack = 1 / sqrt(a->n), second = a->n - a->first_half;
 	const double slower = (a->first_half - second) / sqrt(a->n * a->dispersion);
 
-	if (a->front > 0.08 + 0.8 * slack || a->back > 0.27 + 0.8 * slack)
+	if (a->last_quarter < (LAST_QUARTER_MIN - 0.3 * slack) * a->n || a->last_quarter < 2)
 		return false;
-	if (a->last_quarter < (0.12 - 0.3 * slack) * a->n || a->last_quarter < 2)
-		return false;
-	return slower < SLOWER_SIGMAS || second > 0.9 * a->first_half;
+	return slower < SLOWER_SIGMAS || second > SLOWER_RATIO * a->first_half;
 }
 
 /* The last edge before which, of the births from a slot on, hardly any was freed between the two moments; from: none. */
@@ -144,21 +153,23 @@ static bool slows_down(const struct search *s, size_t first, size_t from, const 
 /* Judges the births from a slot on. */
 static bool try(const struct search *s, size_t first, size_t from, size_t last, struct residue *ret)
 {
-	size_t settled = find_settled(s, from, last), to;
-	double age = s->then->seconds - s->edges[settled], start = start_of(s, from);
-	double watched = s->before_then[settled] - s->before_then[from];
-	double watched_seconds = s->now->seconds - s->then->seconds, length, freed;
+	double start = start_of(s, from), age, watched, freed, length;
+	size_t settled, to;
 	struct arrival a;
 
+	if (s->now->seconds - s->then->seconds < WATCHED_RATIO * (s->now->seconds - start))
+		return false;
+	settled = find_settled(s, from, last);
+	age = s->then->seconds - s->edges[settled];
 	to = edge_before(s, s->now->seconds - age);
 	length = s->edges[to] - start;
 	if (settled == from || age > SETTLES_RATIO * (s->now->seconds - start) ||
-	    watched_seconds < WATCHED_RATIO * (s->now->seconds - start) || to < from + SLOTS_MIN ||
-	    length < BIRTHS_SECONDS_MIN || s->before_now[to] - s->before_now[from] < SETTLED_MIN)
+	    to < from + SLOTS_MIN || length < BIRTHS_SECONDS_MIN ||
+	    s->before_now[to] - s->before_now[from] < SETTLED_MIN)
 		return false;
-	measure(s, from, to, &a);
-	if (!is_even(&a) || slows_down(s, first, from, &a, length))
+	if (!measure(s, from, to, &a) || !goes_on(&a) || slows_down(s, first, from, &a, length))
 		return false;
+	watched = s->before_then[settled] - s->before_then[from];
 	freed = fmax(0, watched - (s->before_now[settled] - s->before_now[from]));
 	*ret = (struct residue){
 		.from_seconds = start,

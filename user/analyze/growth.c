@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hashmap.h"
 #include "base/strings.h"
@@ -149,6 +151,12 @@ void growth_destroy(struct growth *g)
 	free(g);
 }
 
+/* Then its rate is that of the judgement. */
+static bool is_judged(const struct site *s)
+{
+	return s->verdict && (!strcmp(s->verdict, "leak") || !strcmp(s->verdict, "growing"));
+}
+
 int growth_update(struct growth *g, struct report *r)
 {
 	int err = 0;
@@ -163,7 +171,7 @@ int growth_update(struct growth *g, struct report *r)
 
 		if (record(g, history_key(p, s), s->outstanding_bytes, p->final, &slope))
 			err = -ENOMEM;
-		if (isnan(s->growth_bytes_per_second))
+		if (!is_judged(s))
 			s->growth_bytes_per_second = slope;
 	}
 	for (size_t i = 0; i < r->n_processes; i++) {

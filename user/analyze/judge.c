@@ -178,11 +178,26 @@ static void fill_rate(const struct judge *j, const struct residue *r, struct jud
 	ret->high_bytes_per_second = bytes * (r->n + half) / seconds;
 }
 
+/* Why what stays may not be a leak, or NULL. rate: blocks a second, for so many seconds. */
+static const char *doubt(const struct judge *j, const struct judge_frame *f,
+			 const struct residue *r, double rate, double seconds)
+{
+	double least = f->age_seconds < YOUNG_SECONDS ? YOUNG_LEAK_SECONDS : LEAK_SECONDS;
+
+	if (!f->may_leak)
+		return "whose blocks these are is not known";
+	if (f->strange_frees_per_second > STRANGE_RATIO * rate)
+		return "but blocks from before the trace are freed as fast: these may replace them";
+	/* So many as once went at a time may go again. */
+	if (j->drop > DROP_RATIO * r->n + 4)
+		return "but it has given back as much before";
+	return seconds < least ? "too early to call it a leak" : NULL;
+}
+
 static bool judge_leak(const struct judge *j, const struct judge_frame *f, struct judgement *ret)
 {
 	struct residue r = {0};
 	double watched_seconds = 0, seconds, allocated, rate;
-	double least = f->age_seconds < YOUNG_SECONDS ? YOUNG_LEAK_SECONDS : LEAK_SECONDS;
 
 	if (!find_residue(j, f, &r, &watched_seconds))
 		return false;
@@ -200,13 +215,8 @@ static bool judge_leak(const struct judge *j, const struct judge_frame *f, struc
 	ret->confidence = r.quality;
 	if (seconds < SURE_SECONDS)
 		ret->confidence *= SURE_MOST;
-	/* So many as once went at a time may go again. */
-	if (!f->may_leak || seconds < least || j->drop > DROP_RATIO * r.n + 4 ||
-	    f->strange_frees_per_second > STRANGE_RATIO * rate) {
-		ret->verdict = "growing";
-		return true;
-	}
-	ret->verdict = "leak";
+	ret->doubt = doubt(j, f, &r, rate, seconds);
+	ret->verdict = ret->doubt ? "growing" : "leak";
 	return true;
 }
 
@@ -315,6 +325,7 @@ void judge_site(const struct judge *j, const struct judge_frame *frame, struct j
 				    .kept_share = NAN};
 	struct floors floors;
 
+	unknown.freed_share = j->last.frees / fmax(1, j->last.allocations);
 	*ret = unknown;
 	if (j->n_points < 3 || j->last.seconds - frame->began_seconds < EARLY_SECONDS)
 		return;

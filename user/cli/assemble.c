@@ -26,6 +26,7 @@ int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
 {
 	a->tracing = t;
 	a->start_ns = clock_monotonic_ns();
+	a->judging.pages = a->pages;
 	judging_begin(&a->judging, kernel_start_ns(t->kernel));
 	return growth_create(&a->growth) ? diag_set(d, ENOMEM, "out of memory") : 0;
 }
@@ -354,7 +355,7 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	if (err)
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	merge_sites(&r->report);
-	judging_sum(&r->report, &r->notes);
+	judging_sum(&a->judging, &r->report, &r->notes);
 	rank_sites(r->report.sites, r->report.n_sites, a->by_count);
 	growth_update(a->growth, &r->report);
 	return 0;

@@ -8,6 +8,8 @@
 #include "analyze/judge.h"
 #include "base/clock.h"
 #include "base/vec.h"
+#include "cli/accounting.h"
+#include "cli/judging_memory.h"
 #include "cli/judging_text.h"
 #include "collect/birth.h"
 
@@ -23,6 +25,9 @@ struct judged_process {
 	struct judge_frame frame;
 	uint64_t strange_frees;
 	double seconds;
+	uint32_t pid;
+	uint64_t start_ns; /* of the process, CLOCK_REALTIME */
+	struct judged_memory memory;
 	bool blind; /* frees went unseen for a while: what is outstanding may be long gone */
 };
 
@@ -75,6 +80,10 @@ void judging_process(struct judging *j, const struct snapshot *s,
 		p->seconds = p->frame.began_seconds;
 	}
 	p->reading = j->reading;
+	p->pid = report->pid;
+	p->start_ns = report->start_ns;
+	if (!j->pages)
+		judged_memory_add(&p->memory, seconds_of(j, s->time_ns), report->rss_bytes);
 	p->blind |= report->mode && strcmp(report->mode, "exact") != 0 &&
 		    strcmp(report->mode, "sampled") != 0;
 	note_strange(p, from->unknown_frees + from->inherited_frees, seconds_of(j, s->time_ns));
@@ -163,8 +172,11 @@ static void drop_old(struct judging *j)
 		judge_destroy(site->judge);
 		free(site);
 	}
-	for (size_t i = n_sites; i < old.n; i++)
-		free(hashmap_take(&j->processes, old.items[i]));
+	for (size_t i = n_sites; i < old.n; i++) {
+		p = hashmap_take(&j->processes, old.items[i]);
+		judged_memory_done(&p->memory);
+		free(p);
+	}
 	free(old.items);
 }
 
@@ -227,7 +239,49 @@ static const char *calm_verdict(const struct sums *s)
 	return s->steady_bytes >= s->churn_bytes ? "steady" : "churn";
 }
 
-void judging_sum(struct report *r, struct note_list *texts)
+/* Its sites speak first. */
+static bool sum_sites(const struct sums *s, struct process_report *p, struct note_list *texts)
+{
+	const struct site *site = s->leak ? s->leak : s->growing;
+	size_t n = s->leak ? s->n_leaks : s->n_growing;
+	double rate = s->leak ? s->leak_rate : s->growing_rate;
+
+	if (!site)
+		return false;
+	p->verdict = site->verdict;
+	p->confidence = site->confidence;
+	keep_text(texts,
+		  judging_process_text(s->leak ? "leak" : "grow", n, rate, site->fingerprint),
+		  &p->evidence);
+	return true;
+}
+
+/* Memory that is not outstanding: worth a look only where so few are traced that it costs nothing to speak of. */
+static void judge_memory(struct judging *j, const struct report *r, const struct sums *s,
+			 struct process_report *p, struct note_list *texts)
+{
+	struct judged_process *judged;
+	const char *verdict;
+	size_t cursor = 0;
+	char *text;
+
+	if (r->n_processes > ACCOUNTING_MOST || p->ended)
+		return;
+	while ((judged = hashmap_next(&j->processes, &cursor, NULL)))
+		if (judged->pid == p->pid && judged->start_ns == p->start_ns)
+			break;
+	if (!judged)
+		return;
+	verdict = judged_memory_verdict(&judged->memory, p->pid, judged->seconds,
+					s->leak_rate + s->growing_rate, &text, &p->confidence);
+	if (!verdict)
+		return;
+	p->verdict = verdict;
+	p->evidence = NULL;
+	keep_text(texts, text, &p->evidence);
+}
+
+void judging_sum(struct judging *j, struct report *r, struct note_list *texts)
 {
 	struct sums *sums = calloc(r->n_processes + 1, sizeof(*sums));
 
@@ -235,25 +289,11 @@ void judging_sum(struct report *r, struct note_list *texts)
 		add_site(&sums[r->sites[i].process], &r->sites[i]);
 	for (size_t i = 0; i < r->n_processes && sums; i++) {
 		struct process_report *p = &r->processes[i];
-		const struct sums *s = &sums[i];
 
-		if (s->leak) {
-			p->verdict = "leak";
-			p->confidence = s->leak->confidence;
-			keep_text(texts,
-				  judging_process_text("leak", s->n_leaks, s->leak_rate,
-						       s->leak->fingerprint),
-				  &p->evidence);
-		} else if (s->growing) {
-			p->verdict = "growing";
-			p->confidence = s->growing->confidence;
-			keep_text(texts,
-				  judging_process_text("grow", s->n_growing, s->growing_rate,
-						       s->growing->fingerprint),
-				  &p->evidence);
-		} else {
-			p->verdict = calm_verdict(s);
-		}
+		if (!sum_sites(&sums[i], p, texts))
+			p->verdict = calm_verdict(&sums[i]);
+		if (strcmp(p->verdict, "leak") != 0)
+			judge_memory(j, r, &sums[i], p, texts);
 	}
 	free(sums);
 }

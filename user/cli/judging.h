@@ -2,6 +2,7 @@
 #ifndef SEEP_CLI_JUDGING_H
 #define SEEP_CLI_JUDGING_H
 /* Verdicts of the sites and processes of a live trace, with their evidence in words. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "analyze/cohort.h"
@@ -17,6 +18,7 @@ struct judging {
 	uint64_t session_ns; /* births count from it, CLOCK_MONOTONIC */
 	double edges[COHORT_SLOTS + 1];
 	uint64_t reading;
+	bool pages;		  /* touched pages are followed: they are all of the memory */
 	struct hashmap sites;	  /* private to judging.c */
 	struct hashmap processes; /* by instance */
 };
@@ -36,7 +38,7 @@ void judging_site(struct judging *j, const struct snapshot *s, const struct snap
 /* Forgets sites and processes that this reading did not have. */
 void judging_end(struct judging *j);
 
-/* Out of the judged sites, the verdicts of their processes. */
-void judging_sum(struct report *r, struct note_list *texts);
+/* Out of the judged sites and the resident memory, the verdicts of the processes. */
+void judging_sum(struct judging *j, struct report *r, struct note_list *texts);
 
 #endif

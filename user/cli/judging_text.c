@@ -13,6 +13,7 @@
 #include "output/output.h"
 
 #define DAY_SECONDS 86400
+#define FREED_SHARE 0.3 /* of what was allocated: then blocks replace each other */
 
 /* Per minute, as people think of leaks. */
 static void rate_text(double bytes_per_second, char ret[FORMAT_SIZE])
@@ -40,7 +41,7 @@ static void share_text(double share, char ret[16])
 		strcpy(ret, "under 0.01%");
 }
 
-static char *leak_text(const struct judgement *j, uint64_t now_ns)
+static char *residue_text(const struct judgement *j, uint64_t now_ns)
 {
 	char rate[FORMAT_SIZE], low[FORMAT_SIZE], high[FORMAT_SIZE], age[FORMAT_SIZE];
 	char watched[FORMAT_SIZE], since[24], share[16], freed[48], *text;
@@ -59,8 +60,9 @@ static char *leak_text(const struct judgement *j, uint64_t now_ns)
 	return asprintf(
 		       &text,
 		       "%s of what it allocated more than %s ago is still there; of %.0f such blocks %s "
-		       "was freed in the last %s; it grows by %s/min (%s to %s), evenly since %s",
-		       share, age, j->n_watched, freed, watched, rate, low, high, since) < 0
+		       "was freed in the last %s; it grows by %s/min (%s to %s), evenly since %s%s%s",
+		       share, age, j->n_watched, freed, watched, rate, low, high, since,
+		       j->doubt ? "; " : "", j->doubt ? j->doubt : "") < 0
 		       ? NULL
 		       : text;
 }
@@ -75,11 +77,12 @@ char *judging_site_text(const struct judgement *j, uint64_t now_ns)
 	if (!strcmp(j->verdict, "unknown"))
 		return NULL;
 	if (!isnan(j->kept_share))
-		return leak_text(j, now_ns);
+		return residue_text(j, now_ns);
 	rate_text(j->bytes_per_second, rate);
 	if (!strcmp(j->verdict, "growing"))
-		n = asprintf(&text, "it has grown by %s/min since %s; its blocks come and go", rate,
-			     since);
+		n = asprintf(&text, "it has grown by %s/min since %s; %s", rate, since,
+			     j->freed_share > FREED_SHARE ? "its blocks come and go"
+							  : "too early to say whether it stays");
 	else if (!strcmp(j->verdict, "warming-up"))
 		n = asprintf(&text, "it grew ever more slowly in the last %s", lasts);
 	else if (!strcmp(j->verdict, "steady"))
@@ -100,6 +103,32 @@ char *judging_process_text(const char *verb, size_t n, double bytes_per_second, 
 			       : text;
 	return asprintf(&text, "%zu stacks %s, %s/min together, most of it %016" PRIx64, n, verb,
 			rate, stack) < 0
+		       ? NULL
+		       : text;
+}
+
+char *judging_memory_text(const char *verdict, double bytes, double seconds,
+			  double bytes_per_second)
+{
+	char rate[FORMAT_SIZE], amount[FORMAT_SIZE], lasts[FORMAT_SIZE], *text;
+	const char *what = !strcmp(verdict, "fragmentation")
+				   ? "the unused part of malloc's heap grew"
+			   : !strcmp(verdict, "outside-malloc")
+				   ? "memory outside of malloc's heap grew"
+				   : "malloc's heap grew by blocks that were not recorded";
+	const char *next =
+		!strcmp(verdict, "fragmentation")
+			? "long-lived blocks among short-lived ones keep it from shrinking"
+		: !strcmp(verdict, "outside-malloc") ? "--mmap or --growth show whose it is"
+						     : "a filter or sampling leaves them out";
+
+	rate_text(bytes_per_second, rate);
+	format_bytes(bytes, amount);
+	format_seconds(seconds, lasts);
+	return asprintf(
+		       &text,
+		       "resident memory grows by %s/min, what is outstanding does not; %s by %s in %s; %s",
+		       rate, what, amount, lasts, next) < 0
 		       ? NULL
 		       : text;
 }

@@ -14,4 +14,9 @@ char *judging_site_text(const struct judgement *j, uint64_t now_ns);
 /* The same of a process: n of its stacks do what verb says ("leak", "grow"), the fastest of them is stack. */
 char *judging_process_text(const char *verb, size_t n, double bytes_per_second, uint64_t stack);
 
+/* The same of memory that is not outstanding, by unexplained_verdict(): it grew by so many bytes in so many seconds; the rate is that of
+ * all that is resident. */
+char *judging_memory_text(const char *verdict, double bytes, double seconds,
+			  double bytes_per_second);
+
 #endif
