@@ -15,6 +15,7 @@
 const volatile struct wire_settings settings = {};
 
 struct wire_governed crowd = {};
+__u64 crowd_opened_ns = 0; /* CLOCK_MONOTONIC: when the crowd's last window began, as user space says */
 __u32 next_instance = 1;
 __u64 procs_epoch = 1;
 
@@ -62,8 +63,20 @@ static __always_inline void join_crowd(struct wire_governed *g, u64 cpu_ns)
 		__sync_fetch_and_or(&g->flags, WIRE_GOVERNED_INEXACT);
 }
 
-/* The current process stops being this instance. What it used, and user space has not counted yet, is the crowd's, unless no probe
- * ever hit it while probes stood: a program that computes for itself must not make others dear. */
+/* Whether probes stood in its life and none was hit: what a program computes for itself pays for nobody's probes. */
+static __always_inline bool is_quiet(wire_instance instance, const struct wire_governed *g)
+{
+	struct wire_process *process;
+
+	if (g->n_entries || g->n_frees)
+		return false;
+	if (!crowd.until_ns)
+		return true;
+	process = bpf_map_lookup_elem(&instances, &instance);
+	return process && process->began_ns < *(volatile u64 *)&crowd_opened_ns;
+}
+
+/* The current process stops being this instance. What it used, and user space has not counted yet, is the crowd's. */
 static __always_inline void leave_crowd(wire_instance instance, struct task_struct *task)
 {
 	struct wire_governed *g = governed_get(instance);
@@ -74,8 +87,7 @@ static __always_inline void leave_crowd(wire_instance instance, struct task_stru
 	cpu_ns = process_cpu_ns(task);
 	before_ns = __sync_lock_test_and_set(&g->cpu_ns, cpu_ns);
 	__sync_fetch_and_or(&g->flags, WIRE_GOVERNED_ENDED);
-	if (!(g->flags & WIRE_GOVERNED_CROWD) || cpu_ns <= before_ns ||
-	    (!g->n_entries && !g->n_frees && !crowd.until_ns))
+	if (!(g->flags & WIRE_GOVERNED_CROWD) || cpu_ns <= before_ns || is_quiet(instance, g))
 		return;
 	cpu_ns -= before_ns;
 	if (cpu_ns > WIRE_CROWD_CPU_MOST_NS)

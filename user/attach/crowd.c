@@ -23,6 +23,7 @@ struct crowd {
 	struct kernel *kernel;
 	struct wire_governed *record;
 	int instances_fd;
+	uint64_t opened_ns; /* when the last window began */
 	struct member *members; /* by the places of their records */
 };
 
@@ -85,9 +86,10 @@ static void add_cpu(struct crowd *c, const struct member *m, struct wire_governe
 	__atomic_fetch_add(&c->record->cpu_ns, cpu_ns, __ATOMIC_SEQ_CST);
 }
 
-void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns, bool all,
+void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns,
 		void (*leaves)(void *arg, uint32_t instance, pid_t pid), void *arg)
 {
+	uint64_t opened_ns = c->record->until_ns ? c->opened_ns : UINT64_MAX;
 	uint32_t n = kernel_governed_end(c->kernel);
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -104,7 +106,7 @@ void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns, bool all,
 		n_hits = r->n_entries + r->n_frees - m->n_hits;
 		if (n_hits)
 			m->hit_ns = now_ns;
-		if (now_ns < m->hit_ns + watch_ns || (all && now_ns < m->began_ns + watch_ns))
+		if (now_ns < m->hit_ns + watch_ns || m->began_ns > opened_ns)
 			add_cpu(c, m, r);
 		seconds_ns = now_ns - m->looked_ns;
 		if (now_ns > m->began_ns + GROWN_UP_NS && seconds_ns > NS_PER_SECOND / 10 &&
@@ -113,6 +115,12 @@ void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns, bool all,
 		m->n_hits += n_hits;
 		m->looked_ns = now_ns;
 	}
+}
+
+void crowd_opened(struct crowd *c, uint64_t now_ns)
+{
+	c->opened_ns = now_ns;
+	kernel_crowd_opened(c->kernel, now_ns);
 }
 
 void crowd_flag(struct crowd *c, unsigned flags)

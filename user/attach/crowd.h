@@ -4,7 +4,6 @@
 /* The members of the crowd: all processes, where all are traced, but those that are governed by themselves: the young, the quiet, and
  * those that end before anybody looks at them. The kernel side adds up their hits, and their CPU time when they end; that of the living is added
  * here. Private to the governor, under its lock. */
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,10 +17,12 @@ int crowd_create(struct kernel *k, struct crowd **ret, struct diag *d);
 /* Accepts NULL. */
 void crowd_destroy(struct crowd *c);
 
-/* Adds the CPU time of members that are hit to the crowd's. watch_ns: how long one is looked at after its last hit or, if `all`, its
- * beginning. leaves() is called for those that have lived for a while and are hit noticeably: it may make them leave. */
-void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns, bool all,
+/* Adds the CPU time of members to the crowd's: of those that were hit in the last watch_ns, and of those that began after the last window,
+ * if it goes by windows. leaves() is called for those that have lived for a while and are hit noticeably: it may make them leave. */
+void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns,
 		void (*leaves)(void *arg, uint32_t instance, pid_t pid), void *arg);
+/* A window begins. */
+void crowd_opened(struct crowd *c, uint64_t now_ns);
 /* Adds WIRE_GOVERNED_* to the flags of the crowd, of those to come and of all members. */
 void crowd_flag(struct crowd *c, unsigned flags);
 

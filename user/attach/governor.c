@@ -190,8 +190,7 @@ static void step_all(struct governor *gov)
 	uint64_t now_ns = clock_monotonic_ns();
 
 	if (gov->crowd && l->crowd.next_ns <= now_ns) {
-		crowd_scan(gov->crowd, now_ns, WATCH_NS + 2 * l->crowd.law.cycle_ns,
-			   leading_leads(l), leaves, gov);
+		crowd_scan(gov->crowd, now_ns, WATCH_NS + 2 * l->crowd.law.cycle_ns, leaves, gov);
 		leading_step(l, now_ns);
 	}
 	for (size_t i = 0; i < gov->subjects.n && !gov->stop; i++) {

@@ -485,6 +485,11 @@ struct wire_governed *kernel_crowd(const struct kernel *k)
 								     : NULL;
 }
 
+void kernel_crowd_opened(struct kernel *k, uint64_t now_ns)
+{
+	__atomic_store_n(&k->object->bss->crowd_opened_ns, now_ns, __ATOMIC_RELAXED);
+}
+
 uint32_t kernel_governed_at(const struct kernel *k, uint32_t i)
 {
 	return __atomic_load_n(&k->governed[i].instance, __ATOMIC_ACQUIRE);

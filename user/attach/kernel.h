@@ -71,6 +71,8 @@ void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret);
 struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance);
 /* The record of those that are governed together, with their sums; NULL: each is governed by itself. */
 struct wire_governed *kernel_crowd(const struct kernel *k);
+/* A window of the crowd's begins. */
+void kernel_crowd_opened(struct kernel *k, uint64_t now_ns);
 /* Whose the i-th of WIRE_GOVERNED records is, 0: nobody's. */
 uint32_t kernel_governed_at(const struct kernel *k, uint32_t i);
 /* No record from there on has ever been anybody's. */
