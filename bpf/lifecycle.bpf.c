@@ -15,7 +15,8 @@
 const volatile struct wire_settings settings = {};
 
 struct wire_governed crowd = {};
-__u64 crowd_opened_ns = 0; /* CLOCK_MONOTONIC: when the crowd's last window began, as user space says */
+__u64 crowd_opened_ns =
+	0; /* CLOCK_MONOTONIC: when the crowd's last window began, as user space says */
 __u32 next_instance = 1;
 __u64 procs_epoch = 1;
 

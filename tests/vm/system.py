@@ -73,6 +73,25 @@ def make(folder):
     return time.monotonic() - begun
 
 
+def clean(folder):
+    for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
+        made.unlink()
+
+
+def traced_build(folder, *arguments):
+    """Returns (seconds, how often which program ended, complaints)."""
+    clean(folder)
+    with tracing(*arguments, "2") as seep:
+        seconds = make(folder)
+        complaints = without_dead(seep)
+        code, records = seep.finish()
+    # What the kernel did not run of our programs while it was busy is counted.
+    lost = set(records[-1]["lost"]) - {"missed_frees", "missed_runs"}
+    if code not in (0, 4) or lost:
+        complaints.append(f"exit code {code}, {records[-1]}")
+    return seconds, Counter(p["comm"] for p in finals(records) if p["ended"] == "exit"), complaints
+
+
 def build():
     sources = sorted(pathlib.Path(os.environ["SOURCES"]).glob("*.i"))
     with tempfile.TemporaryDirectory() as folder:
@@ -80,26 +99,23 @@ def build():
             shutil.copy(source, folder)
         pathlib.Path(folder, "Makefile").write_text(MAKEFILE)
         make(folder)  # what is read from disk the first time is not seep's doing
-        for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
-            made.unlink()
+        clean(folder)
         bare = make(folder)
-        for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
-            made.unlink()
-        with tracing("2") as seep:
-            traced = make(folder)
-            left = without_dead(seep)
-            code, records = seep.finish()
-    comms = Counter(p["comm"] for p in finals(records) if p["ended"] == "exit")
+        exact, comms, complaints = traced_build(folder, "--budget", "0")
+        governed, comms_governed, more = traced_build(folder)
     print(
-        f"#   the build takes {bare:.1f} s, under seep {traced:.1f} s ({traced / bare:.2f}), {dict(comms)}"
+        f"#   the build takes {bare:.1f} s, under seep {governed:.1f} s ({governed / bare:.2f}), without a "
+        f"budget {exact:.1f} s ({exact / bare:.2f}), {dict(comms)}, {dict(comms_governed)}"
     )
-    # What the kernel did not run of our programs while it was busy is counted.
-    lost = set(records[-1]["lost"]) - {"missed_frees", "missed_runs"}
-    complaints = [f"exit code {code}, {records[-1]}"] if code not in (0, 4) or lost else []
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
-    return complaints + left
+    # A compiler takes more than a second here, so it has a record in any case.
+    if comms_governed["cc1"] != len(sources):
+        complaints.append(f"{comms_governed['cc1']} times cc1 with a budget")
+    if governed - bare > (exact - bare) / 2:
+        complaints.append("as slow as without a budget")
+    return complaints + more
 
 
 def many_libcs():

@@ -141,8 +141,8 @@ struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const s
 	return f;
 }
 
-int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k, struct closer *closer,
-		      struct diag *d)
+int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k,
+		      struct closer *closer, struct diag *d)
 {
 	/* Without users for now: cover_files_trim decides how long that is. */
 	f->kept |= f->n_users > 0;

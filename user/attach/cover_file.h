@@ -47,8 +47,8 @@ struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const s
 				   int *ret_fd, struct diag *d);
 
 /* COVER_FILES: makes these parts (enum place_parts) stand, if anybody maps the file, or did lately. Returns 0 or -errno with a diag. */
-int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k, struct closer *closer,
-		      struct diag *d);
+int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k,
+		      struct closer *closer, struct diag *d);
 
 /* Removes probes that nobody has wanted for some seconds (a program that execs is soon back at its libc), and forgets files that
  * nobody has mapped for long. */

@@ -23,7 +23,7 @@ struct crowd {
 	struct kernel *kernel;
 	struct wire_governed *record;
 	int instances_fd;
-	uint64_t opened_ns; /* when the last window began */
+	uint64_t opened_ns;	/* when the last window began */
 	struct member *members; /* by the places of their records */
 };
 
@@ -98,8 +98,8 @@ void crowd_scan(struct crowd *c, uint64_t now_ns, uint64_t watch_ns,
 		struct member *m = &c->members[i];
 		uint64_t n_hits, seconds_ns;
 
-		if (!r || (r->flags & (WIRE_GOVERNED_CROWD | WIRE_GOVERNED_ENDED)) !=
-				  WIRE_GOVERNED_CROWD)
+		if (!r ||
+		    (r->flags & (WIRE_GOVERNED_CROWD | WIRE_GOVERNED_ENDED)) != WIRE_GOVERNED_CROWD)
 			continue;
 		if (m->instance != instance && !begin(c, m, instance, now_ns))
 			continue;
@@ -133,7 +133,8 @@ void crowd_flag(struct crowd *c, unsigned flags)
 	__atomic_fetch_or(&c->record->flags, flags, __ATOMIC_SEQ_CST);
 	n = kernel_governed_end(c->kernel);
 	for (uint32_t i = 0; i < n; i++) {
-		struct wire_governed *r = kernel_governed(c->kernel, kernel_governed_at(c->kernel, i));
+		struct wire_governed *r =
+			kernel_governed(c->kernel, kernel_governed_at(c->kernel, i));
 
 		if (r && __atomic_load_n(&r->flags, __ATOMIC_SEQ_CST) & WIRE_GOVERNED_CROWD)
 			__atomic_fetch_or(&r->flags, flags, __ATOMIC_SEQ_CST);

@@ -538,8 +538,8 @@ void govern_lead(struct govern *leader, const struct govern_need *need, double r
 
 bool govern_cycle_ends(const struct govern *leader, uint64_t now_ns)
 {
-	return leader->mode == GOVERN_WINDOWS && leader->opened &&
-	       now_ns >= leader->cycle_end_ns && now_ns >= leader->close_ns;
+	return leader->mode == GOVERN_WINDOWS && leader->opened && now_ns >= leader->cycle_end_ns &&
+	       now_ns >= leader->close_ns;
 }
 
 void govern_join(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
@@ -570,8 +570,8 @@ void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need
 
 	if (open->n_entries > 1000)
 		g->exact_pair_ns = open->overhead_ns / open->n_entries;
-	all->cycle_ns = fmax(all->cycle_ns, fmin(cycle_ns * fmin(load / AIM, 4),
-						 (double)GOVERN_CYCLE_MOST_NS));
+	all->cycle_ns = fmax(all->cycle_ns,
+			     fmin(cycle_ns * fmin(load / AIM, 4), (double)GOVERN_CYCLE_MOST_NS));
 	all->frees_load = fmax(all->frees_load, sums.frees_ns / allowed_ns(g, &sums));
 	all->restless |= fmin(exact_load(g, &sums), skipped * 1.2) > LOW;
 	update_inflation(g);

@@ -83,9 +83,9 @@ struct govern_sums {
 
 /* What those need that share a leader's probes: the most demanding of them counts. */
 struct govern_need {
-	double cycle_ns;   /* as long as this should the next cycle be */
-	double frees_load; /* cost of the frees if they were probed all the time, of the budget */
-	bool restless;	   /* no mode but windows will do */
+	double cycle_ns;    /* as long as this should the next cycle be */
+	double frees_load;  /* cost of the frees if they were probed all the time, of the budget */
+	bool restless;	    /* no mode but windows will do */
 	double moving_load; /* cost of moving the probes, of the budget */
 };
 
@@ -117,8 +117,8 @@ struct govern {
 	uint64_t cycle_ns, cycle_end_ns, open_ns, open_for_ns, close_ns, follow_until_ns;
 	struct govern_sums cycle,
 		phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
-	struct govern_need others; /* of those that follow, in the cycle that ends */
-	uint64_t least_cycle_ns;   /* moving probes takes its time */
+	struct govern_need others;     /* of those that follow, in the cycle that ends */
+	uint64_t least_cycle_ns;       /* moving probes takes its time */
 	/* DETACHED */
 	uint64_t look_ns, look_wait_ns;
 	bool looking;

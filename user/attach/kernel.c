@@ -516,8 +516,7 @@ void kernel_govern_forget(struct kernel *k, uint32_t instance)
 static void join_crowd(struct wire_governed *g, const struct wire_governed *crowd, pid_t pid)
 {
 	g->cpu_ns = clock_process_cpu_ns(pid);
-	__atomic_fetch_or(&g->flags,
-			  WIRE_GOVERNED_CROWD | (crowd->flags & WIRE_GOVERNED_INEXACT),
+	__atomic_fetch_or(&g->flags, WIRE_GOVERNED_CROWD | (crowd->flags & WIRE_GOVERNED_INEXACT),
 			  __ATOMIC_SEQ_CST);
 }
 

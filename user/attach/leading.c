@@ -55,7 +55,8 @@ static void follow(struct leading *l, uint64_t now_ns)
 		if (follows(l->followers->items[i]))
 			govern_follow_cycle(&l->followers->items[i]->law, law->cycle_ns, &need);
 	law->others = need;
-	law->least_cycle_ns = fmax(law->least_cycle_ns / 2.0, LEAST_CYCLE_MOVES * (double)l->moving_ns);
+	law->least_cycle_ns =
+		fmax(law->least_cycle_ns / 2.0, LEAST_CYCLE_MOVES * (double)l->moving_ns);
 	l->moving_ns = l->moving_cpu_ns = 0;
 }
 

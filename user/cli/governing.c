@@ -117,10 +117,11 @@ static void describe(const struct tracing *t, const struct governor_state *s, ch
 	if (s->mode == GOVERN_EXACT)
 		snprintf(why, sizeof(why), "the load has fallen");
 	else if (s->cause_ratio > 0)
-		snprintf(why, sizeof(why), "probes %scost %.*f%% of %s CPU time, the budget is %u%%",
+		snprintf(why, sizeof(why),
+			 "probes %scost %.*f%% of %s CPU time, the budget is %u%%",
 			 s->shared ? "that all share " : "", s->cause_ratio < 0.1,
-			 fmin(s->cause_ratio, 1e4) * 100,
-			 s->shared ? "the" : "its", t->budget_percent);
+			 fmin(s->cause_ratio, 1e4) * 100, s->shared ? "the" : "its",
+			 t->budget_percent);
 	else
 		snprintf(why, sizeof(why), "as it was when it began");
 	snprintf(text, sizeof(text), sentences[s->mode], at, why);
