@@ -26,6 +26,7 @@
 #define MOST_INFLATION 20.0
 #define ENOUGH_FREES 500
 #define MOST_SCALE 60000.0 /* fits 16 bits */
+#define MANY_KEEP 0.95 /* of the sums of phases, from cycle to cycle */
 #define MEASURE_NS (NS_PER_SECOND)
 #define LEAST_CYCLE_NS (4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS))
 #define LOOK_NS (NS_PER_SECOND / 10)
@@ -245,7 +246,7 @@ static void start_cycle(struct govern *g, uint64_t now_ns)
 
 	g->cycle = (struct govern_sums){0};
 	for (int i = 0; i < GOVERN_PHASES; i++)
-		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
+		add(&g->phases[i], &(struct govern_sums){0}, g->many ? MANY_KEEP : 0.5);
 	g->opened = false;
 	g->open_ns = now_ns + (uint64_t)fmax(at, 0);
 	g->open_for_ns = (uint64_t)fmax(end - fmax(at, 0), 1);
@@ -396,7 +397,8 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 		end_measuring(g, now_ns);
 		return;
 	}
-	update_inflation(g);
+	if (!g->many)
+		update_inflation(g);
 	if (o->n_entries > 1000)
 		g->exact_pair_ns = o->overhead_ns / o->n_entries;
 	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;

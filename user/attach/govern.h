@@ -93,6 +93,9 @@ struct govern {
 	struct govern_costs costs;
 	double budget; /* overhead / own time */
 	uint64_t base_interval;
+	/* It is a crowd's: what a pair takes differs from program to program, so that it says nothing of costs, and their pace only
+	 * over many cycles. */
+	bool many;
 	enum govern_mode mode;
 	struct govern_orders orders;
 	uint64_t since_ns;  /* in this mode since */
