@@ -168,7 +168,8 @@ static void run_pair(struct simulation *lead, struct simulation *hot, double sec
 			follow(lead, hot);
 			sim_govern(lead);
 		}
-		if (lead->law.opened && lead->until_ns > lead->now_ns && hot->until_ns != lead->until_ns) {
+		if (lead->law.opened && lead->until_ns > lead->now_ns &&
+		    hot->until_ns != lead->until_ns) {
 			sample = sim_sample(hot);
 			govern_moved(&hot->law, &sample, (uint64_t)lead->now_ns);
 			hot->scale = lead->scale;

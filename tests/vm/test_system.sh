@@ -21,7 +21,7 @@ for part in cc1 collect2; do
 done
 command -v bpftool >/dev/null && set -- "$@" --copy "$(command -v bpftool)"
 # Only the compiler is in the machine, no headers.
-for source in user/base/*.c user/model/*.c user/process/*.c; do
+for source in user/base/*.c; do
 	gcc -E -std=gnu11 -D_GNU_SOURCE -Iuser -Ibpf "$source" -o "$work/$(basename "$source" .c).i"
 done
 

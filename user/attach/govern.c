@@ -26,7 +26,7 @@
 #define MOST_INFLATION 20.0
 #define ENOUGH_FREES 500
 #define MOST_SCALE 60000.0 /* fits 16 bits */
-#define MANY_KEEP 0.95 /* of the sums of phases, from cycle to cycle */
+#define MANY_KEEP 0.95	   /* of the sums of phases, from cycle to cycle */
 #define MEASURE_NS (NS_PER_SECOND)
 #define LEAST_CYCLE_NS (4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS))
 #define LOOK_NS (NS_PER_SECOND / 10)
