@@ -52,13 +52,12 @@ static __noinline int hits_tell(struct thread *thread, u64 began_ns)
 	ns = bpf_ktime_get_ns() - began_ns;
 	hits = &thread->hits;
 	g = governed_get(thread->instance);
-	if (g) {
-		if (ns > HIT_MOST_NS)
-			ns = HIT_MOST_NS;
+	if (ns > HIT_MOST_NS)
+		ns = HIT_MOST_NS;
+	if (g)
 		hits_add(g, hits, ns);
-		if (g->flags & WIRE_GOVERNED_CROWD)
-			hits_add(&crowd, hits, ns);
-	}
+	if (in_crowd(g))
+		hits_add(&crowd, hits, ns);
 	__builtin_memset(hits, 0, sizeof(*hits));
 	return 0;
 }
@@ -70,12 +69,13 @@ static __always_inline void hits_flush(struct thread *thread)
 	struct hits *hits = &thread->hits;
 	u64 n;
 
-	if (!g || !hits->n)
+	if (!hits->n)
 		return;
 	n = crowd.n_entries + crowd.n_returns + crowd.n_frees;
 	n = n ? crowd.run_ns / n : 0;
-	hits_add(g, hits, n);
-	if (g->flags & WIRE_GOVERNED_CROWD)
+	if (g)
+		hits_add(g, hits, n);
+	if (in_crowd(g))
 		hits_add(&crowd, hits, n);
 	__builtin_memset(hits, 0, sizeof(*hits));
 }

@@ -27,6 +27,8 @@
 #define SEEK_NS (NS_PER_SECOND / 2) /* for processes that are new */
 #define SOON_NS 2000000 /* calls that began before a window closed have ended, nearly always */
 #define WATCH_NS (10 * NS_PER_SECOND)
+#define QUIET_NS (60 * NS_PER_SECOND)
+#define QUIET_LOAD 0.1 /* of the thousandth of a CPU that everybody may cost */
 
 struct governor {
 	pthread_mutex_t lock; /* of all below; not held while probes are placed */
@@ -89,7 +91,7 @@ static void add_subject(struct governor *gov, uint32_t instance, pid_t pid, uint
 	govern_init(&s->law, &gov->costs, gov->options.budget, gov->options.base_interval,
 		    now_ns ^ (uint64_t)instance << 32, now_ns);
 	subject_sample(s, &s->law.last);
-	s->next_ns = now_ns;
+	s->next_ns = s->hit_ns = now_ns;
 	if (hashmap_put(&gov->by_instance, instance, s) || vec_push(&gov->subjects, s)) {
 		hashmap_take(&gov->by_instance, instance);
 		free(s);
@@ -154,6 +156,20 @@ static void open_window(struct subject *s)
 	s->next_ns = s->law.close_ns;
 }
 
+/* One that is hardly hit any more is of the crowd again. Thousands that were busy once must not be stepped for ever. */
+static void return_quiet(struct governor *gov, struct subject *s, uint64_t now_ns)
+{
+	if (s->law.mode != GOVERN_EXACT ||
+	    s->law.now.overhead_ns > QUIET_LOAD * govern_allowed_ns(&s->law, 0, s->law.now.wall_ns))
+		s->hit_ns = now_ns;
+	if (now_ns - s->hit_ns < QUIET_NS || gov->leading.crowd.law.mode != GOVERN_EXACT)
+		return;
+	__atomic_store_n(&s->record->cpu_ns, clock_process_cpu_ns(s->pid), __ATOMIC_SEQ_CST);
+	subject_flag(s, WIRE_GOVERNED_CROWD);
+	hashmap_take(&gov->by_instance, s->instance);
+	s->forgotten = s->returned = true;
+}
+
 static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 {
 	struct govern_sample sample;
@@ -174,6 +190,8 @@ static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 		return;
 	}
 	carry_out(gov, s);
+	if (gov->crowd)
+		return_quiet(gov, s, now_ns);
 	if (s->law.orders.window_ns)
 		open_window(s);
 }
@@ -251,7 +269,8 @@ static void reap(struct governor *gov)
 
 		if (!s->forgotten)
 			continue;
-		kernel_govern_forget(gov->kernel, s->instance);
+		if (!s->returned)
+			kernel_govern_forget(gov->kernel, s->instance);
 		gov->subjects.items[i--] = gov->subjects.items[--gov->subjects.n];
 		free(s);
 	}
@@ -440,6 +459,8 @@ bool governor_get(struct governor *gov, uint32_t instance, struct governor_state
 	pthread_mutex_lock(&gov->lock);
 	s = hashmap_get(&gov->by_instance, instance);
 	record = s ? s->record : gov->crowd ? kernel_governed(gov->kernel, instance) : NULL;
+	if (!record && gov->crowd)
+		record = gov->leading.crowd.record;
 	follows = gov->crowd && (!s || leading_leads(&gov->leading));
 	if (record)
 		fill_state(follows ? &gov->leading.crowd.law : &s->law, record, ret);

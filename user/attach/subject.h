@@ -20,7 +20,9 @@ struct subject {
 	struct govern_orders done; /* as carried out */
 	uint64_t next_ns;
 	bool ended;
-	bool forgotten; /* by all but the thread */
+	bool forgotten;	 /* by all but the thread */
+	bool returned;	 /* to the crowd: forgotten, but for its record */
+	uint64_t hit_ns; /* when it was last hit noticeably */
 	double overhead_rate,
 		told_overhead_ns; /* the host's: ns a second; the law's sum that is in it */
 };
