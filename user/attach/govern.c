@@ -596,6 +596,12 @@ void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t now_
 
 	add(&g->cycle, &d, 1);
 	add(&g->phases[GOVERN_OPENS], &d, 1);
+	/* Frees alone stand only from now on, and what is measured takes as long as it should. */
+	g->follow_until_ns += d.wall_ns;
+	if (g->measures && !g->opened)
+		g->open_ns += d.wall_ns;
+	if (g->measures)
+		g->cycle_end_ns += d.wall_ns;
 }
 
 double govern_duty(const struct govern *g)
