@@ -55,6 +55,10 @@ static void follow(struct leading *l, uint64_t now_ns)
 		if (follows(l->followers->items[i]))
 			govern_follow_cycle(&l->followers->items[i]->law, law->cycle_ns, &need);
 	law->others = need;
+	/* The first cycle has not been as long as moving needs it. */
+	if (law->measures)
+		law->cycle_ns = fmin(fmax(law->cycle_ns, law->cycle.wall_ns * need.moving_load),
+				     GOVERN_CYCLE_MOST_NS);
 	law->least_cycle_ns =
 		fmax(law->least_cycle_ns / 2.0, LEAST_CYCLE_MOVES * (double)l->moving_ns);
 	l->moving_ns = l->moving_cpu_ns = 0;
