@@ -24,6 +24,9 @@ struct simulation {
 	double n_pairs,
 		estimate;   /* pairs done, and their number by the weights of those recorded */
 	unsigned n_changes; /* of mode or interval */
+	/* Instead of sim_live() for one tick, NULL: that. */
+	void (*live)(struct simulation *s);
+	void *arg;
 };
 
 static const struct govern_costs simulated_costs = {.trap_ns = 600,
@@ -93,6 +96,14 @@ static void sim_live(struct simulation *s)
 	s->now_ns += SIM_TICK_NS;
 }
 
+static void sim_tick(struct simulation *s)
+{
+	if (s->live)
+		s->live(s);
+	else
+		sim_live(s);
+}
+
 static void sim_govern(struct simulation *s)
 {
 	uint64_t interval = s->law.orders.sample_interval;
@@ -105,7 +116,7 @@ static void sim_govern(struct simulation *s)
 		return;
 	/* Probes take their time to stand. */
 	for (int i = 0; i < 10; i++)
-		sim_live(s);
+		sim_tick(s);
 	s->until_ns = s->now_ns + s->law.orders.window_ns;
 	s->scale = s->law.orders.scale;
 	sample = sim_sample(s);
@@ -120,7 +131,7 @@ static void sim_run(struct simulation *s, double seconds)
 	while (s->now_ns < end_ns) {
 		if (s->now_ns >= s->next_ns)
 			sim_govern(s);
-		sim_live(s);
+		sim_tick(s);
 	}
 }
 

@@ -141,14 +141,12 @@ struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const s
 	return f;
 }
 
-int cover_file_settle(struct cover_file *f, const struct kernel *k, struct closer *closer,
-		      struct diag *d)
+int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k,
+		      struct closer *closer, struct diag *d)
 {
-	unsigned parts = (f->n_frees ? PLACE_FREES : 0) |
-			 (f->n_allocations ? PLACE_ALLOCATIONS : 0);
-
-	/* Without users for now: cover_files_trim decides. */
-	if (f->changed || !f->n_users)
+	/* Without users for now: cover_files_trim decides how long that is. */
+	f->kept |= f->n_users > 0;
+	if (f->changed || !f->kept)
 		return 0;
 	return probed_set(&f->probed, k, closer, 0, f->fd, f->plan, parts, d);
 }
@@ -166,8 +164,10 @@ void cover_files_trim(struct cover_files *files, struct closer *closer, uint64_t
 	while (!err && (f = hashmap_next(&files->table, &cursor, NULL))) {
 		uint64_t idle_ns = now_ns > f->seen_ns ? now_ns - f->seen_ns : 0;
 
-		if (!f->n_users && f->probed.standing && idle_ns > LINGER_NS)
+		if (!f->n_users && f->kept && idle_ns > LINGER_NS) {
 			probed_close(&f->probed, closer);
+			f->kept = false;
+		}
 		if (!f->n_refs && idle_ns > KEEP_NS)
 			err = vec_push(&old, f);
 	}

@@ -26,7 +26,9 @@
 #define MOST_INFLATION 20.0
 #define ENOUGH_FREES 500
 #define MOST_SCALE 60000.0 /* fits 16 bits */
+#define MANY_KEEP 0.95	   /* of the sums of phases, from cycle to cycle */
 #define MEASURE_NS (NS_PER_SECOND)
+#define LEAST_CYCLE_NS (4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS))
 #define LOOK_NS (NS_PER_SECOND / 10)
 #define LOOK_WAIT_FIRST_NS (30 * NS_PER_SECOND)
 #define LOOK_WAIT_MOST_NS (600 * NS_PER_SECOND)
@@ -105,9 +107,14 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 	return d;
 }
 
+double govern_allowed_ns(const struct govern *g, double own_ns, double wall_ns)
+{
+	return fmax(fmax(g->budget * own_ns, ALLOWED_ANYWAY * wall_ns), 1);
+}
+
 static double allowed_ns(const struct govern *g, const struct govern_sums *s)
 {
-	return fmax(fmax(g->budget * s->own_ns, ALLOWED_ANYWAY * s->wall_ns), 1);
+	return govern_allowed_ns(g, s->own_ns, s->wall_ns);
 }
 
 /* Cost of recording everything, of the budget. */
@@ -174,7 +181,7 @@ static double cycle_needed_ns(const struct govern *g, const struct govern_sums *
 	       allowed = fmax(g->budget * busy, ALLOWED_ANYWAY) * fmax(AIM - frees, 0.1),
 	       length_ns = GOVERN_WINDOW_NS + (g->frees_stay ? 0 : (double)GOVERN_FOLLOW_NS);
 
-	return fmax(length_ns * open / allowed, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+	return fmax(length_ns * open / allowed, LEAST_CYCLE_NS);
 }
 
 /* What pairs take in both phases tells by how much the costs are wrong. */
@@ -239,7 +246,7 @@ static void start_cycle(struct govern *g, uint64_t now_ns)
 
 	g->cycle = (struct govern_sums){0};
 	for (int i = 0; i < GOVERN_PHASES; i++)
-		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
+		add(&g->phases[i], &(struct govern_sums){0}, g->many ? MANY_KEEP : 0.5);
 	g->opened = false;
 	g->open_ns = now_ns + (uint64_t)fmax(at, 0);
 	g->open_for_ns = (uint64_t)fmax(end - fmax(at, 0), 1);
@@ -269,6 +276,20 @@ static void detach(struct govern *g, uint64_t now_ns)
 	g->look_ns = now_ns + g->look_wait_ns;
 }
 
+/* With cycles of that length, from now on. */
+static void begin_windows(struct govern *g, double cycle_ns, uint64_t now_ns)
+{
+	g->cycle_ns = fmax(cycle_ns, g->least_cycle_ns);
+	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
+	g->cycle = (struct govern_sums){0};
+	for (int i = 0; i < GOVERN_PHASES; i++)
+		g->phases[i] = (struct govern_sums){0};
+	g->follow_until_ns = 0;
+	set_mode(g, GOVERN_WINDOWS, now_ns);
+	g->phase = GOVERN_CLOSED;
+	start_measuring(g, now_ns);
+}
+
 static void enter_windows(struct govern *g, const struct govern_sums *s, uint64_t now_ns)
 {
 	double cycle_ns;
@@ -279,15 +300,7 @@ static void enter_windows(struct govern *g, const struct govern_sums *s, uint64_
 		detach(g, now_ns);
 		return;
 	}
-	g->cycle_ns = cycle_ns;
-	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
-	g->cycle = (struct govern_sums){0};
-	for (int i = 0; i < GOVERN_PHASES; i++)
-		g->phases[i] = (struct govern_sums){0};
-	g->follow_until_ns = 0;
-	set_mode(g, GOVERN_WINDOWS, now_ns);
-	g->phase = GOVERN_CLOSED;
-	start_measuring(g, now_ns);
+	begin_windows(g, cycle_ns, now_ns);
 }
 
 static void step_down(struct govern *g, double load, uint64_t now_ns)
@@ -384,27 +397,30 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 		end_measuring(g, now_ns);
 		return;
 	}
-	update_inflation(g);
+	if (!g->many)
+		update_inflation(g);
 	if (o->n_entries > 1000)
 		g->exact_pair_ns = o->overhead_ns / o->n_entries;
 	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;
 	skipped = all.skipped_ns / allowed_ns(g, &all);
 	up = fmin(exact_load(g, &all), skipped * 1.2);
-	if (calm_enough(g, up < LOW, now_ns)) {
+	if (calm_enough(g, up < LOW && !g->others.restless, now_ns)) {
 		note_better(g, now_ns);
 		set_interval(g, exact_load(g, &all) < LOW ? 0 : WINDOWS_BACK_INTERVAL, now_ns);
 		return;
 	}
-	g->frees_stay = all.frees_ns / allowed_ns(g, &all) <
+	g->frees_stay = fmax(all.frees_ns / allowed_ns(g, &all), g->others.frees_load) <
 			(g->frees_stay ? 1.5 : 1) * FREES_STAY_MOST;
-	cycle_ns *= fmin(fmax(load / AIM, 0.5), 4);
+	load += g->others.moving_load;
+	cycle_ns = fmax(cycle_ns * fmin(fmax(load / AIM, 0.5), 4), g->others.cycle_ns);
 	if (cycle_ns > 1.5 * GOVERN_CYCLE_MOST_NS) {
 		note_worse(g, g->ratio, now_ns);
 		detach(g, now_ns);
 		return;
 	}
 	cycle_ns = fmin(cycle_ns, GOVERN_CYCLE_MOST_NS);
-	g->cycle_ns = fmax(cycle_ns, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+	cycle_ns = fmax(cycle_ns, g->least_cycle_ns);
+	g->cycle_ns = fmax(cycle_ns, LEAST_CYCLE_NS);
 	start_cycle(g, now_ns);
 }
 
@@ -503,19 +519,89 @@ void govern_inherit(struct govern *g, uint64_t sample_interval)
 	g->orders.sample_interval = sample_interval;
 }
 
+struct govern_need govern_wants(const struct govern *g)
+{
+	return (struct govern_need){
+		.cycle_ns = g->mode == GOVERN_WINDOWS ? g->cycle_ns : GOVERN_CYCLE_MOST_NS,
+		.frees_load = g->frees_stay ? 0 : 1,
+		.restless = true,
+	};
+}
+
+void govern_lead(struct govern *leader, const struct govern_need *need, double ratio,
+		 uint64_t now_ns)
+{
+	if (leader->orders.gated)
+		return;
+	note_worse(leader, ratio, now_ns);
+	leader->frees_stay = need->frees_load < FREES_STAY_MOST;
+	begin_windows(leader, fmax(need->cycle_ns, LEAST_CYCLE_NS), now_ns);
+}
+
+bool govern_cycle_ends(const struct govern *leader, uint64_t now_ns)
+{
+	return leader->mode == GOVERN_WINDOWS && leader->opened && now_ns >= leader->cycle_end_ns &&
+	       now_ns >= leader->close_ns;
+}
+
+void govern_join(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	difference(g, s, now_ns);
+	g->cycle = (struct govern_sums){0};
+	for (int i = 0; i < GOVERN_PHASES; i++)
+		g->phases[i] = (struct govern_sums){0};
+}
+
 void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_phase phase,
-		   bool new_cycle, uint64_t now_ns)
+		   uint64_t now_ns)
 {
 	struct govern_sums d = difference(g, s, now_ns);
 
 	add(&g->now, &d, exp(-d.wall_ns / (30 * (double)NS_PER_SECOND)));
 	if (g->now.own_ns > 0)
 		g->ratio = g->now.overhead_ns / g->now.own_ns;
+	add(&g->cycle, &d, 1);
 	add(&g->phases[phase], &d, 1);
-	if (new_cycle)
-		update_inflation(g);
-	for (int i = 0; new_cycle && i < GOVERN_PHASES; i++)
+}
+
+void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need *all)
+{
+	const struct govern_sums sums = as_if_open(g), *open = &g->phases[GOVERN_OPEN];
+	double load = g->cycle.overhead_ns / allowed_ns(g, &g->cycle),
+	       skipped = sums.skipped_ns / allowed_ns(g, &sums);
+
+	if (open->n_entries > 1000)
+		g->exact_pair_ns = open->overhead_ns / open->n_entries;
+	all->cycle_ns = fmax(all->cycle_ns,
+			     fmin(cycle_ns * fmin(load / AIM, 4), (double)GOVERN_CYCLE_MOST_NS));
+	all->frees_load = fmax(all->frees_load, sums.frees_ns / allowed_ns(g, &sums));
+	all->restless |= fmin(exact_load(g, &sums), skipped * 1.2) > LOW;
+	update_inflation(g);
+	g->cycle = (struct govern_sums){0};
+	for (int i = 0; i < GOVERN_PHASES; i++)
 		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
+}
+
+void govern_resume(struct govern *g, uint64_t now_ns)
+{
+	const struct govern_sums sums = as_if_open(g);
+	bool cheap = exact_load(g, &sums) < LOW;
+
+	set_interval(g, cheap ? 0 : WINDOWS_BACK_INTERVAL, now_ns);
+}
+
+void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	struct govern_sums d = difference(g, s, now_ns);
+
+	add(&g->cycle, &d, 1);
+	add(&g->phases[GOVERN_OPENS], &d, 1);
+	/* Frees alone stand only from now on, and what is measured takes as long as it should. */
+	g->follow_until_ns += d.wall_ns;
+	if (g->measures && !g->opened)
+		g->open_ns += d.wall_ns;
+	if (g->measures)
+		g->cycle_end_ns += d.wall_ns;
 }
 
 double govern_duty(const struct govern *g)

@@ -64,8 +64,14 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
 void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret);
 /* The governor's record of an instance, shared with the kernel; NULL: it is not governed. Thread-safe. */
 struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance);
+/* The record of those that are governed together, with their sums; NULL: each is governed by itself. */
+struct wire_governed *kernel_crowd(const struct kernel *k);
+/* A window of the crowd's begins. */
+void kernel_crowd_opened(struct kernel *k, uint64_t now_ns);
 /* Whose the i-th of WIRE_GOVERNED records is, 0: nobody's. */
 uint32_t kernel_governed_at(const struct kernel *k, uint32_t i);
+/* No record from there on has ever been anybody's. */
+uint32_t kernel_governed_end(const struct kernel *k);
 /* Gives the record back, once nothing of the instance runs any more. */
 void kernel_govern_forget(struct kernel *k, uint32_t instance);
 /* Bytes that all maps take in the kernel just now, by its own account; before 6.3 (90a5527d7686) it accounts for full maps, and

@@ -241,6 +241,12 @@ static int compare_processes(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+/* It lived for a while, and what it allocated may have been left out: that there was such a process is to be said. */
+static bool is_notable(const struct snapshot_process *from, const struct process_report *p)
+{
+	return p->ended && p->estimated && from->ended_ns - from->began_ns > NS_PER_SECOND;
+}
+
 /* What the user did not want, and, when everything is traced, those of which there is nothing to say. */
 static bool is_hidden(const struct assembly *a, const struct snapshot_process *from,
 		      const struct process_report *p)
@@ -248,7 +254,7 @@ static bool is_hidden(const struct assembly *a, const struct snapshot_process *f
 	if (tracing_is_dismissed(a->tracing, from->instance))
 		return true;
 	return a->tracing->everything && !p->allocations && !p->unknown_frees &&
-	       !p->inherited_frees && !p->n_losses && !p->oom_killed;
+	       !p->inherited_frees && !p->n_losses && !p->oom_killed && !is_notable(from, p);
 }
 
 static void drop_hidden_sites(struct report *report, const uint32_t *place)

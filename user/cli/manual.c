@@ -104,6 +104,12 @@ const struct manual_section manual_trace[] = {
 	 "Windows short enough would be more than two minutes apart. No probes stand; now and then "
 	 "seep looks whether the load has fallen.\n"
 	 "\n"
+	 "= with --all\n"
+	 "Processes that are young, or are hardly hit, are governed together, as one, and mode and "
+	 "duty of each of them are those of all. Windows are those of all processes, as their probes are: "
+	 "as far apart as the one that costs most needs them. A process that lived for more than a "
+	 "second and was not exact all the time has a record at its end, even if it is an empty one.\n"
+	 "\n"
 	 "Less than a thousandth of a CPU is always allowed. Figures of a process that was not exact all "
 	 "the time are estimates (estimated, and ~ in text).\n"},
 	{"STACKS",
