@@ -181,6 +181,7 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 	*to = (struct process_report){
 		.pid = from->pid,
 		.start_ns = p ? p->start_real_ns : 0,
+		.age_seconds = p ? traced_age_seconds(p) : 0,
 		.comm = p ? p->comm : NULL,
 		.exe = p ? p->exe : NULL,
 		.cgroup = p ? p->cgroup : NULL,

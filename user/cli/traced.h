@@ -20,7 +20,8 @@ struct traced {
 	const char *comm, *exe, *cgroup, *container; /* interned */
 	const char *container_name, *namespace_, *pod, *pod_uid;
 	pid_t namespace_pid; /* 0: pid */
-	uint64_t start_real_ns;
+	uint64_t start_boottime_ns; /* its age is told by this: nobody sets that clock */
+	uint64_t start_real_ns; /* as the clock was set when it was first seen; part of its identity, so it stays */
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
 	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
@@ -47,6 +48,8 @@ void traced_free(struct traced *p);
 
 /* What is known of it from now on. */
 void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
+/* How long ago the process began. Neither clock steps nor suspends falsify it. */
+double traced_age_seconds(const struct traced *p);
 /* It is called what the process is called that it was forked from. */
 void traced_inherit(struct traced *p, const struct traced *parent);
 /* Frees it, unless others still use its mappings: then the last of them does. */

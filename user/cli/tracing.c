@@ -241,13 +241,6 @@ void tracing_close(struct tracing *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-static double age_seconds(const struct traced *p)
-{
-	uint64_t now = clock_realtime_ns();
-
-	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
-}
-
 /* What the kernel knows as its instance, though user space may never have heard of it. */
 void tracing_dismiss(struct tracing *t, pid_t pid)
 {
@@ -271,12 +264,11 @@ static int ended_meanwhile(const struct identity *id, struct diag *d)
 
 int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d)
 {
-	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
 	struct traced *p;
 	int64_t instance;
 	int err;
 
-	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
+	instance = kernel_add_process(t->kernel, id->pid, id->start_boottime_ns, false, d);
 	if (instance == -EEXIST) {
 		pthread_mutex_lock(&t->lock);
 		traced_now(t, id->pid);
@@ -298,7 +290,7 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	err = t->growth ? 0 : cover_update(t->cover, id->pid, d);
 	p->covered_ns = clock_monotonic_ns();
 	p->seen_from_seconds = since_ns ? (double)(p->covered_ns - since_ns) / NS_PER_SECOND
-					: age_seconds(p);
+					: traced_age_seconds(p);
 	if (err >= 0 && !t->growth && !cover_count(t->cover, id->pid))
 		p->since_ns = p->covered_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
 	else if (err >= 0)
