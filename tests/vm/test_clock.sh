@@ -5,10 +5,12 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 python=$(readlink -f /usr/bin/python3)
 export SEEP="$PWD/build/seep" TARGETS="$PWD/build/targets"
+libraries=/usr/lib/$(gcc -print-multiarch)
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-set -- --copy "$PWD/tests" --copy "$python" --copy "/usr/lib/${python##*/}"
+set -- --copy "$PWD/tests" --copy "$python" --copy "/usr/lib/${python##*/}" \
+	--copy "$libraries/ld-linux-x86-64.so.2"
 for target in zoo_heap zoo_dlopen libzoo_plugin.so libzoo_ownmalloc.so lifecycle_server watch_load; do
 	set -- "$@" --copy "$TARGETS/$target"
 done

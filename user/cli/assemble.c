@@ -465,6 +465,7 @@ static void sum_sites(struct report *report, bool growth)
 static int fill_losses(struct assembly *a, struct assembled *r)
 {
 	const uint64_t lost_mappings = mapping_watch_lost(a->tracing->mappings);
+	const uint64_t gaps = mapping_watch_gaps(a->tracing->mappings);
 	const uint64_t missed_runs = kernel_missed_runs(a->tracing->kernel);
 	struct report *report = &r->report;
 	int err = 0;
@@ -475,6 +476,8 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	if (!err && lost_mappings)
 		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full",
 				 lost_mappings);
+	if (!err && gaps)
+		err = losses_add(&report->losses, &report->n_losses, "mapping_gaps", gaps);
 	if (!err && a->tracing->n_unprobed)
 		err = losses_add(&report->losses, &report->n_losses, "processes_not_probed",
 				 a->tracing->n_unprobed);
