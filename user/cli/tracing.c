@@ -20,6 +20,9 @@
 #include "process/maps.h"
 #include "symbol/symbolize.h"
 
+#define YOUNG_NS                                                                                   \
+	NS_PER_SECOND /* for so long a program is loading the libraries that it begins with */
+
 static void on_event(void *arg, const struct collector_event *e);
 
 /* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
@@ -58,12 +61,20 @@ static void tell_traced(const struct tracing *t, pid_t pid, const char *comm)
 /* A program that began a moment ago had not yet loaded its allocator when it was first looked at. */
 static void first_probes(struct tracing *t, pid_t pid)
 {
+	uint64_t now_ns = clock_monotonic_ns(), since_ns = 0;
 	struct traced *p;
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, pid);
-	if (p && p->pid == pid && p->since_ns) {
-		p->seen_from_seconds = (double)(clock_monotonic_ns() - p->since_ns) / NS_PER_SECOND;
+	if (p && p->pid != pid)
+		p = NULL;
+	if (p && kernel_instance(t->kernel, pid, NULL) != p->instance)
+		p->ahead_ns = now_ns;
+	else if (p)
+		since_ns = p->since_ns ? p->since_ns : p->young_ns;
+	/* What is probed anew after all of its first second was seen, it has loaded just now. */
+	if (since_ns && (p->since_ns || t->drained_ns < since_ns + YOUNG_NS)) {
+		p->seen_from_seconds = (double)(now_ns - since_ns) / NS_PER_SECOND;
 		p->since_ns = 0;
 		tell_traced(t, p->pid, p->comm);
 	}
@@ -405,8 +416,9 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	if (!p)
 		return;
 	/* The kernel follows what grows by itself. */
-	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
-						  : 0;
+	/* Else it is 0, or known from the first file of the new program that was not probed before. */
+	if (late && !t->growth)
+		p->seen_from_seconds = (double)(now_ns - e->time_ns) / NS_PER_SECOND;
 	p->covered_ns = current && cover_count(t->cover, e->pid) ? now_ns : 0;
 	p->since_ns = late && !p->covered_ns ? e->time_ns : 0;
 }
@@ -470,6 +482,12 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	late = !t->launched && (!before || before->pid != (pid_t)e->pid || !before->covered_ns ||
 				before->covered_ns > e->time_ns);
 	p = traced_event(t, e, NULL);
+	if (p && !t->launched && !t->everything)
+		p->young_ns = e->time_ns;
+	if (p && before && before != p && before->ahead_ns > e->time_ns) {
+		p->seen_from_seconds = (double)(before->ahead_ns - e->time_ns) / NS_PER_SECOND;
+		tell_traced(t, p->pid, p->comm);
+	}
 	pthread_mutex_unlock(&t->lock);
 	if (p && t->everything)
 		lightly_renamed(t, p, e->name);
@@ -570,7 +588,7 @@ static void resync(struct tracing *t)
 static bool lost_some(struct tracing *t)
 {
 	uint64_t n_events = collector_lost_events(t->collector);
-	uint64_t n_mappings = mapping_watch_lost(t->mappings);
+	uint64_t n_mappings = mapping_watch_lost(t->mappings) + mapping_watch_gaps(t->mappings);
 	bool lost = n_events != t->n_lost_events || n_mappings != t->n_lost_mappings;
 
 	t->n_lost_events = n_events;
@@ -591,6 +609,7 @@ static void answer(struct tracing *t, instance_id instance)
 
 void tracing_drain(struct tracing *t)
 {
+	uint64_t began_ns = clock_monotonic_ns();
 	uint64_t instance;
 	uint64_t pid;
 	size_t cursor = 0;
@@ -617,6 +636,7 @@ void tracing_drain(struct tracing *t)
 	while (hashmap_next(&t->asking, &cursor, &instance))
 		answer(t, instance);
 	hashmap_done(&t->asking);
+	t->drained_ns = began_ns;
 }
 
 void tracing_refresh(struct tracing *t)
@@ -624,6 +644,8 @@ void tracing_refresh(struct tracing *t)
 	struct traced *p;
 	size_t cursor = 0;
 
+	mapping_watch_revive(t->mappings);
+	cover_trim(t->cover);
 	pthread_mutex_lock(&t->lock);
 	if (t->everything)
 		lightly_grow_up(t, true);
