@@ -187,10 +187,11 @@ static void drop_changed(struct cover *c, struct covered *p, const struct cover_
 	}
 }
 
-/* Adds a file to the process's and probes it. Returns 1 or -errno. */
+/* Adds a file to the process's and probes it. Returns 1, 0 when others had it probed already, or -errno. */
 static int add_item(struct cover *c, struct covered *p, struct cover_file *f, struct diag *d)
 {
 	struct covered_file item = {.file = f};
+	bool stood = f->probed.standing;
 	int err = vec_push(p, item);
 
 	if (err)
@@ -200,7 +201,7 @@ static int add_item(struct cover *c, struct covered *p, struct cover_file *f, st
 		f->n_users++;
 	err = settle_item(c, p, &p->items[p->n - 1], d);
 	if (!err)
-		return 1;
+		return !stood;
 	drop_item(c, p, p->n - 1);
 	return err;
 }

@@ -37,7 +37,7 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 void cover_destroy(struct cover *c);
 
 /* Looks through the process's executable mappings and probes the files that are new. Returns the number of files newly
- * probed, >= 0, or -errno with a diag (-ESRCH: it is gone; -ENOTSUP: a 32-bit program). Trouble with one file does not stop the
+ * probed (with COVER_FILES: that nobody else had mapped before), >= 0, or -errno with a diag (-ESRCH: it is gone; -ENOTSUP: a 32-bit program). Trouble with one file does not stop the
  * others; it is kept as a note. */
 int cover_update(struct cover *c, pid_t pid, struct diag *d);
 

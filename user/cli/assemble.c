@@ -88,6 +88,7 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 	*to = (struct process_report){
 		.pid = from->pid,
 		.start_ns = p ? p->start_real_ns : 0,
+		.age_seconds = p ? traced_age_seconds(p) : 0,
 		.comm = p ? p->comm : NULL,
 		.exe = p ? p->exe : NULL,
 		.cgroup = p ? p->cgroup : NULL,
@@ -208,6 +209,7 @@ static void sum_sites(struct report *report, bool growth)
 static int fill_losses(struct assembly *a, struct assembled *r)
 {
 	const uint64_t lost_mappings = mapping_watch_lost(a->tracing->mappings);
+	const uint64_t gaps = mapping_watch_gaps(a->tracing->mappings);
 	const uint64_t missed_runs = kernel_missed_runs(a->tracing->kernel);
 	struct report *report = &r->report;
 	int err = 0;
@@ -218,6 +220,8 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	if (!err && lost_mappings)
 		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full",
 				 lost_mappings);
+	if (!err && gaps)
+		err = losses_add(&report->losses, &report->n_losses, "mapping_gaps", gaps);
 	if (!err && a->tracing->n_unprobed)
 		err = losses_add(&report->losses, &report->n_losses, "processes_not_probed",
 				 a->tracing->n_unprobed);

@@ -44,9 +44,10 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	now_ns = clock_monotonic_ns();
 	if (!p)
 		return;
-	/* The kernel follows what grows by itself. */
-	p->seen_from_seconds = late && !t->growth ? (double)(now_ns - e->time_ns) / NS_PER_SECOND
-						  : 0;
+	/* The kernel follows what grows by itself. Else it is 0, or known from the first file of the new program that was not probed
+	 * before. */
+	if (late && !t->growth)
+		p->seen_from_seconds = (double)(now_ns - e->time_ns) / NS_PER_SECOND;
 	p->covered_ns = current && cover_count(t->cover, e->pid) ? now_ns : 0;
 	p->since_ns = late && !p->covered_ns ? e->time_ns : 0;
 }
@@ -110,6 +111,12 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	late = !t->launched && (!before || before->pid != (pid_t)e->pid || !before->covered_ns ||
 				before->covered_ns > e->time_ns);
 	p = traced_event(t, e, NULL);
+	if (p && !t->launched && !t->everything)
+		p->young_ns = e->time_ns;
+	if (p && before && before != p && before->ahead_ns > e->time_ns) {
+		p->seen_from_seconds = (double)(before->ahead_ns - e->time_ns) / NS_PER_SECOND;
+		probing_tell(t, p->pid, p->comm);
+	}
 	/* It was gone before it could be looked at. */
 	if (p && !p->comm && e->name[0])
 		p->comm = strings_intern(&t->strings, e->name);
@@ -213,7 +220,7 @@ static void resync(struct tracing *t)
 static bool lost_some(struct tracing *t)
 {
 	uint64_t n_events = collector_lost_events(t->collector);
-	uint64_t n_mappings = mapping_watch_lost(t->mappings);
+	uint64_t n_mappings = mapping_watch_lost(t->mappings) + mapping_watch_gaps(t->mappings);
 	bool lost = n_events != t->n_lost_events || n_mappings != t->n_lost_mappings;
 
 	t->n_lost_events = n_events;
@@ -234,6 +241,7 @@ static void answer(struct tracing *t, instance_id instance)
 
 void tracing_drain(struct tracing *t)
 {
+	uint64_t began_ns = clock_monotonic_ns();
 	uint64_t instance;
 	uint64_t pid;
 	size_t cursor = 0;
@@ -260,4 +268,5 @@ void tracing_drain(struct tracing *t)
 	while (hashmap_next(&t->asking, &cursor, &instance))
 		answer(t, instance);
 	hashmap_done(&t->asking);
+	t->drained_ns = began_ns;
 }

@@ -11,6 +11,9 @@
 #include "cli/lightly.h"
 #include "cli/traced.h"
 
+#define YOUNG_NS                                                                                   \
+	NS_PER_SECOND /* for so long a program is loading the libraries that it begins with */
+
 /* Tells the kernel what an instance has mapped by now; pid: one of its processes. A vfork child is asked about by its parent's
  * pid: once it executes something else, its mappings are no longer the instance's. Any thread, without the lock. */
 void probing_follow_instance(struct tracing *t, instance_id instance, pid_t pid, enum probing how)
@@ -50,12 +53,20 @@ void probing_tell(const struct tracing *t, pid_t pid, const char *comm)
 /* A program that began a moment ago had not yet loaded its allocator when it was first looked at. */
 static void first_probes(struct tracing *t, pid_t pid)
 {
+	uint64_t now_ns = clock_monotonic_ns(), since_ns = 0;
 	struct traced *p;
 
 	pthread_mutex_lock(&t->lock);
 	p = hashmap_get(&t->by_pid, pid);
-	if (p && p->pid == pid && p->since_ns) {
-		p->seen_from_seconds = (double)(clock_monotonic_ns() - p->since_ns) / NS_PER_SECOND;
+	if (p && p->pid != pid)
+		p = NULL;
+	if (p && kernel_instance(t->kernel, pid, NULL) != p->instance)
+		p->ahead_ns = now_ns;
+	else if (p)
+		since_ns = p->since_ns ? p->since_ns : p->young_ns;
+	/* What is probed anew after all of its first second was seen, it has loaded just now. */
+	if (since_ns && (p->since_ns || t->drained_ns < since_ns + YOUNG_NS)) {
+		p->seen_from_seconds = (double)(now_ns - since_ns) / NS_PER_SECOND;
 		p->since_ns = 0;
 		probing_tell(t, p->pid, p->comm);
 	}

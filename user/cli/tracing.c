@@ -146,13 +146,6 @@ void tracing_close(struct tracing *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-static double age_seconds(const struct traced *p)
-{
-	uint64_t now = clock_realtime_ns();
-
-	return now > p->start_real_ns ? (double)(now - p->start_real_ns) / NS_PER_SECOND : 0;
-}
-
 /* What the kernel knows as its instance, though user space may never have heard of it. */
 void tracing_dismiss(struct tracing *t, pid_t pid)
 {
@@ -176,14 +169,13 @@ static int ended_meanwhile(const struct identity *id, struct diag *d)
 
 int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_ns, struct diag *d)
 {
-	uint64_t ns_per_tick = NS_PER_SECOND / sysconf(_SC_CLK_TCK);
 	uint64_t now_ns;
 	struct traced *p;
 	int64_t instance;
 	bool covered;
 	int err;
 
-	instance = kernel_add_process(t->kernel, id->pid, id->start_ticks * ns_per_tick, false, d);
+	instance = kernel_add_process(t->kernel, id->pid, id->start_boottime_ns, false, d);
 	if (instance == -EEXIST) {
 		pthread_mutex_lock(&t->lock);
 		traced_now(t, id->pid);
@@ -209,7 +201,7 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	/* In the midst of an exec there is nothing to probe yet. */
 	p->covered_ns = covered ? now_ns : 0;
 	p->seen_from_seconds = since_ns ? (double)(now_ns - since_ns) / NS_PER_SECOND
-					: age_seconds(p);
+					: traced_age_seconds(p);
 	if (err >= 0 && !covered)
 		p->since_ns = now_ns - (uint64_t)(p->seen_from_seconds * NS_PER_SECOND);
 	else if (err >= 0)
@@ -294,8 +286,7 @@ int tracing_adopt(struct tracing *t, pid_t pid, struct diag *d)
 	t->launched = true;
 	pthread_mutex_lock(&t->lock);
 	p = traced_create(t, instance, pid, NULL);
-	if (p)
-		pthread_mutex_unlock(&t->lock);
+	pthread_mutex_unlock(&t->lock);
 	return p ? 0 : diag_set(d, ENOMEM, "out of memory");
 }
 
@@ -337,6 +328,8 @@ void tracing_refresh(struct tracing *t)
 	struct traced *p;
 	size_t cursor = 0;
 
+	mapping_watch_revive(t->mappings);
+	cover_trim(t->cover);
 	pthread_mutex_lock(&t->lock);
 	if (t->everything)
 		lightly_grow_up(t, true);

@@ -59,7 +59,8 @@ struct tracing {
 	struct hashmap
 		leaving; /* pid -> struct traced: ended since the last drain, whose mappings may be told only now */
 	struct hashmap asking; /* instances whose mappings the kernel asked for */
-	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
+	uint64_t grown_ns;   /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
+	uint64_t drained_ns; /* CLOCK_MONOTONIC: what happened until then has been seen */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
 	uint64_t n_lost_calls;			 /* of -t, as on_call said */

@@ -129,6 +129,7 @@ int records_process(struct fields *f, struct capture_report *r)
 	struct process_report p = {
 		.pid = fields_u64(f, "pid", UINT32_MAX),
 		.start_ns = fields_time(f, "start_time"),
+		.age_seconds = fields_double(f, "age_seconds", 0),
 		.comm = fields_string(f, "comm"),
 		.exe = fields_string(f, "exe"),
 		.cgroup = fields_string(f, "cgroup"),

@@ -57,7 +57,8 @@ struct loss {
 
 struct process_report {
 	uint32_t pid;
-	uint64_t start_ns; /* CLOCK_REALTIME */
+	uint64_t start_ns;  /* CLOCK_REALTIME when it was first seen: the same in all its reports */
+	double age_seconds; /* 0: unknown */
 	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
 	const char *container_name,
 		*pod_uid;	/* what the runtime calls it; from the cgroup's path */

@@ -50,6 +50,7 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 {
 	json_put_u64(j, "pid", p->pid);
 	json_put_time(j, "start_time", p->start_ns);
+	json_put_double(j, "age_seconds", p->age_seconds > 0 ? p->age_seconds : NAN);
 	json_put_string(j, "comm", p->comm);
 	json_put_string(j, "exe", p->exe);
 	json_put_string(j, "cgroup", p->cgroup);

@@ -142,9 +142,20 @@ static size_t exe_columns(const struct output_options *o)
 	return o->width > rest + EXE_MIN_COLUMNS ? o->width - rest : EXE_MIN_COLUMNS;
 }
 
+/* Captures of earlier versions have no age, and their clock may have been set back meanwhile. 0: unknown. */
+static double age_of(const struct report *r, const struct process_report *p)
+{
+	if (p->age_seconds > 0)
+		return p->age_seconds;
+	return p->start_ns && p->start_ns <= r->time_ns
+		       ? (r->time_ns - p->start_ns) / (double)NS_PER_SECOND
+		       : 0;
+}
+
 static void put_heading(FILE *f, const struct output_options *o, const struct report *r,
 			const struct process_report *p)
 {
+	double seconds = age_of(r, p);
 	char age[FORMAT_SIZE];
 
 	fprintf(f, "%sprocess %u", text_paint(o, TEXT_BOLD), p->pid);
@@ -155,8 +166,8 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 		escape_put(f, p->exe, exe_columns(o));
 		fputs(")", f);
 	}
-	if (p->start_ns && p->start_ns <= r->time_ns) {
-		format_seconds((r->time_ns - p->start_ns) / (double)NS_PER_SECOND, age);
+	if (seconds > 0) {
+		format_seconds(seconds, age);
 		fprintf(f, ", started %s ago", age);
 	}
 	if (p->ended)
