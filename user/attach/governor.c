@@ -484,6 +484,7 @@ bool governor_get(struct governor *gov, uint32_t instance, struct governor_state
 			.mode = law->mode,
 			.sample_interval = law->orders.sample_interval,
 			.duty = govern_duty(law),
+			.error = fmax(govern_error(law), govern_error(&s->law)),
 			.overhead_ratio = s->law.ratio,
 			.cause_ratio = law->cause_ratio,
 			.since_ns = law->since_ns,
