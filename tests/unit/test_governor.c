@@ -227,8 +227,8 @@ static void test_intervals(void **state)
 {
 	(void)state;
 	check_interval(500, 0, 0, 60);
-	check_interval(500, 600, 0.6, 60);
-	check_interval(500, 600, 0.6, 300);
+	check_interval(500, 0, 0.3, 60);
+	check_interval(500, 600, 0.3, 120);
 	check_interval(5000, 600, 0.6, 120);
 }
 

@@ -33,6 +33,7 @@
 #define FIRST_SPREAD 0.5
 #define FIRST_WINDOWS 2
 #define COSTS_ERROR 0.1 /* of what a trap costs here */
+#define SURELY_BUSIER 1.5
 #define MEASURE_NS (NS_PER_SECOND)
 #define LOOK_NS (NS_PER_SECOND / 10)
 #define LOOK_WAIT_FIRST_NS (30 * NS_PER_SECOND)
@@ -235,13 +236,24 @@ static void update_inflation(struct govern *g)
 	inflate(g->paces, g->inflation / before);
 }
 
+/* How much more of a CPU it uses in windows. One that has time left uses much more, to keep up; else the few windows differ only as
+ * other programs left it the CPU, and would make the next ones stand for what they were lucky or unlucky with. */
+static double believed(double busier)
+{
+	if (busier <= 1)
+		return 1;
+	if (busier >= SURELY_BUSIER)
+		return busier;
+	return 1 + (busier - 1) * (busier - 1) / (SURELY_BUSIER - 1);
+}
+
 /* What happens in a window, by what happens in the mean of all times. */
 static double slowdown(const struct govern *g)
 {
 	const struct govern_sums *closed = &g->phases[GOVERN_CLOSED],
 				 *follow = &g->phases[GOVERN_FOLLOWS],
 				 *open = &g->phases[GOVERN_OPEN];
-	double own_ns, n_closed, n = 0, wall_ns = 0;
+	double own_ns, n_closed, n = 0, wall_ns = 0, cpu_ns = 0, by_cpu, busier;
 
 	/* Without frees there is nothing to go by but the cost of a window itself. */
 	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
@@ -253,8 +265,11 @@ static double slowdown(const struct govern *g)
 	for (int i = 0; i < GOVERN_PHASES; i++) {
 		n += i == GOVERN_CLOSED ? n_closed : g->phases[i].n_frees;
 		wall_ns += g->phases[i].wall_ns;
+		cpu_ns += g->phases[i].cpu_ns;
 	}
-	return fmin(fmax(open->n_frees / open->wall_ns / (n / wall_ns), 0.001), 2);
+	by_cpu = open->n_frees / open->cpu_ns / (n / cpu_ns);
+	busier = open->cpu_ns / open->wall_ns / (cpu_ns / wall_ns);
+	return fmin(fmax(by_cpu * believed(busier), 0.001), 2);
 }
 
 double govern_scale(const struct govern *g, uint64_t cycle_ns)
@@ -386,8 +401,10 @@ static void end_measuring(struct govern *g, uint64_t now_ns)
 	/* As long without probes as in a cycle. */
 	if (closed->wall_ns > 0)
 		add(closed, &(struct govern_sums){0}, g->cycle_ns / closed->wall_ns);
-	if (slowdown(g) < 0.97 && recording > open->cpu_ns && open->cpu_ns > 0)
+	if (slowdown(g) < 0.97 && recording > open->cpu_ns && open->cpu_ns > 0) {
 		open->wall_ns *= recording / open->cpu_ns;
+		open->cpu_ns = recording;
+	}
 	start_cycle(g, now_ns);
 }
 
