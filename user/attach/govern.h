@@ -22,7 +22,8 @@
  * none are probed follows, and with it s. It is measured again in each cycle.
  *
  * c is not quite what was calibrated: traps cost more on a loaded machine. By how much shows in the CPU time of a pair while all
- * probes stand and while only those of frees do: the difference should be that of the costs.
+ * probes stand and skip everything, a moment before each window, and while only those of frees do: the difference should be that of
+ * the costs. While blocks are recorded it would not do, as that makes the caches cold, too: the program itself is slower then.
  *
  * So estimates are unbiased, as far as the proportions of costs are known, for all blocks whose free is seen, which is all that live shorter than the
  * following F. One that is freed later goes on counting until its address comes back: of those the estimate is an upper
@@ -67,6 +68,7 @@ enum govern_phase {
 	GOVERN_CLOSED,	/* nothing */
 	GOVERN_FOLLOWS, /* frees */
 	GOVERN_OPENS,	/* all, or soon all, and nothing is recorded yet */
+	GOVERN_SKIPS,	/* all, and nothing is recorded */
 	GOVERN_OPEN,	/* all */
 	GOVERN_PHASES,
 };
@@ -115,6 +117,7 @@ struct govern {
 	/* WINDOWS */
 	bool frees_stay;
 	bool opened;		 /* this cycle's window has begun */
+	bool skipped, skips;	 /* what comes before it has begun; goes on */
 	bool measures;		 /* a first cycle that records nothing */
 	enum govern_phase phase; /* since the last step */
 	uint64_t cycle_ns, cycle_end_ns, open_ns, open_for_ns, close_ns, follow_until_ns;
@@ -122,6 +125,9 @@ struct govern {
 		phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
 	struct govern_need others;     /* of those that follow, in the cycle that ends */
 	uint64_t least_cycle_ns;       /* moving probes takes its time */
+	struct govern_sums paces[GOVERN_PHASES]; /* as phases, for longer: for the inflation */
+	/* Of what each window's allocations stand for, by second of its cycle. */
+	double n_windows, sum_rates, sum_squares, window_entries;
 	/* DETACHED */
 	uint64_t look_ns, look_wait_ns;
 	bool looking;
@@ -129,6 +135,7 @@ struct govern {
 };
 
 #define GOVERN_WINDOW_NS 200000000ULL
+#define GOVERN_SKIP_NS 100000000ULL
 #define GOVERN_FOLLOW_NS 600000000ULL
 #define GOVERN_CYCLE_MOST_NS (120 * 1000000000ULL)
 
@@ -165,6 +172,10 @@ void govern_opened(struct govern *g, const struct govern_sample *s, uint64_t now
 double govern_scale(const struct govern *g, uint64_t cycle_ns);
 /* What probes may cost in a time of wall_ns in which so much own CPU time was used. */
 double govern_allowed_ns(const struct govern *g, double own_ns, double wall_ns);
+/* Half of the 95% interval of what windows make of a total, by the total: windows differ, there are few of them, and how much slower
+ * the process is in one is known to some degree only. 0: there were none. What the blocks of a window add as single draws is not
+ * in it. */
+double govern_error(const struct govern *g);
 /* Share of time in which allocations are recorded, as a probability: 1 outside WINDOWS, 0 DETACHED. */
 double govern_duty(const struct govern *g);
 

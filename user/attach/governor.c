@@ -464,6 +464,9 @@ bool governor_get(struct governor *gov, uint32_t instance, struct governor_state
 	follows = gov->crowd && (!s || leading_leads(&gov->leading));
 	if (record)
 		fill_state(follows ? &gov->leading.crowd.law : &s->law, record, ret);
+	if (record)
+		ret->error = fmax(follows ? govern_error(&gov->leading.crowd.law) : 0,
+				  s ? govern_error(&s->law) : 0);
 	if (record && s)
 		ret->overhead_ratio = s->law.ratio;
 	if (record)

@@ -32,6 +32,7 @@ struct governor_state {
 	double duty;		  /* share of time in which allocations are recorded */
 	double overhead_ratio;	  /* overhead by own CPU time, of late; NAN: not known yet */
 	double cause_ratio;	  /* what it was when it last went to a cheaper mode */
+	double error;		  /* govern_error() */
 	uint64_t since_ns;	  /* CLOCK_MONOTONIC: in this mode */
 	bool inexact;		  /* it has not recorded everything all the time */
 	bool shared; /* mode, duty and causes are those of all processes that share probes */

@@ -119,7 +119,8 @@ static void open_windows(struct leading *l, const struct govern_orders *o)
 	}
 	subject_sample(&l->crowd, &sample);
 	subject_open_gate(&l->crowd, o->sample_interval, o->scale, now_ns + o->window_ns);
-	crowd_opened(l->members, now_ns);
+	if (o->scale > 0)
+		crowd_opened(l->members, now_ns);
 	govern_opened(law, &sample, now_ns);
 	l->crowd.next_ns = law->close_ns;
 }

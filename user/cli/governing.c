@@ -140,6 +140,7 @@ void governing_fill(struct tracing *t, instance_id instance, struct process_repo
 	to->sample_interval_bytes = state.sample_interval;
 	to->duty = state.duty;
 	to->estimated = state.inexact;
+	to->joint_error = state.error;
 	describe(t, &state, text, sizeof(text));
 	to->governed = text[0] ? strings_intern(&t->strings, text) : NULL;
 }

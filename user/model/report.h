@@ -83,6 +83,7 @@ struct process_report {
 	uint64_t sample_interval_bytes; /* of mode: mean bytes between samples, 0: all */
 	double duty;	/* of mode: share of time in which allocations are recorded */
 	bool estimated; /* the governor has not had everything recorded: figures are estimates */
+	double joint_error; /* half of the 95% interval that what is estimated shares, by its total: of the windows it was seen in. Not saved */
 	const char *governed; /* what a person is to know of the mode, or NULL */
 	const char *verdict;
 	double confidence;    /* of the verdict, 0 to 1 */
