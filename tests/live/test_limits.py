@@ -4,7 +4,7 @@
 stopped, no memory for unwind tables. What is lost is said by its name, whoever lives is found afterwards, and the dead leave the maps.
 Everything is traced (--all), but only a libc of our own is probed (-O).
 
-LIMITS_PROCESSES: how many processes, 1500 by default. LIMITS_SECONDS: how long they are watched, 40 by default. LIMITS_ROUNDS: how often
+LIMITS_PROCESSES: how many processes, 1000 by default. LIMITS_SECONDS: how long they are watched, 40 by default. LIMITS_ROUNDS: how often
 with tables too small, 2 by default.
 """
 
@@ -35,7 +35,7 @@ from test_churn import n_links
 from test_lifecycle import Maps, finals, own_sites, read_records
 from test_watch import Load
 
-PROCESSES = int(os.environ.get("LIMITS_PROCESSES", "1500"))
+PROCESSES = int(os.environ.get("LIMITS_PROCESSES", "1000"))
 WATCHED_SECONDS = int(os.environ.get("LIMITS_SECONDS", "40"))
 ROUNDS = int(os.environ.get("LIMITS_ROUNDS", "2"))
 SUSPECT_SECONDS = 180  # from which on a leak must be suspected

@@ -216,16 +216,17 @@ static bool find_process(const struct triage *t, const struct report *r, uint32_
 	return found;
 }
 
-static int show_report(struct triage *t, struct assembled *a, struct triage_report *r)
+/* scan: room for r's. */
+static int show_report(struct triage *t, struct assembled *a, struct triage_report *r,
+		       struct scan_report *scan)
 {
 	const struct process_report *p = &a->report.processes[r->process];
-	struct scan_report scan = {0};
 	int err = 0;
 
 	if (t->scanned)
-		err = scan_sums(&t->assembly, a, r->process, &t->scanning, &scan);
+		err = scan_sums(&t->assembly, a, r->process, &t->scanning, scan);
 	if (!err && t->scanned)
-		r->scan = &scan;
+		r->scan = scan;
 	r->scan_missing = t->scan_missing;
 	r->ended = p->ended;
 	fill_memory(t, p, &r->memory);
@@ -234,7 +235,6 @@ static int show_report(struct triage *t, struct assembled *a, struct triage_repo
 	triage_evidence_write(&t->evidence, r);
 	if (!err)
 		err = show(t, r);
-	free(scan.leaks);
 	return err;
 }
 
@@ -248,6 +248,8 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
 	};
 	bool found = find_process(t, &a->report, &r.process);
+	struct scan_report scan = {0};
+	int err;
 
 	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 	if (found && a->report.processes[r.process].ended) {
@@ -257,7 +259,9 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 	} else if (!found || look == LOOK_NONE) {
 		return 0;
 	}
-	return show_report(t, a, &r);
+	err = show_report(t, a, &r, &scan);
+	free(scan.leaks);
+	return err;
 }
 
 static int report(struct triage *t, enum look look, struct diag *d)
