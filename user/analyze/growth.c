@@ -9,7 +9,6 @@
 
 #include "base/hashmap.h"
 #include "base/strings.h"
-#include "base/vec.h"
 #include "model/report.h"
 
 /* The times of reports are common to all, so they are kept once: both rings are indexed by report number. */
@@ -99,24 +98,15 @@ static int record(struct growth *g, uint64_t key, double value, bool final, doub
 	return 0;
 }
 
-static int forget_old(struct growth *g)
+static bool forget_old(void *growth, void *history)
 {
-	struct {
-		uint64_t *items;
-		size_t n, cap;
-	} old = {0};
-	struct history *h;
-	size_t cursor = 0;
-	uint64_t key;
-	int err = 0;
+	const struct growth *g = growth;
+	struct history *h = history;
 
-	while (!err && (h = hashmap_next(&g->histories, &cursor, &key)))
-		if (h->newest + GROWTH_SAMPLES <= g->now)
-			err = vec_push(&old, key);
-	for (size_t i = 0; i < old.n; i++)
-		free(hashmap_take(&g->histories, old.items[i]));
-	free(old.items);
-	return err;
+	if (h->newest + GROWTH_SAMPLES > g->now)
+		return false;
+	free(h);
+	return true;
 }
 
 static double seconds_to_limit(const struct process_report *p)
@@ -182,7 +172,6 @@ int growth_update(struct growth *g, struct report *r)
 			err = -ENOMEM;
 		p->seconds_to_limit = seconds_to_limit(p);
 	}
-	if (forget_old(g))
-		err = -ENOMEM;
+	hashmap_sweep(&g->histories, forget_old, g);
 	return err;
 }

@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define NS_PER_SECOND 1000000000ULL
+#define NS_PER_MS 1000000ULL
+#define NS_PER_SECOND (1000 * NS_PER_MS)
+#define NS_PER_HOUR (3600 * NS_PER_SECOND)
 
 /* CLOCK_MONOTONIC in nanoseconds as the kernel has it, and the BPF side stamps blocks with; also in a time namespace. Thread-safe. */
 uint64_t clock_monotonic_ns(void);

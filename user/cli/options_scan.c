@@ -7,9 +7,6 @@
 #include "cli/commands.h"
 #include "cli/option_spec.h"
 
-#define NS_PER_MS 1000000ULL
-#define NS_PER_HOUR (3600 * NS_PER_SECOND)
-
 static const struct scan_options defaults = {
 	.duration_ns = 15 * NS_PER_SECOND,
 	.passes = 3,

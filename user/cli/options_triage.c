@@ -7,8 +7,6 @@
 #include "cli/commands.h"
 #include "cli/option_spec.h"
 
-#define NS_PER_HOUR (3600 * NS_PER_SECOND)
-
 static const struct triage_options defaults = {
 	.duration_ns = 60 * NS_PER_SECOND,
 	.budget_percent = 25,

@@ -442,31 +442,28 @@ static int each_site(int map_fd, struct reading *reading)
 			  reading);
 }
 
+static bool drop_stack(void *collector, void *stack)
+{
+	const struct collector *c = collector;
+	struct kept_stack *kept = stack;
+
+	if (kept->read >= c->n_reads)
+		return false;
+	free(kept);
+	return true;
+}
+
 /* After a reading: stacks go with the sites that are no longer there. What was taken while it went on may belong to a site that
  * it missed. */
-static int drop_stacks(struct collector *c, const struct snapshot *s)
+static void drop_stacks(struct collector *c, const struct snapshot *s)
 {
-	struct {
-		uint64_t *items;
-		size_t n, cap;
-	} old = {0};
-	struct kept_stack *kept;
-	size_t cursor = 0;
-	uint64_t id;
-	int err = 0;
-
 	for (size_t i = 0; i < s->sites.n; i++) {
-		kept = hashmap_get(&c->stacks, s->sites.items[i].stack);
+		struct kept_stack *kept = hashmap_get(&c->stacks, s->sites.items[i].stack);
+
 		if (kept)
 			kept->read = c->n_reads;
 	}
-	while (!err && (kept = hashmap_next(&c->stacks, &cursor, &id)))
-		if (kept->read < c->n_reads)
-			err = vec_push(&old, id);
-	for (size_t i = 0; i < old.n; i++)
-		free(hashmap_take(&c->stacks, old.items[i]));
-	free(old.items);
-	return err;
+	hashmap_sweep(&c->stacks, drop_stack, c);
 }
 
 /* A call that maps memory stores its stack again once we have taken it. */
@@ -504,7 +501,7 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	if (!err)
 		err = each_site(c->maps.unknown_sites, &reading);
 	if (!err && n_evicted > 0)
-		err = drop_stacks(c, &s);
+		drop_stacks(c, &s);
 	if (!err)
 		delete_taken(c, &s);
 	for (__u32 i = 0; i < WIRE_LOST_MAX && !err; i++)
