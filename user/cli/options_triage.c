@@ -35,9 +35,11 @@ static const struct option_spec options[] = {
 	 .man = "See GOVERNOR in seep-trace(1). What is not recorded is not scanned."},
 
 	{"json", 0, NULL, OPTION_INTO_FLAG(struct triage_options, json), OUTPUT,
-	 .help = "records for programs, one JSON object a line"},
+	 .help = "records for programs, one JSON object a line",
+	 .man = "Of each look a record of type triage, the process's and its sites', and of the last one those of the "
+		"scan: see RECORDS in seep(1)."},
 	{"evidence", 0, "DIR", OPTION_INTO_PATH(struct triage_options, evidence), OUTPUT,
-	 .help = "where the folder with the evidence is made"},
+	 .help = "where the folder with the evidence is made (default /var/tmp)"},
 	{"no-evidence", 0, NULL, OPTION_INTO_FLAG(struct triage_options, no_evidence), OUTPUT,
 	 .help = "leave none"},
 	{"color", 0, NULL, OPTION_INTO_CHOICE(struct triage_options, color),
