@@ -5,7 +5,7 @@
 
 #include "analyze/trend.h"
 #include "analyze/unexplained.h"
-#include "cli/accounting.h"
+#include "reach/account.h"
 #include "cli/judging_text.h"
 
 #define CONFIDENCE_MIN 0.5 /* that it grows */
@@ -34,7 +34,7 @@ const char *judged_memory_verdict(struct judged_memory *m, pid_t pid, double sec
 	}
 	if (m->before.resident_bytes && seconds - m->before_seconds < UNEXPLAINED_SECONDS)
 		return NULL;
-	accounting_read(pid, &now);
+	account_read(pid, NULL, 0, &now);
 	if (!m->before.resident_bytes || !now.resident_bytes) {
 		m->before = now;
 		m->before_seconds = seconds;
