@@ -24,6 +24,7 @@
 #include "cli/watch_view.h"
 #include "collect/watch.h"
 #include "output/watch.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 #define LONGEST_WAIT_MS 3600000
@@ -37,6 +38,7 @@ struct watch {
 	const struct watch_format *format;
 	struct sink sink; /* its stream only */
 	struct strings strings;
+	struct containers containers; /* the selector's */
 	struct {
 		const char **items;
 		size_t n, cap;
@@ -362,6 +364,7 @@ static void destroy(struct watch *w)
 	watch_reader_destroy(w->reader);
 	watcher_destroy(w->watcher);
 	view_done(&w->view);
+	containers_done(&w->containers);
 	watch_options_done(&w->options);
 	strings_done(&w->strings);
 	free(w->targets.items);
@@ -398,6 +401,7 @@ int cmd_watch(int argc, char **argv)
 		.exe_glob = w.options.exe,
 		.cgroup = w.options.cgroup,
 		.container = w.options.container,
+		.names = &w.containers,
 		.user = w.options.user,
 	};
 	w.format = w.options.format == OPTIONS_FORMAT_NDJSON ? &watch_ndjson : &watch_text;
