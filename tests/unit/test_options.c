@@ -217,8 +217,6 @@ static void test_trace_messages(void **state)
 		{"--comm x -p 1",
 		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"--user no-such-user-here", "--user no-such-user-here: there is no such user"},
-		{"--container abc",
-		 "--container abc: too short for the beginning of an id: give at least 4 digits"},
 		{"-p 1 --growth --mmap",
 		 "--growth follows no allocations: it takes none of -s, -t, -z, -Z, -O, -S and --mmap"},
 		{"-p 1 -c ls",

@@ -42,7 +42,8 @@ struct trace {
 	struct suppressing suppressing;
 	struct trace_options options;
 	struct tracing tracing;
-	struct follow follow; /* with selectors */
+	struct containers containers; /* the selector's: the main thread's */
+	struct follow follow;	      /* with selectors */
 	struct escalation escalation;
 	int passes; /* timer of the escalation's passes */
 	struct assembly assembly;
@@ -521,12 +522,14 @@ int trace_command(struct trace_options *options)
 
 	if (t.options.quiet)
 		log_set_level(LOG_QUIET);
+	t.options.select.names = &t.containers;
 	code = trace(&t);
 	signals_close(&t.signals);
 	assembly_done(&t.assembly);
 	suppressing_done(&t.suppressing);
 	follow_done(&t.follow);
 	escalation_done(&t.escalation);
+	containers_done(&t.containers);
 	tracing_close(&t.tracing);
 	trace_options_done(&t.options);
 	trace_session_done(&t.session);

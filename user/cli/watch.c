@@ -22,6 +22,7 @@
 #include "cli/terminal.h"
 #include "cli/watch_view.h"
 #include "output/watch.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 #define LONGEST_WAIT_MS 3600000
@@ -33,6 +34,7 @@ struct watch {
 	const struct watch_format *format;
 	struct sink sink; /* its stream only */
 	struct strings strings;
+	struct containers containers; /* the selector's */
 	struct {
 		const char **items;
 		size_t n, cap;
@@ -323,6 +325,7 @@ static void destroy(struct watch *w)
 {
 	passes_done(&w->passes);
 	view_done(&w->view);
+	containers_done(&w->containers);
 	watch_options_done(&w->options);
 	strings_done(&w->strings);
 	free(w->targets.items);
@@ -358,6 +361,7 @@ int cmd_watch(int argc, char **argv)
 		.exe_glob = w.options.exe,
 		.cgroup = w.options.cgroup,
 		.container = w.options.container,
+		.names = &w.containers,
 		.user = w.options.user,
 	};
 	w.format = w.options.format == OPTIONS_FORMAT_NDJSON ? &watch_ndjson : &watch_text;
