@@ -155,7 +155,7 @@ static void follow(struct simulation *lead, struct simulation *hot)
 
 	govern_follow(&hot->law, &sample, lead->law.phase, (uint64_t)lead->now_ns);
 	if (ends) {
-		govern_follow_cycle(&hot->law, lead->law.cycle_ns, &need);
+		govern_follow_cycle(&hot->law, lead->law.cycle_ns, !lead->law.measures, &need);
 		lead->law.others = need;
 	}
 }

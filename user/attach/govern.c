@@ -641,7 +641,8 @@ void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_
 		g->window_entries += d.n_entries;
 }
 
-void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need *all)
+void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, bool recorded,
+			 struct govern_need *all)
 {
 	const struct govern_sums sums = as_if_open(g), *open = &g->phases[GOVERN_OPEN];
 	double load = g->cycle.overhead_ns / allowed_ns(g, &g->cycle),
@@ -655,7 +656,9 @@ void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need
 	all->restless |= fmin(exact_load(g, &sums), skipped * 1.2) > LOW;
 	update_inflation(g);
 	g->cycle = (struct govern_sums){0};
-	note_window(g, govern_scale(g, cycle_ns), cycle_ns);
+	if (recorded)
+		note_window(g, govern_scale(g, cycle_ns), cycle_ns);
+	g->window_entries = 0;
 	forget_phases(g, KEEP_PACE, KEEP_COSTS);
 }
 

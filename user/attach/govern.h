@@ -160,8 +160,9 @@ void govern_join(struct govern *g, const struct govern_sample *s, uint64_t now_n
 /* Instead of govern_step() for one that follows: takes in the counters; phase: what has stood since the last step. */
 void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_phase phase,
 		   uint64_t now_ns);
-/* After that, when the leader's cycle of that length ends; adds to what all need. */
-void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need *all);
+/* After that, when the leader's cycle of that length ends; adds to what all need. recorded: its window was no mere measuring. */
+void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, bool recorded,
+			 struct govern_need *all);
 /* It no longer follows, as all probes stand. */
 void govern_resume(struct govern *g, uint64_t now_ns);
 /* Probes were moved since the last step, and took their time for it: as the step that ordered it said they stand only now. */

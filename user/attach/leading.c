@@ -53,7 +53,8 @@ static void follow(struct leading *l, uint64_t now_ns)
 	need.moving_load = moving_load(l);
 	for (size_t i = 0; i < l->followers->n; i++)
 		if (follows(l->followers->items[i]))
-			govern_follow_cycle(&l->followers->items[i]->law, law->cycle_ns, &need);
+			govern_follow_cycle(&l->followers->items[i]->law, law->cycle_ns,
+					    !law->measures, &need);
 	law->others = need;
 	/* The first cycle has not been as long as moving needs it. */
 	if (law->measures)

@@ -24,34 +24,27 @@
 
 int attend_open(struct attend *a, struct diag *d)
 {
-	sigset_t set;
+	int err = signals_open(&a->signals, d);
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	a->passed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (a->signals < 0 || a->passed < 0)
-		return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
-	return 0;
+	a->passed = err ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!err && a->passed < 0)
+		err = diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
+	return err;
 }
 
 void attend_close(struct attend *a)
 {
-	if (a->signals >= 0)
-		close(a->signals);
+	signals_close(&a->signals);
 	if (a->passed >= 0)
 		close(a->passed);
-	a->signals = a->passed = -1;
+	a->passed = -1;
 }
 
 static void on_signals(struct attend *a)
 {
 	struct signalfd_siginfo info;
 
-	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
+	while (read(a->signals.fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGINT && isatty(STDERR_FILENO))
 			fputc('\n', stderr);
 		if (info.ssi_signo == SIGINT && !a->hurry) {
@@ -68,7 +61,7 @@ static void on_signals(struct attend *a)
 static void settle(struct attend *a, uint64_t until_ns)
 {
 	struct pollfd fds[] = {
-		{.fd = a->signals, .events = POLLIN},
+		{.fd = a->signals.fd, .events = POLLIN},
 		{.fd = a->passed, .events = POLLIN},
 		{.fd = collector_fd(a->tracing->collector), .events = POLLIN},
 		{.fd = mapping_watch_fd(a->tracing->mappings), .events = POLLIN},
@@ -147,7 +140,8 @@ static int one_pass(struct attend *a, const struct attend_passes *passes, unsign
 	return p.err;
 }
 
-uint32_t attend_instance(const struct attend *a)
+/* The process as an instance of the trace, 0: it is not traced any more. */
+static uint32_t current_instance(const struct attend *a)
 {
 	const struct traced *p;
 	uint32_t instance = 0;
@@ -166,7 +160,7 @@ int attend_passes(struct attend *a, const struct attend_passes *passes, struct d
 	int err = 0;
 
 	for (unsigned i = 1; !done && !err; i++) {
-		uint32_t instance = attend_instance(a);
+		uint32_t instance = current_instance(a);
 
 		if (!instance)
 			return diag_set(d, ESRCH, "process %d ended before it was scanned", a->pid);

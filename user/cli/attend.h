@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "cli/signals.h"
 
 struct scanning;
 struct tracing;
@@ -17,14 +18,15 @@ struct attend {
 	struct scanning
 		*scanning; /* told to stop when the user does not want to wait; NULL: no scan */
 	pid_t pid;
-	int signals, passed; /* passed: an eventfd, readable when a pass has ended */
-	bool hurry;	     /* SIGINT came once: on with what is next */
-	const char *end;     /* why all is to end before its time, or NULL */
+	struct signals signals;
+	int passed;	 /* an eventfd, readable when a pass has ended */
+	bool hurry;	 /* SIGINT came once: on with what is next */
+	const char *end; /* why all is to end before its time, or NULL */
 	bool shows_progress;
 };
 
 /* clang-format off */
-#define ATTEND_INIT {.signals = -1, .passed = -1}
+#define ATTEND_INIT {.signals = SIGNALS_INIT, .passed = -1}
 /* clang-format on */
 
 /* Before any thread starts: blocks SIGINT, SIGTERM and SIGHUP, so that they come here. Returns 0 or -errno with a diag. */
@@ -34,9 +36,6 @@ void attend_close(struct attend *a);
 /* Lets the trace go on until a time, CLOCK_MONOTONIC. Ends early when the process does or a signal asks for it; with doing (what the
  * progress says, such as "tracing"; NULL: nothing) also when the user is in a hurry. Returns whether it came to its end. */
 bool attend_until(struct attend *a, uint64_t time_ns, const char *doing);
-
-/* The process is the instance of the trace, 0: it is not traced any more. */
-uint32_t attend_instance(const struct attend *a);
 
 struct attend_passes {
 	bool once;	   /* else until the scan is settled */

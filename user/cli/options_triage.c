@@ -21,8 +21,8 @@ static const struct option_spec options[] = {
 	 .help = "the process"},
 	{"comm", 0, "GLOB", OPTION_INTO_STRING(struct triage_options, select.comm_glob), TARGET,
 	 .help = "the one that grows most of the processes with this name"},
-	{"container", 0, "ID", OPTION_INTO_STRING(struct triage_options, select.container), TARGET,
-	 .help = "the same of this container", .man = "As with 'seep trace'."},
+	{"container", 0, "ID|NAME", OPTION_INTO_STRING(struct triage_options, select.container),
+	 TARGET, .help = "the same of this container", .man = "As with 'seep trace'."},
 	{"cgroup", 0, "PATH", OPTION_INTO_PATH(struct triage_options, select.cgroup), TARGET,
 	 .help = "the same of this cgroup and those below it"},
 	{"for", 0, "DURATION", OPTION_INTO_DURATION(struct triage_options, duration_ns), TARGET,
@@ -54,7 +54,7 @@ static const struct option_spec options[] = {
 _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {
-	"[OPTIONS] -p PID", "[OPTIONS] --container ID | --cgroup PATH | --comm GLOB", NULL};
+	"[OPTIONS] -p PID", "[OPTIONS] --container ID|NAME | --cgroup PATH | --comm GLOB", NULL};
 
 static const struct example examples[] = {
 	{"seep triage -p 1234",
@@ -108,7 +108,8 @@ int triage_options_parse(int argc, char **argv, struct triage_options *ret, stru
 	select = !selector_is_empty(&o.select);
 	if (!r && !o.pids.n && !select)
 		r = options_error(
-			d, "which process? -p PID, --container ID, --cgroup PATH or --comm GLOB");
+			d,
+			"which process? -p PID, --container ID|NAME, --cgroup PATH or --comm GLOB");
 	if (!r && o.pids.n + select > 1)
 		r = options_error(d, "one process at a time: one -p PID, or a selector");
 	if (!r && select)

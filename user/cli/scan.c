@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -19,6 +18,7 @@
 #include "cli/scanning.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
+#include "cli/trace_session.h"
 #include "cli/tracing.h"
 #include "output/scan.h"
 #include "process/identity.h"
@@ -32,10 +32,8 @@ struct scan {
 	struct scanning scanning;
 	struct found_path found; /* --paths */
 	struct sink sink;
-	struct session session;
-	struct utsname host;
-	char target[32];
-	const char *targets[1], *capabilities[1];
+	struct trace_options trace;
+	struct trace_session session;
 	pid_t pid;
 	struct attend attend;
 	const char *end; /* why it ends, once that is known */
@@ -129,12 +127,12 @@ static int write_report(struct scan *s, struct assembled *r, bool complete)
 
 	complete &= process < r->report.n_processes;
 	if (ndjson || !complete)
-		err = sink_report(&s->sink, &s->session, &r->report);
+		err = sink_report(&s->sink, &s->session.session, &r->report);
 	if (!err && complete)
 		err = s->options.paths ? write_path(s, r, process) : write_leaks(s, r, process);
 	if (!err && s->options.show_allocs)
 		err = blocks_each(&s->assembly, r, write_block, &w);
-	return err ? err : sink_report_end(&s->sink, &s->session, &r->report);
+	return err ? err : sink_report_end(&s->sink, &s->session.session, &r->report);
 }
 
 static int write_end(struct scan *s, struct assembled *r, bool *ret_lost)
@@ -147,7 +145,7 @@ static int write_end(struct scan *s, struct assembled *r, bool *ret_lost)
 	int err = assembly_losses(&s->assembly, &r->report, &end.losses, &end.n_losses);
 
 	if (!err)
-		err = sink_end(&s->sink, &s->session, &end);
+		err = sink_end(&s->sink, &s->session.session, &end);
 	*ret_lost = end.n_losses > 0;
 	free(end.losses);
 	return err;
@@ -174,32 +172,6 @@ static int report(struct scan *s, bool complete, bool *ret_lost, struct diag *d)
 	return err;
 }
 
-static void describe_session(struct scan *s)
-{
-	static const char *const stacks[] = {
-		[OPTIONS_STACK_CFI] = "stack:cfi",
-		[OPTIONS_STACK_FP] = "stack:frame-pointers",
-		[OPTIONS_STACK_NONE] = "stack:none",
-	};
-
-	uname(&s->host);
-	snprintf(s->target, sizeof(s->target), "pid %d", s->pid);
-	s->targets[0] = s->target;
-	s->capabilities[0] = stacks[s->options.stack];
-	s->session = (struct session){
-		.schema = 1,
-		.version = SEEP_VERSION,
-		.kernel = s->host.release,
-		.hostname = s->host.nodename,
-		.start_ns = clock_realtime_ns(),
-		.mode = REPORT_EXACT,
-		.targets = s->targets,
-		.n_targets = 1,
-		.capabilities = s->capabilities,
-		.n_capabilities = 1,
-	};
-}
-
 static unsigned n_threads(const struct scan_options *o)
 {
 	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -211,19 +183,18 @@ static unsigned n_threads(const struct scan_options *o)
 
 static int start_trace(struct scan *s, struct diag *d)
 {
-	struct trace_options trace;
 	int err;
 
-	trace_options_defaults(&trace);
-	trace.pids = s->options.pids;
-	trace.no_follow = true;
-	trace.quiet = s->options.quiet;
-	trace.max_outstanding = s->options.max_outstanding;
-	trace.stack = s->options.stack;
-	err = tracing_open(&trace, &s->tracing, d);
+	trace_options_defaults(&s->trace);
+	s->trace.pids = s->options.pids;
+	s->trace.no_follow = true;
+	s->trace.quiet = s->options.quiet;
+	s->trace.max_outstanding = s->options.max_outstanding;
+	s->trace.stack = s->options.stack;
+	err = tracing_open(&s->trace, &s->tracing, d);
 	if (err)
 		return err;
-	s->assembly.names.frame_pointers = trace.stack == OPTIONS_STACK_FP;
+	s->assembly.names.frame_pointers = s->trace.stack == OPTIONS_STACK_FP;
 	err = assembly_init(&s->assembly, &s->tracing, d);
 	if (!err)
 		err = tracing_attach(&s->tracing, s->pid, d);
@@ -256,8 +227,10 @@ static int start(struct scan *s, struct diag *d)
 			"tracing process %d (%s) for %.4g s, then its memory is scanned; Ctrl-C to "
 			"scan now",
 			s->pid, id.comm, (double)s->options.duration_ns / NS_PER_SECOND);
-	describe_session(s);
-	err = sink_session(&s->sink, &s->session);
+	err = trace_session_init(&s->session, &s->trace, &s->tracing, d);
+	if (err)
+		return err;
+	err = sink_session(&s->sink, &s->session.session);
 	if (err)
 		sink_explain(&s->sink, err, d);
 	return err;
@@ -329,6 +302,7 @@ int cmd_scan(int argc, char **argv)
 	scanning_close(&s.scanning);
 	scan_paths_done(&s.found);
 	assembly_done(&s.assembly);
+	trace_session_done(&s.session);
 	tracing_close(&s.tracing);
 	scan_options_done(&s.options);
 	attend_close(&s.attend);

@@ -15,11 +15,11 @@
 #include "cli/attend.h"
 #include "cli/commands.h"
 #include "cli/governing.h"
-#include "cli/one_session.h"
 #include "cli/options.h"
 #include "cli/scan_sums.h"
 #include "cli/scanning.h"
 #include "cli/terminal.h"
+#include "cli/trace_session.h"
 #include "cli/tracing.h"
 #include "cli/triage_evidence.h"
 #include "cli/triage_pick.h"
@@ -52,7 +52,7 @@ struct triage {
 	struct assembly assembly;
 	struct scanning scanning;
 	struct attend attend;
-	struct one_session session;
+	struct trace_session session;
 	struct triage_evidence evidence;
 	struct trend *trend; /* of resident memory */
 	struct identity id;
@@ -423,8 +423,8 @@ static int start(struct triage *t, struct diag *d)
 	if (err)
 		return err;
 	t->start_ns = clock_monotonic_ns();
-	one_session_fill(&t->session, t->pid, &t->trace, &t->tracing);
-	if (!t->options.no_evidence)
+	err = trace_session_init(&t->session, &t->trace, &t->tracing, d);
+	if (!err && !t->options.no_evidence)
 		err = triage_evidence_open(&t->evidence, t->options.evidence, t->pid,
 					   &t->session.session, d);
 	if (!err && !t->options.quiet)
@@ -471,6 +471,7 @@ int cmd_triage(int argc, char **argv)
 	t.attend.shows_progress = !t.options.quiet && isatty(STDERR_FILENO);
 	code = triage(&t);
 	scanning_close(&t.scanning);
+	trace_session_done(&t.session);
 	close_trace(&t);
 	trend_destroy(t.trend);
 	triage_options_done(&t.options);

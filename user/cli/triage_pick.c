@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "cli/options.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 #define LOOK_NS 1000000000
@@ -60,13 +61,17 @@ int triage_pick(const struct triage_options *o, pid_t *ret, struct diag *d)
 {
 	struct timespec look = {.tv_sec = LOOK_NS / 1000000000};
 	struct candidates all = {0};
+	struct containers containers = {0};
+	struct selector select = o->select;
 	int err;
 
 	if (o->pids.n) {
 		*ret = o->pids.items[0];
 		return 0;
 	}
-	err = selector_each(&o->select, note, &all, d);
+	select.names = &containers;
+	err = selector_each(&select, note, &all, d);
+	containers_done(&containers);
 	if (!err && !all.n)
 		err = diag_set_hint(d, ESRCH, EXIT_RUNTIME,
 				    "'seep watch -a' lists processes and their cgroups",

@@ -10,14 +10,6 @@
 #include "output/stream.h"
 #include "output/text_site.h"
 
-static void put_named(FILE *f, const char *label, const char *text)
-{
-	if (!text)
-		return;
-	fputs(label, f);
-	escape_put(f, text, 0);
-}
-
 /* "+1.2 MiB", "-980 B". */
 static void format_change(uint64_t before, uint64_t after, bool is_bytes, char out[FORMAT_SIZE])
 {
@@ -50,7 +42,7 @@ static void put_moment(FILE *f, const char *label, const struct difference_momen
 	escape_put(f, m->path, 0);
 	if (m->sequence)
 		fprintf(f, ", report %" PRIu64, m->sequence);
-	put_named(f, ": ", m->hostname);
+	text_put_named(f, ": ", m->hostname);
 	fprintf(f, ", %s, %s after the start\n        %zu process%s, ", time, elapsed,
 		m->n_processes, m->n_processes == 1 ? "" : "es");
 	put_held(f, m->mode != REPORT_EXACT, &m->held);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "output/json.h"
+#include "output/record.h"
 #include "output/scan.h"
 #include "output/stream.h"
 
@@ -10,14 +11,11 @@ static void put_count(struct json_line *j, const char *bytes_key, const char *co
 	json_put_u64(j, count_key, c->n);
 }
 
-static void record_begin(struct json_line *j, FILE *f, const char *type,
-			 const struct scan_report *s)
+static void begin(struct json_line *j, FILE *f, const char *type, const struct scan_report *s)
 {
 	const struct process_report *p = &s->report->processes[s->process];
 
-	json_line_begin(j, f);
-	json_put_string(j, "type", type);
-	json_put_time(j, "time", s->report->time_ns);
+	record_begin(j, f, type, s->report->time_ns);
 	json_put_bool(j, "final", p->final);
 	json_put_u64(j, "process", s->process);
 	json_put_u64(j, "pid", p->pid);
@@ -35,7 +33,7 @@ static void put_scan(FILE *f, const struct scan_report *s)
 {
 	struct json_line j;
 
-	record_begin(&j, f, "scan", s);
+	begin(&j, f, "scan", s);
 	json_put_bool(&j, "complete", s->complete);
 	json_put_u64(&j, "passes", s->n_passes);
 	json_put_u64(&j, "unsettled_blocks", s->n_unsettled);
@@ -55,7 +53,7 @@ static void put_leak(FILE *f, const struct scan_report *s, const struct scan_lea
 {
 	struct json_line j;
 
-	record_begin(&j, f, "leak", s);
+	begin(&j, f, "leak", s);
 	json_put_id(&j, "site", s->report->sites[leak->site].fingerprint);
 	put_kinds(&j, &leak->direct, &leak->cycle, &leak->indirect);
 	put_count(&j, "held_bytes", "held_blocks", &leak->held);

@@ -11,15 +11,6 @@
 
 #define SAME_MAX 3 /* blocks of one stack in a row that are shown one by one */
 
-static void put_frames(FILE *f, const struct output_options *o, const struct site *site)
-{
-	for (size_t i = 0; site && i < site->n_frames; i++) {
-		fputs("        ", f);
-		frame_put(f, &site->frames[i], o->verbose, o->width > 8 ? o->width - 8 : 0);
-		fputs("\n", f);
-	}
-}
-
 static void put_block(FILE *f, uint64_t address, uint64_t size_bytes)
 {
 	char bytes[FORMAT_SIZE];
@@ -113,7 +104,9 @@ int scan_path_text(FILE *f, const struct output_options *o, const struct scan_pa
 		fprintf(f, "\n  is in block ");
 		put_block(f, p->block, p->size_bytes);
 		fputs(", allocated by\n", f);
-		put_frames(f, o, p->site);
+		if (p->site)
+			text_put_frames(f, o, p->site->frames, p->site->n_frames,
+					p->site->truncated);
 	} else {
 		fputs("\n  is in no outstanding block that was allocated since the trace began: only "
 		      "pointers to this very word count\n",

@@ -111,24 +111,6 @@ static void put_summary(FILE *f, const struct output_options *o, const struct sc
 	}
 }
 
-static void put_frames(FILE *f, const struct output_options *o, const struct site *site)
-{
-	size_t columns = o->width > strlen(indent) ? o->width - strlen(indent) : o->width;
-
-	for (size_t i = 0; i < site->n_frames; i++) {
-		fputs(indent, f);
-		frame_put(f, &site->frames[i], o->verbose, columns);
-		fputs("\n", f);
-	}
-	if (!site->n_frames || site->truncated) {
-		fprintf(f, "%s[the stack %s%s", indent,
-			site->n_frames ? "ends early" : "is not known",
-			site->truncated ? ": " : "");
-		escape_put(f, site->truncated ? site->truncated : "", 0);
-		fputs("]\n", f);
-	}
-}
-
 static void put_leak(FILE *f, const struct output_options *o, const struct scan_report *s,
 		     const struct scan_leak *leak)
 {
@@ -154,7 +136,7 @@ static void put_leak(FILE *f, const struct output_options *o, const struct scan_
 	}
 	fprintf(f, "\n%sstack %016" PRIx64 ", such as 0x%" PRIx64 "\n", indent, site->fingerprint,
 		leak->example);
-	put_frames(f, o, site);
+	text_put_frames(f, o, site->frames, site->n_frames, site->truncated);
 }
 
 static void put_leaks(FILE *f, const struct output_options *o, const struct scan_report *s)

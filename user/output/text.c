@@ -26,15 +26,6 @@ static void put_time(FILE *f, uint64_t time_ns)
 	fprintf(f, "[%s] ", time);
 }
 
-/* "text" behind its label, or nothing. */
-static void put_named(FILE *f, const char *label, const char *text)
-{
-	if (!text)
-		return;
-	fputs(label, f);
-	escape_put(f, text, 0);
-}
-
 void text_put_losses(FILE *f, const struct output_options *o, const char *indent,
 		     const struct loss *losses, size_t n)
 {
@@ -84,10 +75,10 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 
 	fputs(s->mode == REPORT_EXACT ? "Tracing" : "Sampling", f);
 	for (size_t i = 0; i < s->n_targets; i++)
-		put_named(f, i ? ", " : " ", s->targets[i]);
-	put_named(f, " on ", s->hostname);
-	put_named(f, ", Linux ", s->kernel);
-	put_named(f, ", seep ", s->version);
+		text_put_named(f, i ? ", " : " ", s->targets[i]);
+	text_put_named(f, " on ", s->hostname);
+	text_put_named(f, ", Linux ", s->kernel);
+	text_put_named(f, ", seep ", s->version);
 	fputs("\n", f);
 	if (s->mode == REPORT_SAMPLED_COUNT) {
 		format_count(s->sample_interval, amount);
@@ -104,7 +95,7 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 	put_filter(f, s);
 	if (o->verbose)
 		for (size_t i = 0; i < s->n_capabilities; i++)
-			put_named(f, i ? ", " : "Found: ", s->capabilities[i]);
+			text_put_named(f, i ? ", " : "Found: ", s->capabilities[i]);
 	if (o->verbose && s->n_capabilities)
 		fputs("\n", f);
 	put_stack_kind(f, s);
@@ -121,7 +112,7 @@ static void put_ending(FILE *f, const struct process_report *p)
 	} else if (!strcmp(p->ended, "released")) {
 		fputs(", no longer traced", f);
 	} else if (strcmp(p->ended, "exit")) {
-		put_named(f, ", ended: ", p->ended);
+		text_put_named(f, ", ended: ", p->ended);
 	} else if (WIFSIGNALED(status)) {
 		const char *name = sigabbrev_np(signal);
 
@@ -159,7 +150,7 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 	char age[FORMAT_SIZE];
 
 	fprintf(f, "%sprocess %u", text_paint(o, TEXT_BOLD), p->pid);
-	put_named(f, " ", p->comm);
+	text_put_named(f, " ", p->comm);
 	fputs(text_paint(o, TEXT_PLAIN), f);
 	if (p->exe) {
 		fputs(" (", f);
@@ -176,19 +167,19 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 		fputs(", about to be killed: out of memory", f);
 	fputs("\n", f);
 	if (p->container || p->pod) {
-		put_named(f, "  container    ",
-			  p->container_name ? p->container_name
-			  : p->container    ? p->container
-					    : "?");
+		text_put_named(f, "  container    ",
+			       p->container_name ? p->container_name
+			       : p->container	 ? p->container
+						 : "?");
 		if (p->container_name)
-			put_named(f, ", id ", p->container);
-		put_named(f, ", pod ", p->pod);
-		put_named(f, " in ", p->namespace_);
+			text_put_named(f, ", id ", p->container);
+		text_put_named(f, ", pod ", p->pod);
+		text_put_named(f, " in ", p->namespace_);
 		if (p->namespace_pid)
 			fprintf(f, ", pid %u there", p->namespace_pid);
 		fputs("\n", f);
 	} else if (o->verbose && p->cgroup) {
-		put_named(f, "  cgroup       ", p->cgroup);
+		text_put_named(f, "  cgroup       ", p->cgroup);
 		fputs("\n", f);
 	}
 }
@@ -219,7 +210,7 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 	}
 	text_put_growth(f, ", ", p->growth_bytes_per_second);
 	if (p->verdict && !p->evidence && strcmp(p->verdict, "unknown"))
-		put_named(f, ": ", p->verdict);
+		text_put_named(f, ": ", p->verdict);
 	format_bytes(p->allocated_bytes, bytes);
 	format_count(p->allocations, count);
 	fprintf(f, "\n  allocated    %s%s in %s%s %s%s\n", about, bytes, about, count, noun,
@@ -297,7 +288,7 @@ static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 	if (isfinite(p->overhead_ratio))
 		fprintf(f, "  overhead     %.1f%% of its time\n",
 			fmin(p->overhead_ratio, 1e6) * 100);
-	put_named(f, "  governor     ", p->governed);
+	text_put_named(f, "  governor     ", p->governed);
 	if (p->governed)
 		fputs("\n", f);
 }
@@ -306,8 +297,8 @@ static void put_verdict(FILE *f, const struct process_report *p)
 {
 	if (!p->evidence)
 		return;
-	put_named(f, "  verdict      ", p->verdict);
-	put_named(f, ": ", p->evidence);
+	text_put_named(f, "  verdict      ", p->verdict);
+	text_put_named(f, ": ", p->evidence);
 	fputs("\n", f);
 }
 
@@ -320,7 +311,7 @@ void text_put_not_seen(FILE *f, const struct process_report *p)
 		fprintf(f, "  not seen: what it allocated in the %s before the trace began\n", age);
 	}
 	for (size_t i = 0; i < p->n_notes; i++) {
-		put_named(f, "  not seen: ", p->notes[i]);
+		text_put_named(f, "  not seen: ", p->notes[i]);
 		fputs("\n", f);
 	}
 }
@@ -473,7 +464,7 @@ static int text_end(FILE *f, const struct output_options *o, const struct sessio
 	put_time(f, e->time_ns);
 	format_seconds(e->duration_seconds, duration);
 	fprintf(f, "end after %s", duration);
-	put_named(f, ": ", e->why);
+	text_put_named(f, ": ", e->why);
 	fputs(e->n_losses ? "; in all:\n" : "; nothing was lost\n", f);
 	text_put_losses(f, o, "  ", e->losses, e->n_losses);
 	return stream_flush(f);

@@ -20,6 +20,14 @@ const char *text_paint(const struct output_options *o, enum text_color c)
 	return o->color ? sequences[c] : "";
 }
 
+void text_put_named(FILE *f, const char *label, const char *text)
+{
+	if (!text)
+		return;
+	fputs(label, f);
+	escape_put(f, text, 0);
+}
+
 static void join_amount(bool sampled, const char *value, const char *interval,
 			char out[TEXT_AMOUNT_SIZE])
 {

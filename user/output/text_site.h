@@ -18,6 +18,9 @@ const char *text_paint(const struct output_options *o, enum text_color c);
 void text_amount_bytes(bool sampled, uint64_t bytes, uint64_t interval, char out[TEXT_AMOUNT_SIZE]);
 void text_amount_count(bool sampled, uint64_t count, uint64_t interval, char out[TEXT_AMOUNT_SIZE]);
 
+/* text, escaped, behind its label; nothing when it is NULL. */
+void text_put_named(FILE *f, const char *label, const char *text);
+
 /* "allocation", "mapping", ... */
 const char *text_kind_noun(enum site_kind kind);
 

@@ -17,14 +17,6 @@
 
 static const char indent[] = "        "; /* of what belongs to a site */
 
-static void put_named(FILE *f, const char *label, const char *text)
-{
-	if (!text)
-		return;
-	fputs(label, f);
-	escape_put(f, text, 0);
-}
-
 /* "2.9 MiB/min" */
 static void format_rate(double bytes_per_second, char out[FORMAT_SIZE])
 {
@@ -43,12 +35,12 @@ static void put_heading(FILE *f, const struct output_options *o, const struct tr
 	format_seconds(t->report->elapsed_seconds, elapsed);
 	fprintf(f, "[%s] %s after %s\n\n%sprocess %u", time, t->final ? "triage" : "first look",
 		elapsed, text_paint(o, TEXT_BOLD), p->pid);
-	put_named(f, " ", p->comm);
+	text_put_named(f, " ", p->comm);
 	fputs(text_paint(o, TEXT_PLAIN), f);
-	put_named(f, " on ", t->session->hostname);
-	put_named(f, ", container ", p->container_name ? p->container_name : p->container);
-	put_named(f, ", pod ", p->pod);
-	put_named(f, ", namespace ", p->namespace_);
+	text_put_named(f, " on ", t->session->hostname);
+	text_put_named(f, ", container ", p->container_name ? p->container_name : p->container);
+	text_put_named(f, ", pod ", p->pod);
+	text_put_named(f, ", namespace ", p->namespace_);
 	fputs(t->ended ? ": it has ended meanwhile\n" : "\n", f);
 }
 
@@ -61,7 +53,7 @@ static void put_verdict(FILE *f, const struct output_options *o, const struct tr
 	fputs(text_paint(o, TEXT_PLAIN), f);
 	if (t->confidence > 0)
 		fprintf(f, ", %.0f%% sure", 100 * t->confidence);
-	put_named(f, ": ", t->evidence);
+	text_put_named(f, ": ", t->evidence);
 	fputs("\n", f);
 }
 
@@ -94,7 +86,7 @@ static void put_size(FILE *f, bool utf8, const struct triage_report *t,
 	format_seconds(m->seconds_to_limit, time);
 	if (isfinite(m->seconds_to_limit))
 		fprintf(f, ", reached in %s", time);
-	put_named(f, ", of cgroup ", p->cgroup);
+	text_put_named(f, ", of cgroup ", p->cgroup);
 	fputs("\n", f);
 }
 
@@ -143,7 +135,7 @@ static void put_traced(FILE *f, const struct triage_report *t, const struct proc
 	fprintf(f, "  %s %s in %s %s%s since the triage began\n",
 		pages ? "touched     " : "outstanding ", bytes, count,
 		pages ? "page" : "allocation", plural(p->outstanding_allocations));
-	put_named(f, "  governor     ", p->governed);
+	text_put_named(f, "  governor     ", p->governed);
 	if (p->governed)
 		fputs("\n", f);
 	text_put_not_seen(f, p);
@@ -172,7 +164,7 @@ static void put_site(FILE *f, const struct output_options *o, const struct triag
 		plural(s->outstanding_allocations));
 	text_put_growth(f, ", ", s->growth_bytes_per_second);
 	if (s->verdict && strcmp(s->verdict, "unknown"))
-		put_named(f, ": ", s->verdict);
+		text_put_named(f, ": ", s->verdict);
 	fprintf(f, "\n%sstack %016" PRIx64, indent, s->fingerprint);
 	if (leak) {
 		format_bytes(leak->direct.bytes + leak->cycle.bytes + leak->indirect.bytes, bytes);
@@ -215,7 +207,7 @@ int triage_text(FILE *f, const struct output_options *o, bool utf8, const struct
 		fprintf(f, "\n  resident     %s, made of\n", bytes);
 		text_put_memory(f, p->memory, is_sampled(t, p));
 	}
-	put_named(f, "\n  evidence     ", t->evidence_path);
+	text_put_named(f, "\n  evidence     ", t->evidence_path);
 	fputs(t->evidence_path ? ": report.txt, capture.seep, stacks.folded\n\n" : "\n", f);
 	return stream_flush(f);
 }
