@@ -4,13 +4,15 @@
 # make demo       find a leak in a bundled server while it runs
 # make check      all tests; lint check-unit check-golden check-fuzz check-live check-vm: one suite
 # make bench      what tracing costs; make stacks: which share of real programs' stacks is whole
+# make bench-verdicts  how many leaks of known programs are called leaks, and how much else
+# make fit        the weights of the trend, fitted anew
 # make fmt install uninstall clean
 # V=1 shows commands. ASAN=1 and UBSAN=1 build with sanitizers, into build-asan/, build-ubsan/ or
 # build-asan-ubsan/.
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch scan report diff doctor help
+COMMANDS := trace watch triage scan report diff doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -73,8 +75,8 @@ DOCS := $(if $(wildcard user/cli/help.c),$(MAN_PAGES) $(COMPLETIONS))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench stacks fmt lint \
-	install uninstall clean targets unit fuzz
+.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench bench-verdicts stacks fmt lint \
+	install uninstall clean targets unit fuzz fit
 
 all: $(BINARY) $(LIBSEEP) $(DOCS)
 
@@ -151,12 +153,21 @@ build/completion/_seep: build/seep
 
 # Tests.
 
-unit: $(UNIT_TESTS)
+# With what fits the trend's weights to the tests' simulated series, so that it is noticed when it no longer builds.
+unit: $(UNIT_TESTS) $(OUT)/fit_trend
 
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(UNIT_HELPERS) $(LIBSEEP)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LIBS) -o $@
+
+$(OUT)/fit_trend: CPPFLAGS += -Itests/unit
+$(OUT)/fit_trend: $(OUT)/tools/fit_trend.o $(OUT)/tests/unit/simulated.o $(LIBSEEP)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+fit: $(OUT)/fit_trend
+	$(Q)$<
 
 # Fuzzers have a library of their own, instrumented by clang.
 FUZZ_CFLAGS := $(SEEP_CFLAGS) -Wno-unknown-attributes -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
@@ -249,10 +260,14 @@ bench:
 	$(Q)$(MAKE) all $(BENCH_PROGRAMS)
 	$(Q)tools/bench/run
 
+# BENCH_VERDICT_SECONDS=60 takes a minute instead of five.
+bench-verdicts: all $(TARGETS_OUT)/verdict_zoo
+	$(Q)tools/bench/verdicts -v
+
 stacks: all
 	$(Q)tools/bench/stacks
 
-C_FILES = $(wildcard user/*/*.[ch] bpf/*.[ch] tests/*/*.[ch] tests/targets/*.cc)
+C_FILES = $(wildcard user/*/*.[ch] bpf/*.[ch] tests/*/*.[ch] tests/targets/*.cc tools/*.c)
 
 fmt:
 	$(Q)clang-format -i $(C_FILES)
@@ -275,7 +290,7 @@ clean:
 	rm -rf build build-asan build-ubsan build-asan-ubsan
 
 DEPENDENCIES := $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_HELPERS) $(BPF_OBJECTS) $(FUZZ_OBJECTS)) \
-	$(UNIT_TESTS:$(OUT)/unit/%=$(OUT)/tests/unit/%.d) $(FUZZERS:=.d) $(TARGETS:=.d)
+	$(UNIT_TESTS:$(OUT)/unit/%=$(OUT)/tests/unit/%.d) $(OUT)/tools/fit_trend.d $(FUZZERS:=.d) $(TARGETS:=.d)
 # Made with the objects, by no rule of their own.
 $(DEPENDENCIES): ;
 -include $(DEPENDENCIES)

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Fits the weights of user/analyze/window.c anew, and prints them as its table. After a change to a feature or to
- * tests/unit/simulated.c, from the top of the tree:
- *
- *     gcc -O2 -D_GNU_SOURCE -Iuser -Itests/unit tools/fit_trend.c tests/unit/simulated.c user/analyze/series.c -lm \
- *             -o build/fit_trend && build/fit_trend
+ * tests/unit/simulated.c: make fit, which takes half a minute.
  *
  * Logistic regression by Newton's method with a little ridge: first on all windows of a series, weighted so that a series
  * counts once, then on the one that scores highest, which is what the trend does with them. Seeds are others than those of
  * the tests. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "analyze/window.c" /* its features and terms */
+#include "analyze/window.h"
 #include "simulated.h"
 
 #define N_HOSTS 120
@@ -20,54 +18,57 @@
 #define N_WINDOWS 40
 #define ITERATIONS 40
 #define ITERATIONS_ALL 6 /* of these, on all windows */
-#define N ((int)N_TERMS)
+#define N WINDOW_TERMS
 
-static const int looks[] = {20,	 30,  45,   60,	  120,	180,  300,
-			    450, 600, 1200, 2400, 4800, 9600, 20000};
+static const int looks[] = {20, 30, 45, 60, 120, 180, 300, 450, 600, 1200, 2400, 4800, 9600, 20000};
 #define N_LOOKS (sizeof(looks) / sizeof(looks[0]))
 #define N_LOOKS_SHORT 12 /* for populations that do not begin late */
 
 /* What one series shows at one time. */
 struct example {
-	float (*windows)[N_TERMS];
+	float (*windows)[N];
 	int n_windows;
 	bool leaks;
 };
 
 static struct example examples[N_HOSTS * POPULATION * N_LOOKS];
 static size_t n_examples;
-static double weights[N_TERMS];
+static double weights[N];
+
+/* The windows of one series at one time. */
+struct found {
+	float (*windows)[N];
+	int n, n_max;
+};
+
+static void add_found(void *arg, const struct window *w)
+{
+	const struct window_term *terms = window_terms();
+	struct found *found = arg;
+
+	if (found->n == found->n_max)
+		abort();
+	for (int t = 0; t < N; t++)
+		found->windows[found->n][t] =
+			w->feature[terms[t].left] * w->feature[terms[t].right];
+	found->n++;
+}
 
 static void add_example(const struct series *s, bool leaks)
 {
-	static float windows[N_WINDOWS][N_TERMS];
+	static float windows[N_WINDOWS][N];
 	struct example *e = &examples[n_examples];
+	struct found found = {.windows = windows, .n_max = N_WINDOWS};
 	static struct view v;
-	struct window w;
 
 	view_open(&v, s);
-	e->n_windows = 0;
-	e->leaks = leaks;
-	for (double length = s->last_ticks; length >= WINDOW_SECONDS_MIN * SERIES_TICKS;
-	     length /= 2) {
-		double from = s->last_ticks - length;
-
-		for (int i = 0; i < 2 && try(&v, from, &w); i++) {
-			for (int t = 0; t < N; t++)
-				windows[e->n_windows][t] =
-					w.feature[terms[t].left] * w.feature[terms[t].right];
-			e->n_windows++;
-			if (flat_head(&w) < length / 4)
-				break;
-			from += flat_head(&w);
-		}
-	}
-	if (!e->n_windows)
+	window_each(&v, add_found, &found);
+	if (!found.n)
 		return;
-	e->windows = malloc(e->n_windows * sizeof(*e->windows));
+	*e = (struct example){malloc(found.n * sizeof(*windows)), found.n, leaks};
 	if (!e->windows)
 		abort();
-	memcpy(e->windows, windows, e->n_windows * sizeof(*e->windows));
+	memcpy(e->windows, windows, found.n * sizeof(*windows));
 	n_examples++;
 }
 
@@ -117,8 +118,7 @@ static int highest(const struct example *e)
 }
 
 /* Adds a window's part of the gradient (last column) and the Hessian; returns its log likelihood. */
-static double add_window(double system[N_TERMS][N_TERMS + 1], const float *x, bool leaks,
-			 double weight)
+static double add_window(double system[N][N + 1], const float *x, bool leaks, double weight)
 {
 	double p = 1 / (1 + exp(-log_odds(x))), curve = p * (1 - p) * weight;
 
@@ -131,7 +131,7 @@ static double add_window(double system[N_TERMS][N_TERMS + 1], const float *x, bo
 }
 
 /* Gauss and Jordan; the matrix is positive definite. */
-static void solve(double system[N_TERMS][N_TERMS + 1])
+static void solve(double system[N][N + 1])
 {
 	for (int i = 0; i < N; i++) {
 		for (int j = N; j >= i; j--)
@@ -144,7 +144,7 @@ static void solve(double system[N_TERMS][N_TERMS + 1])
 
 static double improve(bool all, double step)
 {
-	static double system[N_TERMS][N_TERMS + 1];
+	static double system[N][N + 1];
 	double likelihood = 0;
 
 	memset(system, 0, sizeof(system));
@@ -170,8 +170,9 @@ int main(void)
 {
 	static const char *const names[N_FEATURES] = {
 		"ONE",	     "DURATION", "PIECES", "UNEVEN", "SLOWER", "FASTER", "DROPS",
-		"OLD_DROPS", "BEFORE",	 "STIR",   "SIZE",   "OPEN",   "LIFE", "RISE",
+		"OLD_DROPS", "BEFORE",	 "STIR",   "SIZE",   "OPEN",   "LIFE",	 "RISE",
 	};
+	const struct window_term *terms = window_terms();
 
 	for (int seed = FIRST_SEED; seed < FIRST_SEED + N_HOSTS; seed++)
 		add_host(seed);

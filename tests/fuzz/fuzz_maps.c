@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The text files of /proc/PID, whose contents a traced process can choose in part. The first byte
- * chooses the file. */
+/* The text files of /proc, whose contents a traced process can choose in part. The first byte chooses the file. */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "process/cgroup.h"
+#include "process/host_memory.h"
 #include "process/maps.h"
+#include "process/pressure.h"
 #include "process/procfs.h"
+#include "process/resident.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
@@ -40,14 +43,39 @@ static void parse_cgroup(const char *text)
 /* In a mountinfo of its own, only relative to a directory without cgroup files. */
 static void parse_mountinfo(const char *text)
 {
+	static char path[CGROUP_FILE_SIZE];
 	static struct cgroup c;
 
 	cgroup_parse("0::/a\n1:memory:/b\n", &c);
 	cgroup_limit(&c, text);
+	if (!cgroup_pressure_path(&c, text, path) && strlen(path) >= sizeof(path))
+		abort();
+}
+
+static void parse_smaps(char *text)
+{
+	struct resident r;
+	struct diag d;
+
+	if (resident_parse(text, &r, &d))
+		return;
+	for (size_t i = 0; i < r.n; i++)
+		if (r.items[i].end <= r.items[i].start)
+			abort();
+	resident_done(&r);
+}
+
+static void parse_pressure(const char *text)
+{
+	double share = pressure_parse(text);
+
+	if (!isnan(share) && !(share >= 0 && share <= 1))
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
+	struct host_memory host;
 	struct procfs_stat stat;
 	char *text;
 
@@ -63,6 +91,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 		break;
 	case 'i':
 		parse_mountinfo(text);
+		break;
+	case 'p':
+		parse_pressure(text);
+		break;
+	case 'h':
+		host_memory_parse(text, &host);
+		break;
+	case 'r':
+		parse_smaps(text);
 		break;
 	default:
 		procfs_parse_stat(text, &stat);

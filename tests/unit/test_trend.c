@@ -69,7 +69,6 @@ static void too_early_to_say(void **state)
 	trend_estimate(t, &e);
 	assert_string_equal(e.verdict, "unknown");
 	assert_true(isnan(e.bytes_per_second) && e.confidence == 0);
-	assert_true(isnan(trend_last(t)));
 	trend_line(t, line, 4);
 	assert_true(isnan(line[0]) && isnan(line[3]));
 	trend_restart(t);
@@ -91,6 +90,7 @@ static void flat_is_steady(void **state)
 {
 	struct trend *t = new_trend();
 	struct trend_estimate e;
+	double line;
 
 	(void)state;
 	for (int i = 0; i < 10000; i++)
@@ -98,7 +98,8 @@ static void flat_is_steady(void **state)
 	trend_estimate(t, &e);
 	assert_string_equal(e.verdict, "steady");
 	assert_true(e.bytes_per_second == 0 && e.confidence == 0 && e.since_seconds == 0);
-	assert_true(trend_last(t) == 123456789);
+	trend_line(t, &line, 1);
+	assert_true(fabs(line - 123456789) < 8); /* a float */
 	trend_destroy(t);
 }
 

@@ -27,7 +27,7 @@ cgroups='mount -t cgroup2 none /sys/fs/cgroup && echo +memory >/sys/fs/cgroup/cg
 exec "$@"'
 
 n=0
-for test in test_ledger test_zoo test_stacks test_growth test_watch_reader test_limit test_oom; do
+for test in test_ledger test_zoo test_stacks test_growth test_watch_reader test_at_limit test_oom; do
 	tools/vm/run --timeout 800 "$@" -- sh -c "$cgroups" sh \
 		env STORM_OPS=8000 STACKS=$stacks "$python" "tests/live/$test.py" >"$out" 2>&1
 	code=$?

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hashmap.h"
 #include "base/strings.h"
-#include "base/vec.h"
 #include "model/report.h"
 
 /* The times of reports are common to all, so they are kept once: both rings are indexed by report number. */
@@ -97,24 +98,15 @@ static int record(struct growth *g, uint64_t key, double value, bool final, doub
 	return 0;
 }
 
-static int forget_old(struct growth *g)
+static bool forget_old(void *growth, void *history)
 {
-	struct {
-		uint64_t *items;
-		size_t n, cap;
-	} old = {0};
-	struct history *h;
-	size_t cursor = 0;
-	uint64_t key;
-	int err = 0;
+	const struct growth *g = growth;
+	struct history *h = history;
 
-	while (!err && (h = hashmap_next(&g->histories, &cursor, &key)))
-		if (h->newest + GROWTH_SAMPLES <= g->now)
-			err = vec_push(&old, key);
-	for (size_t i = 0; i < old.n; i++)
-		free(hashmap_take(&g->histories, old.items[i]));
-	free(old.items);
-	return err;
+	if (h->newest + GROWTH_SAMPLES > g->now)
+		return false;
+	free(h);
+	return true;
 }
 
 static double seconds_to_limit(const struct process_report *p)
@@ -149,6 +141,12 @@ void growth_destroy(struct growth *g)
 	free(g);
 }
 
+/* Then its rate is that of the judgement. */
+static bool is_judged(const struct site *s)
+{
+	return s->verdict && (!strcmp(s->verdict, "leak") || !strcmp(s->verdict, "growing"));
+}
+
 int growth_update(struct growth *g, struct report *r)
 {
 	int err = 0;
@@ -159,9 +157,12 @@ int growth_update(struct growth *g, struct report *r)
 		struct site *s = &r->sites[i];
 		const struct process_report *p = &r->processes[s->process];
 
-		if (record(g, history_key(p, s), s->outstanding_bytes, p->final,
-			   &s->growth_bytes_per_second))
+		double slope;
+
+		if (record(g, history_key(p, s), s->outstanding_bytes, p->final, &slope))
 			err = -ENOMEM;
+		if (!is_judged(s))
+			s->growth_bytes_per_second = slope;
 	}
 	for (size_t i = 0; i < r->n_processes; i++) {
 		struct process_report *p = &r->processes[i];
@@ -171,7 +172,6 @@ int growth_update(struct growth *g, struct report *r)
 			err = -ENOMEM;
 		p->seconds_to_limit = seconds_to_limit(p);
 	}
-	if (forget_old(g))
-		err = -ENOMEM;
+	hashmap_sweep(&g->histories, forget_old, g);
 	return err;
 }

@@ -64,11 +64,6 @@ void trend_add(struct trend *t, double time_seconds, double bytes)
 	series_add(&t->series, time_seconds, bytes);
 }
 
-double trend_last(const struct trend *t)
-{
-	return t->series.n ? t->series.last : NAN;
-}
-
 static int ascending(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;

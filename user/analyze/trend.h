@@ -30,8 +30,7 @@ void trend_add(struct trend *t, double time_seconds, double bytes);
 void trend_restart(struct trend *t);
 /* Cheap while nothing was added that could change it. */
 void trend_estimate(struct trend *t, struct trend_estimate *ret);
-/* The last bytes added; the n values of a sparkline, oldest first, NAN where there is none. */
-double trend_last(const struct trend *t);
+/* The n values of a sparkline, oldest first, NAN where there is none. */
 void trend_line(const struct trend *t, double *values, size_t n);
 
 #endif

@@ -30,11 +30,8 @@
 #define OPEN_RATIO 0.33 /* of the time to the end: what lasts longer is no excursion */
 #define DROPS_RATIO 100 /* so many times the growth: drops leave nothing to judge */
 
-/* What a product of two features adds to the log odds: printed by tools/fit_trend.c. */
-static const struct {
-	unsigned char left, right;
-	float weight;
-} terms[] = {
+/* Printed by tools/fit_trend.c. */
+static const struct window_term terms[] = {
 	{ONE, ONE, -2.223},
 	{ONE, DURATION, 0.5641},
 	{ONE, PIECES, 1.859},
@@ -73,7 +70,12 @@ static const struct {
 	{RISE, RISE, -0.7232},
 	{RISE, DROPS, -0.04512},
 };
-#define N_TERMS (sizeof(terms) / sizeof(terms[0]))
+_Static_assert(sizeof(terms) / sizeof(terms[0]) == WINDOW_TERMS, "window.h says how many");
+
+const struct window_term *window_terms(void)
+{
+	return terms;
+}
 
 void view_open(struct view *v, const struct series *s)
 {
@@ -266,7 +268,7 @@ static void judge(const struct view *v, struct window *w)
 	x[LIFE] = fmin(log((s->last_ticks - s->border_ticks) / (w->to_ticks - w->from_ticks)), 4);
 	x[RISE] = fmax(-1, fmin(rise(v, w) / w->growth, 2));
 	w->score = 0;
-	for (size_t i = 0; i < N_TERMS; i++)
+	for (size_t i = 0; i < WINDOW_TERMS; i++)
 		w->score += terms[i].weight * x[terms[i].left] * x[terms[i].right];
 }
 
@@ -280,26 +282,44 @@ static bool try(const struct view *v, double from_ticks, struct window *ret)
 	return true;
 }
 
-bool window_best(const struct view *v, struct window *ret)
+void window_each(const struct view *v, void (*use)(void *arg, const struct window *w), void *arg)
 {
 	const struct series *s = v->series;
 	double shortest = fmax(WINDOW_SECONDS_MIN * SERIES_TICKS,
 			       WINDOW_SAMPLES_MIN * (double)s->last_ticks / s->n_samples);
 	double life = s->last_ticks - s->border_ticks;
-	bool found = false;
 
 	for (double length = life; length >= shortest; length /= 2) {
 		double from = s->last_ticks - length;
 		struct window w;
 
 		for (int i = 0; i < 2 && try(v, from, &w); i++) {
-			if (!found || w.score > ret->score)
-				*ret = w;
-			found = true;
+			use(arg, &w);
 			if (flat_head(&w) < length / 4)
 				break;
 			from += flat_head(&w);
 		}
 	}
-	return found;
+}
+
+struct best {
+	struct window *window;
+	bool found;
+};
+
+static void keep_best(void *arg, const struct window *w)
+{
+	struct best *best = arg;
+
+	if (!best->found || w->score > best->window->score)
+		*best->window = *w;
+	best->found = true;
+}
+
+bool window_best(const struct view *v, struct window *ret)
+{
+	struct best best = {.window = ret};
+
+	window_each(v, keep_best, &best);
+	return best.found;
 }

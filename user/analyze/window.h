@@ -52,8 +52,20 @@ void view_open(struct view *v, const struct series *s);
 /* The floor at a time. Within a span that is not flat it is taken to rise evenly to the next one's. */
 double view_floor(const struct view *v, double ticks);
 
-/* The window that speaks most for growth: those of the life, its latter half, quarter and so on, and each without a start in
- * which nothing grew. Returns false when nothing grew in any. */
+/* Calls use with each window in which anything grew: of the life, its latter half, quarter and so on, and each without a start in
+ * which nothing grew. */
+void window_each(const struct view *v, void (*use)(void *arg, const struct window *w), void *arg);
+/* The one of them that speaks most for growth. Returns false when there is none. */
 bool window_best(const struct view *v, struct window *ret);
+
+/* What a product of two features adds to the score. */
+struct window_term {
+	unsigned char left, right; /* enum window_feature */
+	float weight;
+};
+
+#define WINDOW_TERMS 37
+/* All of them, for tools/fit_trend.c. */
+const struct window_term *window_terms(void);
 
 #endif

@@ -60,19 +60,10 @@ int hashmap_put(struct hashmap *m, uint64_t key, void *value)
 }
 
 /* Closes the gap behind a removed slot by moving later ones of the same run forward (Knuth 6.4, algorithm R). */
-void *hashmap_take(struct hashmap *m, uint64_t key)
+static void remove_at(struct hashmap *m, size_t hole)
 {
-	struct hashmap_slot *slot;
-	size_t mask = m->n_slots - 1, hole, i;
-	void *value;
+	size_t mask = m->n_slots - 1, i;
 
-	if (!m->n_slots)
-		return NULL;
-	slot = find(m, key);
-	value = slot->value;
-	if (!value)
-		return NULL;
-	hole = slot - m->slots;
 	for (i = (hole + 1) & mask; m->slots[i].value; i = (i + 1) & mask) {
 		size_t home = slot_of(m, m->slots[i].key);
 
@@ -83,7 +74,29 @@ void *hashmap_take(struct hashmap *m, uint64_t key)
 	}
 	m->slots[hole].value = NULL;
 	m->n--;
+}
+
+void *hashmap_take(struct hashmap *m, uint64_t key)
+{
+	struct hashmap_slot *slot;
+	void *value;
+
+	if (!m->n_slots)
+		return NULL;
+	slot = find(m, key);
+	value = slot->value;
+	if (value)
+		remove_at(m, slot - m->slots);
 	return value;
+}
+
+/* A removal moves values from behind into the gap, so the same slot is looked at again. What it moves there from the start of the
+ * table, in a run that wraps around, was kept before and is asked about once more. */
+void hashmap_sweep(struct hashmap *m, bool (*drop)(void *arg, void *value), void *arg)
+{
+	for (size_t i = 0; i < m->n_slots; i++)
+		while (m->slots[i].value && drop(arg, m->slots[i].value))
+			remove_at(m, i);
 }
 
 void *hashmap_next(const struct hashmap *m, size_t *cursor, uint64_t *ret_key)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "analyze/suppress.h"
-#include "base/vec.h"
 #include "cli/traced.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
@@ -90,23 +89,20 @@ const struct named_stack *naming_get(struct naming *names, struct tracing *t,
 	return n;
 }
 
+static bool drop_unused(void *naming, void *stack)
+{
+	const struct naming *names = naming;
+	struct named_stack *n = stack;
+
+	if (n->sequence == names->sequence)
+		return false;
+	named_free(n);
+	return true;
+}
+
 void naming_trim(struct naming *names)
 {
-	struct {
-		uint64_t *items;
-		size_t n, cap;
-	} old = {0};
-	const struct named_stack *n;
-	size_t cursor = 0;
-	uint64_t stack;
-	int err = 0;
-
-	while (!err && (n = hashmap_next(&names->stacks, &cursor, &stack)))
-		if (n->sequence != names->sequence)
-			err = vec_push(&old, stack);
-	for (size_t i = 0; i < old.n; i++)
-		named_free(hashmap_take(&names->stacks, old.items[i]));
-	free(old.items);
+	hashmap_sweep(&names->stacks, drop_unused, names);
 }
 
 void naming_done(struct naming *names)

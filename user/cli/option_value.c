@@ -10,7 +10,6 @@
 #include "cli/option_spec.h"
 
 #define PID_MAX 4194304 /* PID_MAX_LIMIT of 64-bit kernels */
-#define NS_PER_MS 1000000ULL
 
 /* Moves *text past the digits it begins with. Returns 0, -EINVAL without a digit, -ERANGE past
  * 2^64-1. */
@@ -57,7 +56,7 @@ static const struct unit {
 	const char *name;
 	uint64_t ns;
 } units[] = {
-	{"h", 3600 * NS_PER_SECOND},
+	{"h", NS_PER_HOUR},
 	{"m", 60 * NS_PER_SECOND},
 	{"s", NS_PER_SECOND},
 	{"ms", NS_PER_MS},

@@ -8,8 +8,6 @@
 #include "cli/option_spec.h"
 
 #define GROWTH_DISTANCE (64 << 10) /* bytes between samples of touched pages */
-#define NS_PER_MS 1000000ULL
-#define NS_PER_HOUR (3600 * NS_PER_SECOND)
 #define BUDGET_UNSET UINT64_MAX
 #define LATER "comes with a later version"
 

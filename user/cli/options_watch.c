@@ -7,9 +7,6 @@
 #include "cli/manual.h"
 #include "cli/option_spec.h"
 
-#define NS_PER_MS 1000000ULL
-#define NS_PER_HOUR (3600 * NS_PER_SECOND)
-
 static const struct watch_options defaults = {
 	.top = 20,
 	.interval_ns = 5 * NS_PER_SECOND,

@@ -133,7 +133,7 @@ uint64_t fields_time(struct fields *f, const char *name)
 		fields_fail(f, name, "is a time out of range");
 		return 0;
 	}
-	time_ns = seconds * NS_PER_SECOND + milliseconds * 1000000ULL;
+	time_ns = seconds * NS_PER_SECOND + milliseconds * NS_PER_MS;
 	/* sscanf takes signs, blanks and a 31st of February: nothing but the form that we write is accepted. */
 	clock_format_rfc3339(time_ns, canonical);
 	if (strcmp(text, canonical))

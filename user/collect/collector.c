@@ -26,7 +26,7 @@ struct kept_stack {
 };
 
 struct collector {
-	struct collector_maps maps;
+	struct kernel_maps maps;
 	uint64_t session_start_ns;
 	struct ring_buffer *rings;
 	collector_event_fn on_event;
@@ -212,8 +212,8 @@ static uint32_t max_entries(int map_fd)
 	return bpf_obj_get_info_by_fd(map_fd, &info, &size) ? UINT32_MAX : info.max_entries;
 }
 
-int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
+int collector_create(const struct kernel_maps *maps, uint64_t session_start_ns, size_t max_ranges,
+		     size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -433,9 +433,9 @@ static int add_site(void *arg, const void *key, const void *value)
 	site.n_stacks = v->n_allocated ? v->n_allocated : (uint64_t)site.allocations;
 	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed
 					: (uint64_t)(site.allocations - site.frees);
-	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns,
-		   &site.median_ns);
-	return vec_push(&s->sites, site);
+	return birth_fill(s, v->born, s->time_ns - reading->c->session_start_ns, &site)
+		       ? -ENOMEM
+		       : vec_push(&s->sites, site);
 }
 
 static int each_site(int map_fd, struct reading *reading)
@@ -444,31 +444,28 @@ static int each_site(int map_fd, struct reading *reading)
 			  reading);
 }
 
+static bool drop_stack(void *collector, void *stack)
+{
+	const struct collector *c = collector;
+	struct kept_stack *kept = stack;
+
+	if (kept->read >= c->n_reads)
+		return false;
+	free(kept);
+	return true;
+}
+
 /* After a reading: stacks go with the sites that are no longer there. What was taken while it went on may belong to a site that
  * it missed. */
-static int drop_stacks(struct collector *c, const struct snapshot *s)
+static void drop_stacks(struct collector *c, const struct snapshot *s)
 {
-	struct {
-		uint64_t *items;
-		size_t n, cap;
-	} old = {0};
-	struct kept_stack *kept;
-	size_t cursor = 0;
-	uint64_t id;
-	int err = 0;
-
 	for (size_t i = 0; i < s->sites.n; i++) {
-		kept = hashmap_get(&c->stacks, s->sites.items[i].stack);
+		struct kept_stack *kept = hashmap_get(&c->stacks, s->sites.items[i].stack);
+
 		if (kept)
 			kept->read = c->n_reads;
 	}
-	while (!err && (kept = hashmap_next(&c->stacks, &cursor, &id)))
-		if (kept->read < c->n_reads)
-			err = vec_push(&old, id);
-	for (size_t i = 0; i < old.n; i++)
-		free(hashmap_take(&c->stacks, old.items[i]));
-	free(old.items);
-	return err;
+	hashmap_sweep(&c->stacks, drop_stack, c);
 }
 
 /* A call that maps memory stores its stack again once we have taken it. */
@@ -506,7 +503,7 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	if (!err)
 		err = each_site(c->maps.unknown_sites, &reading);
 	if (!err && n_evicted > 0)
-		err = drop_stacks(c, &s);
+		drop_stacks(c, &s);
 	if (!err)
 		delete_taken(c, &s);
 	for (__u32 i = 0; i < WIRE_LOST_MAX && !err; i++)
