@@ -112,7 +112,8 @@ struct cgroup {
 
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
-	int id; /* small: the lowest that was free */
+	struct cgroup_subsys_state *parent; /* NULL: it is the root's */
+	int id;				    /* small: the lowest that was free */
 };
 
 struct css_set {
@@ -121,6 +122,10 @@ struct css_set {
 
 enum cgroup_subsys_id {
 	memory_cgrp_id = 4,
+};
+
+enum memcg_memory_event {
+	MEMCG_MAX = 2,
 };
 
 struct page_counter {
@@ -132,6 +137,7 @@ struct page_counter {
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
+	atomic_long_t memory_events_local[1]; /* by enum memcg_memory_event */
 };
 
 struct task_struct {

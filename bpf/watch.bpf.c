@@ -13,6 +13,7 @@
  *
  * The memory of a process whose memory another borrows (vfork, CLONE_VM) shows in both, as in /proc. Huge pages of hugetlbfs
  * are in none of the counters. */
+#include "cgroup.bpf.h"
 #include "kernel.h"
 #include "wire.h"
 #include <bpf/bpf_core_read.h>
@@ -211,17 +212,6 @@ static __always_inline void read_task(struct task_struct *task, u32 kind,
 #pragma unroll
 	for (u32 i = 0; i < WIRE_WATCH_COUNTERS; i++)
 		ret->pages[i] = parts ? rss->rss_stat.count[i] : 0;
-}
-
-static __always_inline struct cgroup_subsys_state *memory_css(struct task_struct *task)
-{
-	struct cgroup_subsys_state **subsys;
-
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id) ||
-	    !bpf_core_type_exists(struct mem_cgroup))
-		return NULL;
-	subsys = task->cgroups->subsys;
-	return subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
 }
 
 struct levels {

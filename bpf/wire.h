@@ -352,12 +352,14 @@ struct wire_process {
 	__u32 n_borrowers; /* children that worked in its memory so far (vfork, CLONE_VM) */
 	__u32 n_members;   /* processes that are this instance now: the last one ends it */
 	__u32 oom_killed;  /* the kernel chose it to die for want of memory */
+	__u64 limit_hits; /* how often its cgroups were at their limits; limit.bpf.c's pass fills it */
+	__u64 limit_hit_ns; /* the last time, 0: not known; the same */
 	__u64 inherited_frees;
 	__u64 unknown_frees;
 	__u64 lost[WIRE_LOST_MAX];
 	__u64 truncated[WIRE_STACK_REASONS]; /* allocations whose stack ended early, by reason */
 };
-_Static_assert(sizeof(struct wire_process) == 72 + 8 * WIRE_LOST_MAX + 8 * WIRE_STACK_REASONS,
+_Static_assert(sizeof(struct wire_process) == 88 + 8 * WIRE_LOST_MAX + 8 * WIRE_STACK_REASONS,
 	       "wire_process");
 
 enum wire_ended {
@@ -374,7 +376,9 @@ enum wire_event_type {
 	WIRE_EVENT_EXIT = 3,
 	WIRE_EVENT_UNMAPPED =
 		4, /* address: code that no published mapping holds, or a mapping that is no longer true */
-	WIRE_EVENT_OOM = 5,	 /* the kernel chose it to die for want of memory */
+	WIRE_EVENT_OOM = 5, /* the kernel chose it to die for want of memory */
+	WIRE_EVENT_LIMIT =
+		7, /* address: a cgroup with traced processes, at its memory limit; instance: of who is stopped by it, or 0 */
 	WIRE_EVENT_STRANGER = 6, /* flags: what changed in a process that is not traced */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,

@@ -56,15 +56,18 @@ def killed():
                 records = seep.records()
     complaints = [f"exit code {code}"] if code else []
     final = Final(records, target.pid)
+    # At its cgroup's limit, when it is chosen, at its end; a small process may be dead before the first of these.
     first = next(r for r in records if r["type"] == "process")
+    chosen = next((r for r in records if r["type"] == "process" and r["oom_killed"]), first)
     if not (final.process["oom_killed"] and final.process["ended"] == "exit"):
         complaints.append(f"not said to be killed by the kernel: {final.process}")
     if final.process["exit_status"] & 0x7F != 9:
         complaints.append(f"exit status {final.process['exit_status']}")
-    # A small process may be dead before the report about its being chosen.
-    if not first["oom_killed"]:
+    if not chosen["oom_killed"]:
         complaints.append("no report when it was chosen")
-    for process in (first, final.process):
+    if not first["limit_hits"]:
+        complaints.append("no report at the limit")
+    for process in (first, chosen, final.process):
         sites = [
             s
             for s in records

@@ -274,6 +274,23 @@ static int attach_lifecycle(struct seep_bpf *o)
 	return 0;
 }
 
+/* Without the memory controller there is nothing to be told. */
+static bool tells_reclaim(void)
+{
+	return libbpf_find_vmlinux_btf_id("mm_vmscan_memcg_reclaim_begin", BPF_TRACE_RAW_TP) > 0;
+}
+
+static int attach_limits(struct seep_bpf *o)
+{
+	if (bpf_program__autoload(o->progs.limit_hit)) {
+		o->links.limit_hit = bpf_program__attach(o->progs.limit_hit);
+		if (!o->links.limit_hit)
+			return -errno;
+	}
+	o->links.limit_look = bpf_program__attach_iter(o->progs.limit_look, NULL);
+	return o->links.limit_look ? 0 : -errno;
+}
+
 static int attach_syscalls(struct kernel *k, struct diag *d)
 {
 	_cleanup_close_ int tracefs = tracefs_open(d);
@@ -307,10 +324,14 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 	if (!err)
 		err = choose_programs(k->object, options);
 	if (!err)
+		err = bpf_program__set_autoload(k->object->progs.limit_hit, tells_reclaim());
+	if (!err)
 		err = seep_bpf__load(k->object);
 	if (err)
 		return privilege_explain(d, -err, "loading the BPF programs", libbpf_reason());
 	err = attach_lifecycle(k->object);
+	if (!err)
+		err = attach_limits(k->object);
 	if (!err)
 		err = attach_strangers(k->object);
 	if (err)
@@ -589,6 +610,17 @@ uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader
 	if (ret_leader)
 		*ret_leader = member.leader;
 	return member.instance;
+}
+
+void kernel_look_at_limits(struct kernel *k)
+{
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(k->object->links.limit_look));
+	char unused;
+
+	/* EAGAIN: a million tasks were looked at, and there are more. */
+	while (fd >= 0 && read(fd, &unused, sizeof(unused)) < 0 &&
+	       (errno == EAGAIN || errno == EINTR))
+		;
 }
 
 int kernel_purge(struct kernel *k)

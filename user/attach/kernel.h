@@ -90,6 +90,9 @@ int kernel_release_process(struct kernel *k, pid_t pid);
 /* The instance that a process is now, 0: it is not traced. ret_leader, unless NULL: a number that changes when another thread
  * than its first execs, so that links placed before see it no more. Thread-safe. */
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);
+/* One pass over all processes: counts again how often the cgroups of those traced were at their memory limits, and notices which
+ * they are. To be called once processes are traced, and before their counts are read. */
+void kernel_look_at_limits(struct kernel *k);
 /* Removes the blocks of all instances that are no longer in the instances map; one pass over the live map. */
 int kernel_purge(struct kernel *k);
 

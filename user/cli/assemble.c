@@ -82,6 +82,13 @@ static void fill_site(const struct snapshot_site *from, const struct named_stack
 	to->suppressed = name->suppressed;
 }
 
+static double age_of_hit(const struct snapshot_process *from, uint64_t now_ns)
+{
+	if (!from->limit_hits || !from->limit_hit_ns || from->limit_hit_ns > now_ns)
+		return NAN;
+	return (double)(now_ns - from->limit_hit_ns) / NS_PER_SECOND;
+}
+
 static void fill_process(const struct snapshot_process *from, const struct traced *p, bool last,
 			 struct process_report *to)
 {
@@ -102,6 +109,7 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 		.ended = from->ended,
 		.exit_status = from->exit_status,
 		.oom_killed = from->oom_killed,
+		.limit_hits = from->limit_hits,
 		.inherited_frees = from->inherited_frees,
 		.unknown_frees = from->unknown_frees,
 		.rss_bytes = p ? p->rss_bytes : 0,
@@ -135,6 +143,7 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r)
 		pthread_mutex_lock(&t->lock);
 		fill_process(from, hashmap_get(&t->traced, from->instance), last, to);
 		pthread_mutex_unlock(&t->lock);
+		to->limit_hit_age_seconds = age_of_hit(from, r->snapshot.time_ns);
 		governing_fill(t, from->instance, to);
 		notes_fill(t, from, to, &r->notes);
 		report->n_processes++;
@@ -321,6 +330,7 @@ int assemble_take(struct assembly *a, bool last, struct assembled *ret, struct d
 
 	tracing_refresh(t);
 	tracing_drain(t);
+	kernel_look_at_limits(t->kernel);
 	err = collector_read(t->collector, &r.snapshot, d);
 	if (err)
 		return err;

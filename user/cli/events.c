@@ -179,6 +179,9 @@ void events_on_event(void *arg, const struct collector_event *e)
 	case COLLECTOR_OOM:
 		on_oom(t, e);
 		break;
+	case COLLECTOR_LIMIT:
+		t->urgent = true;
+		break;
 	case COLLECTOR_UNMAPPED:
 		/* Not from here: a process that maps all the time asks again while it is answered. */
 		hashmap_put(&t->asking, e->instance, t);

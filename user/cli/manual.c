@@ -305,6 +305,8 @@ const struct manual_section manual_seep[] = {
 	 "Podman; null without them), pod_uid (of Kubernetes, from the cgroup's path), "
 	 "ended (exit, exec, released when it lives on untraced, or null), exit_status (as of wait(2)), "
 	 "oom_killed (the kernel chose it to die for want of memory), "
+	 "limit_hits (times that its cgroups were at their memory limits since the trace began, so that the "
+	 "kernel had to take pages back), limit_hit_age_seconds (of the last of them, null when not known), "
 	 "outstanding_bytes, outstanding_allocations, interval_bytes, interval_allocations "
 	 "(half the width of the 95% confidence interval of the two before, 0 when exact), "
 	 "allocated_bytes, freed_bytes, allocations, frees, inherited_frees, unknown_frees, "

@@ -479,6 +479,7 @@ static int start(struct trace *t, struct diag *d)
 		err = start_targets(t, d);
 	if (err)
 		return err;
+	kernel_look_at_limits(t->tracing.kernel);
 	err = sink_session(&t->sink, &t->session.session);
 	if (err)
 		sink_explain(&t->sink, err, d);

@@ -142,6 +142,8 @@ int records_process(struct fields *f, struct capture_report *r)
 		.ended = fields_string(f, "ended"),
 		.exit_status = fields_u64_or_0(f, "exit_status") & 0xffff,
 		.oom_killed = fields_bool(f, "oom_killed"),
+		.limit_hits = fields_u64_or_0(f, "limit_hits"),
+		.limit_hit_age_seconds = fields_double(f, "limit_hit_age_seconds", NAN),
 		.verdict = fields_string(f, "verdict"),
 	};
 	const char *const *notes;

@@ -83,7 +83,7 @@ static const enum collector_event_type event_types[] = {
 	[WIRE_EVENT_FORK] = COLLECTOR_FORK, [WIRE_EVENT_EXEC] = COLLECTOR_EXEC,
 	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT, [WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,
 	[WIRE_EVENT_FREE] = COLLECTOR_FREE, [WIRE_EVENT_UNMAPPED] = COLLECTOR_UNMAPPED,
-	[WIRE_EVENT_OOM] = COLLECTOR_OOM,
+	[WIRE_EVENT_OOM] = COLLECTOR_OOM,   [WIRE_EVENT_LIMIT] = COLLECTOR_LIMIT,
 };
 
 /* Not for an instance whose last report was made: a vfork child may outlive the process that it borrows from. */
@@ -323,6 +323,8 @@ static int add_process(struct collector *c, struct snapshot *s, instance_id inst
 		.began_ns = p->began_ns,
 		.ended_ns = p->ended ? p->ended_ns : 0,
 		.oom_killed = p->oom_killed,
+		.limit_hits = p->limit_hits,
+		.limit_hit_ns = p->limit_hit_ns,
 		.ended = p->ended == WIRE_ENDED_EXIT	   ? "exit"
 			 : p->ended == WIRE_ENDED_EXEC	   ? "exec"
 			 : p->ended == WIRE_ENDED_RELEASED ? "released"

@@ -18,6 +18,7 @@ enum collector_event_type {
 	COLLECTOR_EXIT,
 	COLLECTOR_UNMAPPED, /* the process runs code that the unwinder does not know: at address */
 	COLLECTOR_OOM,	    /* the kernel has chosen it to die for want of memory; it lives yet */
+	COLLECTOR_LIMIT, /* a cgroup of traced processes is at its memory limit; told rarely: in 10 s, 20 s and so on */
 	COLLECTOR_STRANGER, /* a process that is not traced became another one: execed, renamed, or moved to another cgroup */
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,

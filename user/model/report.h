@@ -68,6 +68,8 @@ struct process_report {
 		ended; /* "exit", "exec", "released" (it lives on, untraced), or NULL while it is traced */
 	int exit_status; /* wait(2) status, with ended "exit" */
 	bool oom_killed; /* the kernel chose it to die for want of memory */
+	uint64_t limit_hits; /* times that its cgroups were at their memory limits, since the trace began */
+	double limit_hit_age_seconds; /* of the last of these; NAN: none, or not known */
 	uint64_t outstanding_bytes, outstanding_allocations;
 	uint64_t allocated_bytes, freed_bytes, allocations, frees;
 	uint64_t interval_bytes, interval_allocations;

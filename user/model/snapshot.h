@@ -20,6 +20,8 @@ struct snapshot_process {
 	uint64_t began_ns, ended_ns; /* traced since; 0: alive */
 	const char *ended;	     /* "exit", "exec", "released", NULL */
 	bool oom_killed;	     /* the kernel chose it to die for want of memory */
+	uint64_t limit_hits,
+		limit_hit_ns; /* times its cgroups were at their memory limits; the last, 0: unknown */
 	int exit_status;
 	bool forked; /* began as a copy of its parent's memory */
 	uint64_t inherited_frees, unknown_frees;

@@ -69,6 +69,8 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 	else
 		json_put_null(j, "exit_status");
 	json_put_bool(j, "oom_killed", p->oom_killed);
+	json_put_u64(j, "limit_hits", p->limit_hits);
+	json_put_double(j, "limit_hit_age_seconds", p->limit_hit_age_seconds);
 }
 
 static void put_memory(struct json_line *j, const struct memory_account *m)

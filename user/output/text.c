@@ -268,6 +268,21 @@ void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 		fprintf(f, "     %s more is outstanding outside of glibc's heap\n", bytes);
 }
 
+static void put_limit_hits(FILE *f, const struct process_report *p)
+{
+	char text[FORMAT_SIZE];
+
+	if (!p->limit_hits)
+		return;
+	format_count(p->limit_hits, text);
+	fprintf(f, "  at limit     its cgroup was at its memory limit %s time%s", text,
+		plural(p->limit_hits));
+	format_seconds(p->limit_hit_age_seconds, text);
+	if (isfinite(p->limit_hit_age_seconds))
+		fprintf(f, ", last %s ago", text);
+	fputs("\n", f);
+}
+
 static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 {
 	char bytes[FORMAT_SIZE], time[FORMAT_SIZE];
@@ -285,6 +300,7 @@ static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 		if (p->memory)
 			text_put_memory(f, p->memory, sampled);
 	}
+	put_limit_hits(f, p);
 	if (isfinite(p->overhead_ratio))
 		fprintf(f, "  overhead     %.1f%% of its time\n",
 			fmin(p->overhead_ratio, 1e6) * 100);
