@@ -65,8 +65,7 @@ static void check_events(struct host *h, enum link_kind link)
 {
 	const struct kernel_options selectors = {
 		.link = link, .strangers = true, .strange_names = true, .strange_cgroups = true};
-	const struct kernel_options growth = {
-		.growth = true, .sampling = KERNEL_SAMPLE_BYTES, .sample_interval = 64 << 10};
+	const struct kernel_options growth = {.growth = true, .sample_interval = 64 << 10};
 	struct kernel_options both = growth;
 	struct diag of_selectors = {0}, of_growth = {0};
 	bool selects = false, grows = false;
