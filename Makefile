@@ -4,6 +4,7 @@
 # make demo       find a leak in a bundled server while it runs
 # make check      all tests; lint check-unit check-golden check-fuzz check-live check-vm: one suite
 # make bench      what tracing costs; make stacks: which share of real programs' stacks is whole
+# make bench-verdicts  how many leaks of known programs are called leaks, and how much else
 # make fit        the weights of the trend, fitted anew
 # make fmt install uninstall clean
 # V=1 shows commands. ASAN=1 and UBSAN=1 build with sanitizers, into build-asan/, build-ubsan/ or
@@ -11,7 +12,7 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch scan report diff doctor help
+COMMANDS := trace watch triage scan report diff doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -74,7 +75,7 @@ DOCS := $(if $(wildcard user/cli/help.c),$(MAN_PAGES) $(COMPLETIONS))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench stacks fmt lint \
+.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench bench-verdicts stacks fmt lint \
 	install uninstall clean targets unit fuzz fit
 
 all: $(BINARY) $(LIBSEEP) $(DOCS)
@@ -258,6 +259,10 @@ bench:
 	$(Q)$(DEPS) build check bench
 	$(Q)$(MAKE) all $(BENCH_PROGRAMS)
 	$(Q)tools/bench/run
+
+# BENCH_VERDICT_SECONDS=60 takes a minute instead of five.
+bench-verdicts: all $(TARGETS_OUT)/verdict_zoo
+	$(Q)tools/bench/verdicts -v
 
 stacks: all
 	$(Q)tools/bench/stacks

@@ -100,7 +100,7 @@ static __always_inline void put_back(struct pending *call)
 
 static __always_inline void abandon(struct pending *call)
 {
-	struct wire_governed *g = governed_get(call->instance);
+	struct wire_governed *g = governed_orders(call->instance);
 
 	/* Where probes come and go, a call may be under way when they go. */
 	if (!(call->flags & PENDING_SKIPPED) && !(g && g->until_ns))

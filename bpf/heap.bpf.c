@@ -167,7 +167,7 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie, str
 	if (position != POSITION_OUTERMOST)
 		return ENTRY_SKIP;
 	size_bytes = requested_size(ctx, function);
-	weight = wanted(size_bytes) ? sample_weight(size_bytes, governed_get(instance)) : 0;
+	weight = wanted(size_bytes) ? sample_weight(size_bytes, governed_orders(instance)) : 0;
 	if (!weight && settings.link == WIRE_LINK_SESSION && WIRE_COOKIE_LEAF(cookie))
 		return ENTRY_SKIP;
 	call = pending_push(thread);

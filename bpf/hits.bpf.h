@@ -32,6 +32,15 @@ static __always_inline u64 hit_begin(struct thread *thread, enum hit_kind kind, 
 	return bpf_ktime_get_ns();
 }
 
+static __always_inline void hits_add(struct wire_governed *g, const struct hits *hits, u64 ns)
+{
+	__sync_fetch_and_add(&g->run_ns, ns * hits->n);
+	__sync_fetch_and_add(&g->n_stepped, hits->n_stepped);
+	__sync_fetch_and_add(&g->n_entries, hits->n_entries);
+	__sync_fetch_and_add(&g->n_returns, hits->n_returns);
+	__sync_fetch_and_add(&g->n_frees, hits->n_frees);
+}
+
 static __noinline int hits_tell(struct thread *thread, u64 began_ns)
 {
 	struct wire_governed *g;
@@ -43,17 +52,32 @@ static __noinline int hits_tell(struct thread *thread, u64 began_ns)
 	ns = bpf_ktime_get_ns() - began_ns;
 	hits = &thread->hits;
 	g = governed_get(thread->instance);
-	if (g) {
-		if (ns > HIT_MOST_NS)
-			ns = HIT_MOST_NS;
-		__sync_fetch_and_add(&g->run_ns, ns * hits->n);
-		__sync_fetch_and_add(&g->n_stepped, hits->n_stepped);
-		__sync_fetch_and_add(&g->n_entries, hits->n_entries);
-		__sync_fetch_and_add(&g->n_returns, hits->n_returns);
-		__sync_fetch_and_add(&g->n_frees, hits->n_frees);
-	}
+	if (ns > HIT_MOST_NS)
+		ns = HIT_MOST_NS;
+	if (g)
+		hits_add(g, hits, ns);
+	if (in_crowd(g))
+		hits_add(&crowd, hits, ns);
 	__builtin_memset(hits, 0, sizeof(*hits));
 	return 0;
+}
+
+/* What a thread has not told yet when it ends or runs another program. None of it was timed: it took what others take. */
+static __always_inline void hits_flush(struct thread *thread)
+{
+	struct wire_governed *g = governed_get(thread->instance);
+	struct hits *hits = &thread->hits;
+	u64 n;
+
+	if (!hits->n)
+		return;
+	n = crowd.n_entries + crowd.n_returns + crowd.n_frees;
+	n = n ? crowd.run_ns / n : 0;
+	if (g)
+		hits_add(g, hits, n);
+	if (in_crowd(g))
+		hits_add(&crowd, hits, n);
+	__builtin_memset(hits, 0, sizeof(*hits));
 }
 
 static __always_inline void hit_end(struct thread *thread, u64 began_ns)

@@ -7,11 +7,16 @@
  * Needs: BTF tracepoints sched_process_fork, _exec, _exit (5.5, ac4414b5ca47). */
 #include "maps.bpf.h"
 #include "spaces.bpf.h"
+#include "thread.bpf.h"
+#include "hits.bpf.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 const volatile struct wire_settings settings = {};
 
+struct wire_governed crowd = {};
+__u64 crowd_opened_ns =
+	0; /* CLOCK_MONOTONIC: when the crowd's last window began, as user space says */
 __u32 next_instance = 1;
 __u64 procs_epoch = 1;
 
@@ -40,11 +45,73 @@ static __always_inline struct wire_event *event_reserve(u32 type, struct task_st
 	return event;
 }
 
+/* CPU time so far, of the current process or one that begins. Of threads that end just now some may be missing. */
+static __always_inline u64 process_cpu_ns(struct task_struct *task)
+{
+	u64 ns = task->signal->sum_sched_runtime + task->se.sum_exec_runtime;
+
+	if (task->pid != task->tgid)
+		ns += task->group_leader->se.sum_exec_runtime;
+	return ns;
+}
+
+/* First into the crowd, then as inexact as that is: user space makes the crowd inexact first, and then its members. */
+static __always_inline void join_crowd(struct wire_governed *g, u64 cpu_ns)
+{
+	g->cpu_ns = cpu_ns;
+	__sync_fetch_and_or(&g->flags, WIRE_GOVERNED_CROWD);
+	if (*(volatile u32 *)&crowd.flags & WIRE_GOVERNED_INEXACT)
+		__sync_fetch_and_or(&g->flags, WIRE_GOVERNED_INEXACT);
+}
+
+/* Whether probes stood in its life and none was hit: what a program computes for itself pays for nobody's probes. */
+static __always_inline bool is_quiet(wire_instance instance, const struct wire_governed *g)
+{
+	struct wire_process *process;
+
+	if (g->n_entries || g->n_frees)
+		return false;
+	if (!crowd.until_ns)
+		return true;
+	process = bpf_map_lookup_elem(&instances, &instance);
+	return process && process->began_ns < *(volatile u64 *)&crowd_opened_ns;
+}
+
+/* The current process stops being this instance. What it used, and user space has not counted yet, is the crowd's. */
+static __always_inline void leave_crowd(wire_instance instance, struct task_struct *task)
+{
+	struct wire_governed *g = governed_get(instance);
+	u64 cpu_ns, before_ns;
+
+	if (!g)
+		return;
+	cpu_ns = process_cpu_ns(task);
+	before_ns = __sync_lock_test_and_set(&g->cpu_ns, cpu_ns);
+	__sync_fetch_and_or(&g->flags, WIRE_GOVERNED_ENDED);
+	if (!(g->flags & WIRE_GOVERNED_CROWD) || cpu_ns <= before_ns || is_quiet(instance, g))
+		return;
+	cpu_ns -= before_ns;
+	if (cpu_ns > WIRE_CROWD_CPU_MOST_NS)
+		cpu_ns = WIRE_CROWD_CPU_MOST_NS;
+	__sync_fetch_and_add(&crowd.cpu_ns, cpu_ns);
+}
+
+static __always_inline void flush_hits(struct task_struct *task)
+{
+	struct thread *thread;
+
+	if (!settings.governed)
+		return;
+	thread = bpf_task_storage_get(&threads, task, 0, 0);
+	if (thread)
+		hits_flush(thread);
+}
+
 #define NUMBER_TRIES 16
 
 /* A number that was never used in this session; where processes are governed, one whose record is free, with the orders that its
  * parent has: a pool of workers need not be found expensive one by one. */
-static __always_inline wire_instance instance_number(wire_instance parent)
+static __always_inline wire_instance instance_number(struct task_struct *task, wire_instance parent)
 {
 	struct wire_governed *g, *before;
 	wire_instance instance = 0;
@@ -59,6 +126,10 @@ static __always_inline wire_instance instance_number(wire_instance parent)
 		g = bpf_map_lookup_elem(&governed, &index);
 		if (!g || !instance || __sync_val_compare_and_swap(&g->instance, 0, instance))
 			continue;
+		if (settings.everything) {
+			join_crowd(g, process_cpu_ns(task));
+			return instance;
+		}
 		before = governed_get(parent);
 		if (before && before->sample_interval) {
 			g->sample_interval = before->sample_interval;
@@ -81,7 +152,7 @@ static __always_inline wire_instance instance_create(struct task_struct *task, w
 		.forked = forked,
 		.n_members = 1,
 	};
-	wire_instance instance = instance_number(forked ? parent : 0);
+	wire_instance instance = instance_number(task, forked ? parent : 0);
 
 	if (bpf_map_update_elem(&instances, &instance, &process, BPF_NOEXIST)) {
 		lost(parent, WIRE_LOST_PROCESSES);
@@ -198,7 +269,10 @@ int process_exec(u64 *args)
 		before = *member;
 	borrowed = before.flags & WIRE_MEMBER_BORROWED;
 	now.instance = before.instance;
+	flush_hits(task);
 	if (!(before.flags & WIRE_MEMBER_HELD)) {
+		if (!borrowed)
+			leave_crowd(before.instance, task);
 		instance_leave(before.instance, WIRE_ENDED_EXEC, 0);
 		now.instance = borrowed && !settings.follow
 				       ? 0
@@ -227,7 +301,9 @@ int process_exit(u64 *args)
 	u32 pid = task->tgid;
 	struct wire_member *member;
 	wire_instance instance;
+	bool borrowed;
 
+	flush_hits(task);
 	/* The last thread of its process: the count went down before this tracepoint. */
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
@@ -235,9 +311,12 @@ int process_exit(u64 *args)
 	if (!member)
 		return 0;
 	instance = member->instance;
+	borrowed = member->flags & WIRE_MEMBER_BORROWED;
 	/* Two last threads may both come here: deleting is the claim. */
 	if (bpf_map_delete_elem(&procs, &pid))
 		return 0;
+	if (!borrowed)
+		leave_crowd(instance, task);
 	instance_leave(instance, WIRE_ENDED_EXIT, task->exit_code);
 	member_end(task, instance);
 	return 0;

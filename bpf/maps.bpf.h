@@ -86,8 +86,8 @@ struct {
 	__type(value, u64);
 } losses SEC(".maps") __weak;
 
-/* By instance; one entry where nothing is governed, else WIRE_GOVERNED x 64 B. An instance that finds its place taken is not
- * governed: all of it is recorded. */
+/* By instance; one entry where nothing is governed, else WIRE_GOVERNED x 72 B. An instance that finds its place taken is not
+ * governed: all of it is recorded, unless there is a crowd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -106,6 +106,23 @@ static __always_inline struct wire_governed *governed_get(wire_instance instance
 		return NULL;
 	g = bpf_map_lookup_elem(&governed, &index);
 	return g && g->instance == instance ? g : NULL;
+}
+
+/* lifecycle.bpf.c's: of all that have WIRE_GOVERNED_CROWD; shared memory, too. */
+extern struct wire_governed crowd;
+
+/* g: governed_get()'s. Where all are traced, who found no record of its own is of the crowd, too. */
+static __always_inline bool in_crowd(const struct wire_governed *g)
+{
+	return settings.governed && settings.everything && (!g || g->flags & WIRE_GOVERNED_CROWD);
+}
+
+/* The record whose orders hold for an instance, or NULL: all is recorded. */
+static __always_inline struct wire_governed *governed_orders(wire_instance instance)
+{
+	struct wire_governed *g = governed_get(instance);
+
+	return in_crowd(g) ? &crowd : g;
 }
 
 static __always_inline void lost_anywhere(u32 cause)

@@ -93,8 +93,7 @@ static __always_inline void ask(struct wire_space *space, wire_instance instance
 	if (!space || __sync_lock_test_and_set(&space->asked, 1))
 		return;
 	event = bpf_ringbuf_reserve(&process_ring, sizeof(*event), 0);
-	if (!event) {
-		lost_anywhere(WIRE_LOST_PROCESS_RING);
+	if (!event) { /* no loss: the next stack that ends so asks again */
 		space->asked = 0;
 		return;
 	}

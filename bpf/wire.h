@@ -95,10 +95,20 @@ struct wire_governed {
 	__u64 n_returns; /* hits of return probes */
 	__u64 n_frees;
 	__u64 run_ns; /* time that our programs ran: an estimate, by timing one hit in WIRE_HITS_TIMED */
+	/* CPU time: how much of the process's own is in the crowd's, or was its own when it began; of the crowd: the sum of its
+	 * members', which never falls. */
+	__u64 cpu_ns;
 };
 #define WIRE_GOVERNED_INEXACT                                                                      \
 	1 /* not every allocation was recorded: a free without record means nothing */
-_Static_assert(sizeof(struct wire_governed) == 64, "wire_governed");
+/* It is of the crowd: processes that are governed together, as where all are traced most of them end before anybody looks at them
+ * or are never hit. Their orders are those of the crowd's record, and their hits count there, too. */
+#define WIRE_GOVERNED_CROWD 2
+#define WIRE_GOVERNED_ENDED 4  /* its process ended, or runs another program */
+#define WIRE_GOVERNED_MISSED 8 /* user space's: there were times without probes on frees */
+_Static_assert(sizeof(struct wire_governed) == 72, "wire_governed");
+/* A process that was not looked at for long does not make the crowd rich at its end. */
+#define WIRE_CROWD_CPU_MOST_NS 2000000000ULL
 /* A prime: which of malloc, its return and free comes next has short periods. */
 #define WIRE_HITS_TIMED 61
 

@@ -58,6 +58,8 @@ for capture in everything sampled healthy many_sites; do
 		golden "$capture.$format" --format "$format" "$capture.seep"
 	done
 done
+golden verdicts.text verdicts.seep
+golden verdicts.ndjson --format ndjson verdicts.seep
 golden all_reports.text --all-reports -a everything.seep
 golden blocks.text -a everything.seep
 golden blocks.ndjson --format ndjson -a everything.seep

@@ -369,7 +369,9 @@ USAGE = [
     (["diff", "-"], "standard input"),
     (["diff", "a", "b", "--format", "folded"], "folded"),
     (["scan"], "which process?"),
-    (["triage"], "not in this version"),
+    (["triage"], "which process?"),
+    (["triage", "-p", "1,2"], "one process at a time"),
+    (["serve"], "not in this version"),
 ]
 
 

@@ -146,10 +146,13 @@ ANNOTATIONS = {
 }
 
 
-def trace(containers, container_id=None):
-    """Lets them work under one seep, for which containerd knows container_id. Returns (ledgers, records)."""
+def trace(containers, container_id=None, wanted=None):
+    """Lets them work under one seep, for which containerd knows container_id. wanted: the container's name, by which they are
+    found. Returns (ledgers, records).
+    """
     pids = ",".join(str(c.target) for c in containers)
-    arguments = ["trace", "-p", pids, "-a", "--format", "ndjson", "3600"]
+    which = ["--container", wanted, "--budget", "0"] if wanted else ["-p", pids]
+    arguments = ["trace", *which, "-a", "--format", "ndjson", "3600"]
     options = {}
     if container_id:
         bundle = json.dumps({"annotations": ANNOTATIONS})
@@ -191,12 +194,15 @@ def image(*names):
         yield pathlib.Path(folder), lower
 
 
-def one(container_id):
+def one(container_id, wanted=None):
     with image("zoo_heap") as (folder, lower), cgroup(container_id) as group:
         with Container(folder / "a", lower, "zoo_heap") as container:
             (group / "cgroup.procs").write_text(str(container.target))
-            (ledger,), records = trace([container], container_id)
+            (ledger,), records = trace([container], container_id, wanted)
         complaints = look(ledger, records, "zoo_heap")
+        pids = {r["pid"] for r in records if r["type"] == "process"}
+        if pids != {ledger["pid"]}:
+            complaints.append(f"traced {pids}, not {ledger['pid']} alone")
         process = Final(records, ledger["pid"]).process
         want = {
             "container": container_id, "container_name": "app", "pod": "web-1",
@@ -254,6 +260,8 @@ def generated():
 if __name__ == "__main__":
     tap = start_tap()
     tap.run("a process in a container", one, "0123456789abcdef" * 4)
+    tap.run("--container by name", one, "ab" * 32, "app")
+    tap.run("--container by pod and name", one, "cd" * 32, "prod/web-1/app")
     tap.run("two containers of one image", two)
     tap.run("files replaced under a container", replaced)
     tap.run("generated code in a container", generated)

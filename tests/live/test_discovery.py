@@ -24,6 +24,7 @@ from lib import SEEP, Final, Program, Skip, Target, judge, start_tap, target_pat
 NAME = f"sd{os.getpid()}"  # a name has 15 characters
 N_PROGRAMS = 3
 PIPE_BYTES = 4096
+BIG_FILE_BYTES = 16 << 20  # enough for its table to be made in the background
 STALL_SECONDS = 4  # at least, so that half of it is long
 
 
@@ -198,6 +199,37 @@ def nobody_answers():
     return complaints + [c for ledger in ledgers for c in judge(ledger, records)]
 
 
+def big_file():
+    """Its table is made in the background; what is counted meanwhile has stacks that end early and
+    say so, and what comes later has whole ones.
+    """
+    with programs() as (first, later, *_), contextlib.ExitStack() as stack:
+        cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="seep-discovery-"))
+        for path in (first, later):
+            os.truncate(path, BIG_FILE_BYTES)
+        seep = stack.enter_context(Piped("10m", SEEP_CACHE_DIR=cache))
+        seep.reader.start()
+        target = stack.enter_context(Target(first))
+        seep.wait_traced(target.pid)
+        ledgers = [target.run()[-1]]
+        wait_until("table on disk", lambda: is_cached(cache, first))
+        target = stack.enter_context(Target(later))
+        seep.wait_traced(target.pid)
+        ledgers.append(target.run()[-1])
+        records, complaints = seep.finish()
+    truncated = Final(records, target.pid).process["truncated_stacks"]
+    if truncated:
+        complaints.append(f"truncated though the table was there: {truncated}")
+    return complaints + [c for ledger in ledgers for c in judge(ledger, records)]
+
+
+def is_cached(cache, path):
+    """Whether the table of this program is in the cache, by its build-id."""
+    text = subprocess.run(["readelf", "-n", path], capture_output=True, text=True).stdout
+    build_id = text.split("Build ID:")[1].split()[0]
+    return any(build_id in name for name in os.listdir(cache))
+
+
 def ends_unread():
     with programs() as (first, *_), Piped("0.1") as seep, Target(first) as target:
         seep.wait_traced(target.pid)
@@ -230,6 +262,7 @@ def main():
     tap = start_tap()
     tap.run("programs that begin while nobody reads the reports", nobody_reads)
     tap.run("programs that begin while names are waited for", nobody_answers)
+    tap.run("a program of a big file", big_file)
     tap.run("Ctrl-C while nobody reads the reports", ends_unread)
     tap.run("a second Ctrl-C while names are waited for", second_kills)
     tap.end()

@@ -7,17 +7,18 @@ scanning, and what LeakSanitizer says of the same program at the same point.
 import collections
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
-import threading
-import time
 
 from lib import (
     SECONDS,
     Failure,
     Program,
     Seep,
+    Skip,
     Target,
     plain_name,
     run_seep,
@@ -43,6 +44,17 @@ class Zoo(Target):
         self.blocks = {int(b["address"], 16): b for b in ledger}
 
 
+def threads_status(pid):
+    """(state, tracer) of each thread of a process."""
+    status = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        text = (task / "status").read_text()
+        status.append(
+            tuple(re.search(rf"^{field}:\s+(\w)", text, re.M)[1] for field in ("State", "TracerPid"))
+        )
+    return status
+
+
 class Scan:
     """A scan of a zoo that did all its work while it was traced."""
 
@@ -56,6 +68,7 @@ class Scan:
                 seep.process.send_signal(signal.SIGINT)  # no need to wait: on to the scan
                 self.code = seep.wait()
                 self.err = seep.stderr()
+                self.status = threads_status(zoo.pid)
                 records = seep.records() if not self.code else []
         if self.code:
             raise Failure(f"exit code {self.code}: {self.err[-400:]}")
@@ -132,11 +145,30 @@ def running():
     return complaints
 
 
+def debugged():
+    """A process that another traces cannot be stopped: said, with what was traced."""
+    if not shutil.which("strace"):
+        raise Skip("no strace")
+    with Zoo() as zoo, Program(
+        ["strace", "-qq", "-o", "/dev/null", "-p", zoo.pid], stderr=subprocess.DEVNULL
+    ) as strace:
+        status = pathlib.Path(f"/proc/{zoo.pid}/status")
+        wait_until("strace", lambda: f"TracerPid:\t{strace.pid}\n" in status.read_text())
+        code, out, err = run_seep("scan", "-p", zoo.pid, "--for", "0.1", "--stop")
+        strace.process.terminate()
+    complaints = [] if code == 3 else [f"exit code {code}"]
+    if "cannot be stopped" not in err or "debugger" not in err:
+        complaints.append(err[-300:])
+    return complaints + ([] if "outstanding" in out else ["no report of what was traced"])
+
+
 def stopped():
     scan = Scan("--stop")
     complaints = scan.judge() + compare_kinds(scan)
     if scan.scan["stopped_seconds"] <= 0 or scan.scan["passes"] != 1:
         complaints.append(f"scan: {scan.scan}")
+    if any(state in "tT" or tracer != "0" for state, tracer in scan.status):
+        complaints.append(f"its threads afterwards: {scan.status}")
     return complaints
 
 
@@ -212,6 +244,96 @@ def against_lsan():
     return complaints
 
 
+def busy(*options):
+    """What is lost in the midst of moving pointers is found, and nothing else."""
+    n_lost = 500
+    with Target("scan_busy", n_lost) as target:
+        with Seep("scan", "-p", target.pid, "--for", "60", "--format", "ndjson", *options) as seep:
+            seep.wait_attached()
+            target.tell("go")
+            target.read_line()
+            seep.process.send_signal(signal.SIGINT)
+            if code := seep.wait():
+                raise Failure(f"exit code {code}: {seep.stderr()[-400:]}")
+            records = seep.records()
+    sites = {r["site"]: r for r in records if r["type"] == "site"}
+    complaints, found = [], 0
+    for leak in (r for r in records if r["type"] == "leak"):
+        names = [plain_name(f["function"]) for f in sites[leak["site"]]["frames"]]
+        blocks = leak["direct_blocks"] + leak["cycle_blocks"] + leak["indirect_blocks"]
+        if "lose_blocks" in names:
+            found += blocks
+        else:
+            complaints.append(f"{blocks} blocks of {' < '.join(names)} are in use")
+    # Memory of freed nodes still points to where nodes were, and lost blocks may be there now.
+    if not 0.5 * n_lost <= found <= n_lost:
+        complaints.append(f"{found} blocks of {n_lost} lost ones")
+    return complaints
+
+
+class FixedZoo(Zoo):
+    """Without randomized addresses they are the same in each run: known before the work is done."""
+
+    def __init__(self):
+        Program.__init__(
+            self,
+            ["setarch", "-R", target_path("scan_zoo")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.buffer = b""
+        self.blocks = {}
+        if json.loads(self.read_line()).get("ready") != self.pid:
+            raise Failure("scan_zoo is not ready")
+
+
+def path_to(address):
+    """The `path` record of a scan for one block."""
+    with FixedZoo() as zoo:
+        with Seep(
+            "scan", "-p", zoo.pid, "--for", "60", "--paths", hex(address), "--format", "ndjson"
+        ) as seep:
+            seep.wait_attached()
+            zoo.work()
+            seep.process.send_signal(signal.SIGINT)
+            if code := seep.wait():
+                raise Failure(f"exit code {code}: {seep.stderr()[-400:]}")
+            if address not in zoo.blocks:
+                raise Skip("addresses differ from run to run")
+            return next(r for r in seep.records() if r["type"] == "path")
+
+
+# function, which of its blocks; kind of the root, its name, how many pointers
+PATHS = (
+    ("held_in_bss", -1, "global", "in_bss", 1),
+    ("held_in_data", -1, "global", "in_data", 1),
+    ("held_inside", -1, "global", "in_bss", 1),
+    ("held_by_list", -1, "global", "in_bss", 201),
+    ("held_in_mapping", -1, "mapping", None, 1),
+    ("held_in_tls", -1, "mapping", None, 1),
+    ("wait_with_register", -1, "register", "r12", 1),
+    ("lost_list", 3, None, None, 0),
+)
+
+
+def paths():
+    with FixedZoo() as zoo:
+        zoo.work()
+        blocks = zoo.blocks
+    complaints = []
+    for function, which, kind, name, n in PATHS:
+        address = [a for a, b in blocks.items() if b["function"] == function][which]
+        path = path_to(address)
+        root = path["root"] or {"kind": None, "name": None}
+        steps = path["steps"]
+        said = (root["kind"], root["name"], len(steps))
+        if said != (kind, name, n) or path["reachable"] is not bool(n) or not path["known"]:
+            complaints.append(f"{function}: {said}, not {(kind, name, n)}")
+        if n and int(steps[-1]["block"], 16) != address:
+            complaints.append(f"{function}: the chain ends at {steps[-1]['block']}")
+    return complaints
+
+
 def text():
     with Zoo() as zoo:
         with Seep("scan", "-p", zoo.pid, "--for", "60", "-T", "3") as seep:
@@ -270,9 +392,13 @@ def main():
     tap = start_tap()
     tap.run("while it runs: every block of the zoo", running)
     tap.run("--stop: every block of the zoo", stopped)
+    tap.run("--stop of what a debugger holds", debugged)
     tap.run("--pointers start", start_pointers)
     tap.run("lost roots answer for what they hold", held)
     tap.run("the same as LeakSanitizer", against_lsan)
+    tap.run("nothing but what is lost while pointers move", busy)
+    tap.run("the same with --stop", busy, "--stop")
+    tap.run("--paths", paths)
     tap.run("text", text)
     tap.run("the process ends meanwhile", ends_meanwhile)
     tap.run("refused", refused)

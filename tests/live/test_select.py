@@ -138,7 +138,7 @@ def gone(path):
 
 
 def moved(name, option, value):
-    """A process comes into the cgroup while it runs; a child of its shell begins there."""
+    """A process comes into the cgroup while it runs; another one stays outside."""
     with programs("-a") as (a,), cgroup(name) as path:
         with Selecting(option, value.format(PATH=path)) as seep:
             with Target(a) as target, Target(a) as other:
@@ -276,7 +276,7 @@ def main():
     tap.run("--all with -p", refused, ["--all", "-p", "1"], ["exclude each other"])
     tap.run("--all with --comm", refused, ["--all", "--comm", "x"], ["--all is every process"])
     tap.run("an unknown user", refused, ["--user", "no-such-user"], ["there is no such user"])
-    tap.run("too short an id", refused, ["--container", "abc"], ["too short"])
+    tap.run("a container without a name", refused, ["--container", ""], ["is empty"])
     tap.end()
 
 

@@ -236,7 +236,7 @@ USAGE = [
     (["watch", "--sort", "colour"], "--sort"),
     (["watch", "--format", "folded"], "--format"),
     (["watch", "--user", "no-such-user-here"], "no such user"),
-    (["watch", "--container", "1"], "--container"),
+    (["watch", "--container", ""], "--container"),
     (["watch", "--cgroups", "-p", "1"], "--cgroups"),
     (["watch", "-v", "-q"], "exclude"),
 ]

@@ -26,6 +26,7 @@ struct served {
 };
 
 static struct served *served; /* shared with the children */
+static unsigned *n_holding;   /* shared, too: those that have done all and stay */
 static void *from_before[2];
 static bool hold;
 
@@ -55,8 +56,10 @@ __attribute__((noipa)) static void serve(unsigned i)
 		s->frees++;
 		s->freed_bytes += 100 + j * 10 + i % 7;
 	}
-	if (hold)
+	if (hold) {
+		__atomic_fetch_add(n_holding, 1, __ATOMIC_SEQ_CST);
 		pause(); /* until the server's end */
+	}
 	_exit(0);
 }
 
@@ -114,6 +117,8 @@ static void run_many(unsigned n)
 	}
 	while (!hold && wait(NULL) > 0)
 		;
+	while (hold && __atomic_load_n(n_holding, __ATOMIC_SEQ_CST) < n)
+		usleep(1000);
 }
 
 static void print_served(unsigned n, unsigned n_reused)
@@ -155,10 +160,11 @@ int main(int argc, char **argv)
 	}
 	if (!n || n > MAX_REQUESTS)
 		return 1;
-	served = mmap(NULL, MAX_REQUESTS * sizeof(*served), PROT_READ | PROT_WRITE,
+	served = mmap(NULL, (MAX_REQUESTS + 1) * sizeof(*served), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (served == MAP_FAILED)
 		return 1;
+	n_holding = (unsigned *)&served[MAX_REQUESTS];
 	if (!automatic) {
 		int bytes = snprintf(ready, sizeof(ready), "{\"ready\":%d}\n", (int)getpid());
 

@@ -218,9 +218,11 @@ $(TARGETS_OUT)/growth_go: tests/targets/growth_go.go
 	$(Q)GO111MODULE=off GOCACHE=$(abspath $(TARGETS_OUT))/go-cache go build -o $@ $<
 endif
 
+$(TARGETS_OUT)/verdict_zoo: TARGETS_LIBS = -lm -lpthread
+
 # The same blocks, judged by LeakSanitizer.
 TARGETS += $(TARGETS_OUT)/scan_zoo_lsan
-$(TARGETS_OUT)/scan_zoo: TARGETS_LIBS = -lpthread
+$(TARGETS_OUT)/scan_zoo $(TARGETS_OUT)/scan_busy: TARGETS_LIBS = -lpthread
 $(TARGETS_OUT)/scan_zoo_lsan: tests/targets/scan_zoo.c tests/targets/targets.mk
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)

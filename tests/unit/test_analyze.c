@@ -121,6 +121,7 @@ static void step(struct growth *g, struct growing *x, int n, double slope)
 	x->report.n_processes = 1;
 	x->report.sites = &x->site;
 	x->report.n_sites = 1;
+	x->site.growth_bytes_per_second = NAN;
 	x->site.outstanding_bytes = x->process.outstanding_bytes = 1e9 + slope * 2 * n;
 	assert_int_equal(growth_update(g, &x->report), 0);
 }

@@ -187,12 +187,46 @@ static void hostile(void **state)
 	containers_done(&c);
 }
 
+static void called(void **state)
+{
+	const struct container_names app = {.name = "app", .pod = "web-1", .namespace_ = "prod"};
+	const struct container_names bare = {.name = "web"}, unknown = {0};
+	static const char *const yes[] = {"app", "web-1/app", "prod/web-1/app"};
+	static const char *const no[] = {
+		"",
+		"/",
+		"ap",
+		"pp",
+		"xapp",
+		"/app",
+		"app/",
+		"1/app",
+		"prod/app",
+		"web-1",
+		"prod/web-1",
+		"/web-1/app",
+		"x/prod/web-1/app",
+		"xprod/web-1/app",
+		"/prod/web-1/app",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
+		assert_true(container_is_called(&app, yes[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
+		assert_false(container_is_called(&app, no[i]));
+	assert_true(container_is_called(&bare, "web"));
+	assert_false(container_is_called(&bare, "/web"));
+	assert_false(container_is_called(&unknown, ""));
+	assert_false(container_is_called(&unknown, "web"));
+}
+
 /* Read once, for as many containers as there is room for. */
 static void remembered(void **state)
 {
 	struct containers c = {.root = root};
 	struct container_names names;
-	char id[65];
+	char id[65], path[128];
 
 	(void)state;
 	put("/var/lib/docker/containers/" ID "/config.v2.json", "{\"Name\":\"/first\"}");
@@ -200,9 +234,18 @@ static void remembered(void **state)
 	put("/var/lib/docker/containers/" ID "/config.v2.json", "{\"Name\":\"/second\"}");
 	containers_find(&c, ID, &names);
 	assert_string_equal(names.name, "first");
-	for (int i = 0; i < 3000; i++) {
+	/* What is not known leaves no trace. */
+	for (int i = 0; i < 2000; i++) {
 		snprintf(id, sizeof(id), "%064x", i);
 		containers_find(&c, id, &names);
+		assert_int_equal(c.by_id.n, 1);
+	}
+	for (int i = 0; i < 1024; i++) {
+		snprintf(id, sizeof(id), "%064x", i);
+		snprintf(path, sizeof(path), "/var/lib/docker/containers/%s/config.v2.json", id);
+		put(path, "{\"Name\":\"/other\"}");
+		containers_find(&c, id, &names);
+		assert_string_equal(names.name, "other");
 		assert_true(c.by_id.n <= 1024);
 	}
 	containers_find(&c, ID, &names);
@@ -224,6 +267,7 @@ static int remove_root(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(called),
 		cmocka_unit_test_teardown(docker, empty_root),
 		cmocka_unit_test_teardown(containerd, empty_root),
 		cmocka_unit_test_teardown(crio, empty_root),

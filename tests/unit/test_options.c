@@ -219,8 +219,6 @@ static void test_trace_messages(void **state)
 		{"--comm x -p 1",
 		 "more than one target: -p PID, -c CMD, -- COMMAND, --all and what selects (--comm and its like) exclude each other"},
 		{"--user no-such-user-here", "--user no-such-user-here: there is no such user"},
-		{"--container abc",
-		 "--container abc: too short for the beginning of an id: give at least 4 digits"},
 		{"-p 1 --growth --mmap",
 		 "--growth follows no allocations: it takes none of -s, -t, -z, -Z, -O, -S and --mmap"},
 		{"-p 1 -c ls",
@@ -487,6 +485,35 @@ static void test_doctor(void **state)
 	assert_int_equal(doctor_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
 }
 
+static void test_scan(void **state)
+{
+	struct scan_options o;
+	struct diag d = {0};
+	struct line l;
+
+	(void)state;
+	split(&l, "scan -p 5");
+	assert_int_equal(scan_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.passes, 3);
+	assert_int_equal(o.pointers, OPTIONS_POINTERS_INTERIOR);
+	scan_options_done(&o);
+	split(&l, "scan -p 5 --stop --pointers start --for 2m");
+	assert_int_equal(scan_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.passes, 1);
+	assert_int_equal(o.pointers, OPTIONS_POINTERS_START);
+	assert_int_equal(o.duration_ns, 120000000000ULL);
+	scan_options_done(&o);
+	split(&l, "scan -p 5 --paths 0x7f00dead0010");
+	assert_int_equal(scan_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.paths_address, 0x7f00dead0010);
+	scan_options_done(&o);
+	split(&l, "scan -p 5 --paths 0x7fzz");
+	assert_int_equal(scan_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+	split(&l, "scan");
+	assert_int_equal(scan_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+	assert_string_equal(d.text, "which process? -p PID");
+}
+
 static void test_command_names(void **state)
 {
 	static const struct {
@@ -496,7 +523,7 @@ static void test_command_names(void **state)
 		{"rpeort", "seep: 'rpeort' is not a command; did you mean 'report'?"},
 		{"frobnicate", "seep: 'frobnicate' is not a command; 'seep --help' lists them"},
 		{"", "seep: '' is not a command; 'seep --help' lists them"},
-		{"triage", "seep triage: not in this version (see README, 'What is there')"},
+		{"serve", "seep serve: not in this version (see README, 'What is there')"},
 		{"mark", "seep mark: not in this version (see README, 'What is there')"},
 	};
 	struct diag d;
@@ -687,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_doctor),
+		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_command_names),
 		cmocka_unit_test(test_tables_are_sound),
 		cmocka_unit_test(test_help_man_and_completion_agree),

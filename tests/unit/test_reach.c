@@ -236,6 +236,31 @@ static void unreadable_memory(void **state)
 	world_done(&w);
 }
 
+/* A pointer that has come into a block after it was looked at is found by looking again, and what lies behind it. */
+static void again(void **state)
+{
+	const struct reach_options once = {true, 2, false}, twice = {true, 2, true};
+	struct reach_progress progress = {0};
+	struct world w;
+
+	(void)state;
+	world_init(&w, 8 * PAGE);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(reach_blocks_add(&w.blocks, BASE + (4 + i) * PAGE, 64, i), 0);
+	assert_int_equal(reach_blocks_finish(&w.blocks), 0);
+	put(&w.memory, BASE, BASE + 4 * PAGE);
+	put(&w.memory, BASE + 5 * PAGE, BASE + 6 * PAGE);
+	add_root(&w, BASE, BASE + PAGE);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &once, &progress, w.marks), 0);
+	assert_int_equal(w.marks[1] + w.marks[2], 0);
+	put(&w.memory, BASE + 4 * PAGE + 8, BASE + 5 * PAGE);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &once, &progress, w.marks), 0);
+	assert_int_equal(w.marks[1] + w.marks[2], 0);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &twice, &progress, w.marks), 0);
+	assert_int_equal(w.marks[1] + w.marks[2], 2);
+	world_done(&w);
+}
+
 static void stopped(void **state)
 {
 	const struct reach_options options = {true, 2};
@@ -464,6 +489,7 @@ static void candidates(void **state)
 	assert_int_equal(reach_candidates_pass(&c, &b, second), 0);
 	assert_int_equal(c.n, 1);
 	assert_int_equal(c.n_passes, 2);
+	assert_int_equal(c.n_returned, 1);
 	assert_true(reach_candidates_has(&c, BASE, 0));
 	assert_false(reach_candidates_has(&c, BASE, 1));
 	assert_false(reach_candidates_has(&c, BASE + 64, 1));
@@ -479,6 +505,7 @@ int main(void)
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(registers_are_roots),
 		cmocka_unit_test(unreadable_memory),
+		cmocka_unit_test(again),
 		cmocka_unit_test(stopped),
 		cmocka_unit_test(random_graphs),
 		cmocka_unit_test(stacks_are_cut),

@@ -32,6 +32,7 @@ from test_lifecycle import Maps, finals, read_records  # noqa: E402
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 N_LIBCS = int(os.environ.get("LIBCS", "50"))
 N_SLEEPERS = int(os.environ.get("SLEEPERS", "1500"))
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(2)"]
 MAKEFILE = """\
 objects := $(patsubst %.i,%.o,$(wildcard *.i))
 all.so: $(objects); @gcc -shared -nostdlib -fno-use-linker-plugin -o $@ $^
@@ -73,6 +74,32 @@ def make(folder):
     return time.monotonic() - begun
 
 
+def clean(folder):
+    for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
+        made.unlink()
+
+
+def traced_build(folder, times, *arguments):
+    """So many builds. Returns ([seconds], how often which program ended, complaints)."""
+    with tracing(*arguments, "2") as seep:
+        sleepers = [subprocess.Popen(SLEEPER) for _ in range(3)]
+        seconds = []
+        for _ in range(times):
+            clean(folder)
+            seconds.append(make(folder))
+        for sleeper in sleepers:
+            sleeper.wait()
+        complaints = without_dead(seep)
+        code, records = seep.finish()
+    pids = {p["pid"] for p in finals(records)}
+    complaints += [f"no record of {s.pid}" for s in sleepers if s.pid not in pids]
+    # What the kernel did not run of our programs while it was busy is counted.
+    lost = set(records[-1]["lost"]) - {"missed_frees", "missed_runs"}
+    if code not in (0, 4) or lost:
+        complaints.append(f"exit code {code}, {records[-1]}")
+    return seconds, Counter(p["comm"] for p in finals(records) if p["ended"] == "exit"), complaints
+
+
 def build():
     sources = sorted(pathlib.Path(os.environ["SOURCES"]).glob("*.i"))
     with tempfile.TemporaryDirectory() as folder:
@@ -80,26 +107,19 @@ def build():
             shutil.copy(source, folder)
         pathlib.Path(folder, "Makefile").write_text(MAKEFILE)
         make(folder)  # what is read from disk the first time is not seep's doing
-        for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
-            made.unlink()
+        clean(folder)
         bare = make(folder)
-        for made in [*pathlib.Path(folder).glob("*.o"), pathlib.Path(folder, "all.so")]:
-            made.unlink()
-        with tracing("2") as seep:
-            traced = make(folder)
-            left = without_dead(seep)
-            code, records = seep.finish()
-    comms = Counter(p["comm"] for p in finals(records) if p["ended"] == "exit")
+        (exact,), comms, complaints = traced_build(folder, 1, "--budget", "0")
+        governed, comms_governed, more = traced_build(folder, 3)
     print(
-        f"#   the build takes {bare:.1f} s, under seep {traced:.1f} s ({traced / bare:.2f}), {dict(comms)}"
+        f"#   the build takes {bare:.1f} s, under seep {', '.join(f'{s / bare:.2f}' for s in governed)} times that, without a "
+        f"budget {exact / bare:.2f}, {dict(comms)}, {dict(comms_governed)}"
     )
-    # What the kernel did not run of our programs while it was busy is counted.
-    lost = set(records[-1]["lost"]) - {"missed_frees", "missed_runs"}
-    complaints = [f"exit code {code}, {records[-1]}"] if code not in (0, 4) or lost else []
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
-    return complaints + left
+    # The ratio is not judged: links are perf events here, and moving those takes as long as one of these builds.
+    return complaints + more
 
 
 def many_libcs():
@@ -159,8 +179,8 @@ def many_processes():
 
 
 def small_tables():
-    """No room for unwind tables: stacks are cut and say so, the sums are whole."""
-    with tracing("--unwind-memory", "4k", "-a", "10m") as seep:
+    """No room for unwind tables: files say so, stacks are cut for that reason, the sums are whole."""
+    with tracing("--budget", "0", "--unwind-memory", "4k", "-a", "10m") as seep:
         with Target("zoo_heap") as target:
             ledgers = target.run()
             code, records = seep.finish()
@@ -170,8 +190,12 @@ def small_tables():
     print(
         f"#   {final.process['truncated_stacks']}, lost {final.process['lost']}, {records[-1]['lost']}"
     )
-    if code or not final.process["truncated_stacks"] and not final.process["notes"]:
+    # Its first stacks come before anybody has looked at it.
+    cut = set(final.process["truncated_stacks"])
+    if code or not cut or not cut <= {"no_table", "mapping_not_yet_known"}:
         complaints.append(f"exit code {code}, {final.process}")
+    if not any("--unwind-memory is used up" in note for note in final.process["notes"]):
+        complaints.append(f"notes {final.process['notes']}")
     return complaints + wrong
 
 

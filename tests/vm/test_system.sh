@@ -22,7 +22,7 @@ done
 command -v bpftool >/dev/null && set -- "$@" --copy "$(command -v bpftool)"
 # Only the compiler is in the machine, no headers.
 for source in user/base/*.c; do
-	gcc -E -std=gnu11 -D_GNU_SOURCE -Iuser "$source" -o "$work/$(basename "$source" .c).i"
+	gcc -E -std=gnu11 -D_GNU_SOURCE -Iuser -Ibpf "$source" -o "$work/$(basename "$source" .c).i"
 done
 
 tools/vm/run --timeout 280 "$@" --copy "$work:/data" -- env WHOLE_MACHINE=1 ONLY="${ONLY-}" SOURCES=/data "$python" tests/vm/system.py \

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hashmap.h"
 #include "base/strings.h"
@@ -140,6 +141,12 @@ void growth_destroy(struct growth *g)
 	free(g);
 }
 
+/* Then its rate is that of the judgement. */
+static bool is_judged(const struct site *s)
+{
+	return s->verdict && (!strcmp(s->verdict, "leak") || !strcmp(s->verdict, "growing"));
+}
+
 int growth_update(struct growth *g, struct report *r)
 {
 	int err = 0;
@@ -150,9 +157,12 @@ int growth_update(struct growth *g, struct report *r)
 		struct site *s = &r->sites[i];
 		const struct process_report *p = &r->processes[s->process];
 
-		if (record(g, history_key(p, s), s->outstanding_bytes, p->final,
-			   &s->growth_bytes_per_second))
+		double slope;
+
+		if (record(g, history_key(p, s), s->outstanding_bytes, p->final, &slope))
 			err = -ENOMEM;
+		if (!is_judged(s))
+			s->growth_bytes_per_second = slope;
 	}
 	for (size_t i = 0; i < r->n_processes; i++) {
 		struct process_report *p = &r->processes[i];

@@ -19,7 +19,7 @@ double growth_slope(const double *times, const double *values, size_t n);
 int growth_create(struct growth **ret);
 void growth_destroy(struct growth *g);
 
-/* Remembers the outstanding bytes of r and fills growth_bytes_per_second of its sites and processes, and the processes'
+/* Remembers the outstanding bytes of r and fills growth_bytes_per_second of its sites (those judged to leak or grow keep theirs) and processes, and the processes'
  * seconds_to_limit: from RSS and limit at that rate, NAN when either is unknown or nothing grows. To be called once for
  * each report, in order. What ended or has not been reported for GROWTH_SAMPLES reports is forgotten. Takes 520 bytes a
  * site. Returns 0, or -ENOMEM with the rates that could not be kept left NAN. */

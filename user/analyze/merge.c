@@ -22,8 +22,23 @@ static uint64_t root_of_squares(uint64_t a, uint64_t b)
 	return llround(hypot((double)a, (double)b));
 }
 
+/* The verdict on the one that grows faster, or is larger where neither grows. */
+static void add_judgement(struct site *to, const struct site *from)
+{
+	double a = to->growth_bytes_per_second, b = from->growth_bytes_per_second;
+
+	if (isnan(b) ? isnan(a) && from->outstanding_bytes > to->outstanding_bytes
+		     : isnan(a) || b > a) {
+		to->verdict = from->verdict;
+		to->confidence = from->confidence;
+		to->evidence = from->evidence;
+	}
+	to->growth_bytes_per_second = isnan(a) ? b : isnan(b) ? a : a + b;
+}
+
 static void add(struct site *to, const struct site *from)
 {
+	add_judgement(to, from);
 	if (from->outstanding_allocations > to->outstanding_allocations)
 		to->median_age_seconds = from->median_age_seconds;
 	if (from->oldest_age_seconds > to->oldest_age_seconds)

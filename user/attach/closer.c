@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/vec.h"
 
 #define MAX_WORKERS 64
@@ -18,6 +19,7 @@ struct closer {
 	pthread_cond_t idle; /* a worker ended */
 	unsigned n_workers;
 	struct links queue;
+	uint64_t cpu_ns;
 };
 
 static void *run(void *arg)
@@ -32,8 +34,9 @@ static void *run(void *arg)
 		close(fd);
 		pthread_mutex_lock(&c->lock);
 	}
+	c->cpu_ns += clock_thread_cpu_ns();
 	c->n_workers--;
-	pthread_cond_signal(&c->idle);
+	pthread_cond_broadcast(&c->idle);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
@@ -68,14 +71,29 @@ int closer_create(struct closer **ret, struct diag *d)
 	return 0;
 }
 
-void closer_destroy(struct closer *c)
+void closer_wait(struct closer *c)
 {
-	if (!c)
-		return;
 	pthread_mutex_lock(&c->lock);
 	while (c->n_workers)
 		pthread_cond_wait(&c->idle, &c->lock);
 	pthread_mutex_unlock(&c->lock);
+}
+
+uint64_t closer_cpu_ns(struct closer *c)
+{
+	uint64_t cpu_ns;
+
+	pthread_mutex_lock(&c->lock);
+	cpu_ns = c->cpu_ns;
+	pthread_mutex_unlock(&c->lock);
+	return cpu_ns;
+}
+
+void closer_destroy(struct closer *c)
+{
+	if (!c)
+		return;
+	closer_wait(c);
 	links_done(&c->queue);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->idle);

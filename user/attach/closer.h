@@ -14,5 +14,9 @@ int closer_create(struct closer **ret, struct diag *d);
 void closer_destroy(struct closer *c);
 /* Takes over what links holds, which is empty afterwards. Thread-safe. */
 void closer_links(struct closer *c, struct links *links);
+/* Waits until all is closed. */
+void closer_wait(struct closer *c);
+/* CPU time that closing took so far, of threads that have ended. Thread-safe. */
+uint64_t closer_cpu_ns(struct closer *c);
 
 #endif

@@ -46,6 +46,7 @@ struct cover {
 	struct kernel *kernel;
 	struct closer *closer;
 	enum cover_scope scope;
+	unsigned shared_parts; /* enum cover_parts: COVER_FILES */
 	char *object, *prefix;
 	struct cover_files files;
 	struct hashmap processes; /* pid -> struct covered */
@@ -62,6 +63,7 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 	pthread_mutex_init(&c->lock, NULL);
 	c->kernel = k;
 	c->scope = options->scope;
+	c->shared_parts = COVER_ALL;
 	c->object = options->object ? strdup(options->object) : NULL;
 	c->prefix = options->prefix ? strdup(options->prefix) : NULL;
 	c->files = (struct cover_files){.object = c->object, .prefix = c->prefix};
@@ -74,14 +76,6 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 	return 0;
 }
 
-/* Changes what p wants of a file that all share, by +1 or -1. */
-static void want_shared(struct cover_file *f, unsigned parts, int change)
-{
-	f->n_users += change;
-	f->n_frees += parts & COVER_FREES ? change : 0;
-	f->n_allocations += parts & COVER_ALLOCATIONS ? change : 0;
-}
-
 /* Makes one file's probes what the process wants of them. */
 static int settle_item(struct cover *c, struct covered *p, struct covered_file *item,
 		       struct diag *d)
@@ -89,7 +83,7 @@ static int settle_item(struct cover *c, struct covered *p, struct covered_file *
 	if (!c->kernel)
 		return 0;
 	if (c->scope == COVER_FILES)
-		return cover_file_settle(item->file, c->kernel, c->closer, d);
+		return cover_file_settle(item->file, c->shared_parts, c->kernel, c->closer, d);
 	return item->file->changed ? 0
 				   : probed_set(&item->own, c->kernel, c->closer, p->pid,
 						item->file->fd, item->file->plan, p->parts, d);
@@ -99,17 +93,12 @@ static int settle_item(struct cover *c, struct covered *p, struct covered_file *
 static void drop_item(struct cover *c, struct covered *p, size_t i)
 {
 	struct cover_file *f = p->items[i].file;
-	struct diag ignored = {0};
 
 	probed_close(&p->items[i].own, c->closer);
 	f->n_refs--;
 	f->seen_ns = clock_monotonic_ns();
-	if (c->scope == COVER_FILES) {
-		want_shared(f, p->parts, -1);
-		/* Others may want less than it did; to want nothing more is no error. */
-		if (c->kernel)
-			cover_file_settle(f, c->kernel, c->closer, &ignored);
-	}
+	if (c->scope == COVER_FILES)
+		f->n_users--;
 	p->items[i] = p->items[--p->n];
 }
 
@@ -198,24 +187,21 @@ static void drop_changed(struct cover *c, struct covered *p, const struct cover_
 	}
 }
 
-/* Adds a file to the process's and probes it. Returns 1 or -errno. */
+/* Adds a file to the process's and probes it. Returns 1, 0 when others had it probed already, or -errno. */
 static int add_item(struct cover *c, struct covered *p, struct cover_file *f, struct diag *d)
 {
 	struct covered_file item = {.file = f};
+	bool stood = f->probed.standing;
 	int err = vec_push(p, item);
 
 	if (err)
 		return err;
 	f->n_refs++;
-	/* Who comes later does not bring back what the others do without. */
-	if (c->scope == COVER_FILES && p->n == 1 && f->n_users)
-		p->parts = (f->n_frees ? COVER_FREES : 0) |
-			   (f->n_allocations ? COVER_ALLOCATIONS : 0);
 	if (c->scope == COVER_FILES)
-		want_shared(f, p->parts, 1);
+		f->n_users++;
 	err = settle_item(c, p, &p->items[p->n - 1], d);
 	if (!err)
-		return 1;
+		return !stood;
 	drop_item(c, p, p->n - 1);
 	return err;
 }
@@ -360,19 +346,13 @@ void cover_trim(struct cover *c)
 int cover_set_parts(struct cover *c, pid_t pid, unsigned parts, struct diag *d)
 {
 	struct covered *p;
-	unsigned before;
 	int err = 0, one;
 
 	pthread_mutex_lock(&c->lock);
 	p = hashmap_get(&c->processes, pid);
-	before = p ? p->parts : 0;
 	if (p)
 		p->parts = parts;
 	for (size_t i = 0; p && i < p->n; i++) {
-		if (c->scope == COVER_FILES) {
-			want_shared(p->items[i].file, before, -1);
-			want_shared(p->items[i].file, parts, 1);
-		}
 		one = settle_item(c, p, &p->items[i], d);
 		err = err ? err : one;
 	}
@@ -380,26 +360,26 @@ int cover_set_parts(struct cover *c, pid_t pid, unsigned parts, struct diag *d)
 	return p ? err : -ESRCH;
 }
 
-/* The file that the process's malloc is in: the one with most probes. */
-uint64_t cover_unit(struct cover *c, pid_t pid)
+int cover_set_shared(struct cover *c, unsigned parts, struct diag *d)
 {
-	const struct cover_file *most = NULL;
-	const struct covered *p;
-	uint64_t unit = 0;
+	struct cover_file *f;
+	size_t cursor = 0;
+	int err = 0, one;
 
 	pthread_mutex_lock(&c->lock);
-	p = hashmap_get(&c->processes, pid);
-	for (size_t i = 0; p && i < p->n; i++) {
-		const struct cover_file *f = p->items[i].file;
-
-		if (!most || f->plan->n > most->plan->n ||
-		    (f->plan->n == most->plan->n && f->key < most->key))
-			most = f;
+	c->shared_parts = parts;
+	while (c->kernel && (f = hashmap_next(&c->files.table, &cursor, NULL))) {
+		one = cover_file_settle(f, parts, c->kernel, c->closer, d);
+		err = err ? err : one;
 	}
-	if (most)
-		unit = c->scope == COVER_FILES ? most->key : (uint64_t)pid;
 	pthread_mutex_unlock(&c->lock);
-	return unit;
+	closer_wait(c->closer);
+	return err;
+}
+
+uint64_t cover_closing_cpu_ns(struct cover *c)
+{
+	return closer_cpu_ns(c->closer);
 }
 
 size_t cover_count(struct cover *c, pid_t pid)

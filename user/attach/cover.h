@@ -37,7 +37,7 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 void cover_destroy(struct cover *c);
 
 /* Looks through the process's executable mappings and probes the files that are new. Returns the number of files newly
- * probed, >= 0, or -errno with a diag (-ESRCH: it is gone; -ENOTSUP: a 32-bit program). Trouble with one file does not stop the
+ * probed (with COVER_FILES: that nobody else had mapped before), >= 0, or -errno with a diag (-ESRCH: it is gone; -ENOTSUP: a 32-bit program). Trouble with one file does not stop the
  * others; it is kept as a note. */
 int cover_update(struct cover *c, pid_t pid, struct diag *d);
 
@@ -47,12 +47,14 @@ void cover_forget(struct cover *c, pid_t pid);
 /* Removes what nobody has needed for some seconds; to be called now and then. */
 void cover_trim(struct cover *c);
 
-/* Which parts of its probes (enum cover_parts, 0: none) a process wants from now on; all, unless told. With COVER_FILES a file's
- * probes stand while one of the processes that map it wants them. They stand, or are being removed in the background, on
- * return. Returns 0, -ESRCH when it is not covered, or -errno with a diag when some could not be placed. */
+/* COVER_PROCESSES: which parts of its probes (enum cover_parts, 0: none) a process wants from now on; all, unless told. They stand, or are
+ * being removed in the background, on return. Returns 0, -ESRCH when it is not covered, or -errno with a diag when some could not be placed. */
 int cover_set_parts(struct cover *c, pid_t pid, unsigned parts, struct diag *d);
-/* Processes with the same number share their probes: with COVER_PROCESSES nobody does. 0: it has no probes. */
-uint64_t cover_unit(struct cover *c, pid_t pid);
+/* COVER_FILES: the same for all files, those to come included. They stand, or are gone, on return. Returns 0 or the first -errno with a
+ * diag. */
+int cover_set_shared(struct cover *c, unsigned parts, struct diag *d);
+/* CPU time of ours that removing probes took so far. Thread-safe. */
+uint64_t cover_closing_cpu_ns(struct cover *c);
 
 /* How many probes a process has, 0 when none or unknown. */
 size_t cover_count(struct cover *c, pid_t pid);

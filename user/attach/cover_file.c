@@ -88,6 +88,15 @@ static bool ends_with(const char *path, const char *tail)
 	return n >= n_tail && !strcmp(path + n - n_tail, tail);
 }
 
+/* Probes are placed by the descriptor. */
+static int keep_open(struct cover_file *f, int fd, struct diag *d)
+{
+	if (f->fd >= 0 || fd < 0 || !f->plan || !f->plan->n)
+		return 0;
+	f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return f->fd < 0 ? diag_set(d, errno, "%s: %s", f->path, strerror(errno)) : 0;
+}
+
 /* Makes the file's plan; what goes wrong becomes its note. */
 static int plan_file(struct cover_files *files, struct cover_file *f, int fd, struct diag *d)
 {
@@ -98,12 +107,7 @@ static int plan_file(struct cover_files *files, struct cover_file *f, int fd, st
 		return err;
 	err = plan_create(image, files->prefix, &f->plan, d);
 	elf_image_close(image);
-	if (!err && f->plan->n) {
-		f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (f->fd < 0)
-			err = diag_set(d, errno, "%s: %s", f->path, strerror(errno));
-	}
-	return err;
+	return err ? err : keep_open(f, fd, d);
 }
 
 struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const struct mapping *m,
@@ -119,7 +123,7 @@ struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const s
 	f = hashmap_get(&files->table, key);
 	if (f) {
 		f->seen_ns = clock_monotonic_ns();
-		return f;
+		return keep_open(f, *ret_fd, d) ? NULL : f;
 	}
 	f = calloc(1, sizeof(*f));
 	if (f) {
@@ -141,14 +145,12 @@ struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const s
 	return f;
 }
 
-int cover_file_settle(struct cover_file *f, const struct kernel *k, struct closer *closer,
-		      struct diag *d)
+int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k,
+		      struct closer *closer, struct diag *d)
 {
-	unsigned parts = (f->n_frees ? PLACE_FREES : 0) |
-			 (f->n_allocations ? PLACE_ALLOCATIONS : 0);
-
-	/* Without users for now: cover_files_trim decides. */
-	if (f->changed || !f->n_users)
+	/* Without users for now: cover_files_trim decides how long that is. */
+	f->kept |= f->n_users > 0;
+	if (f->changed || !f->kept)
 		return 0;
 	return probed_set(&f->probed, k, closer, 0, f->fd, f->plan, parts, d);
 }
@@ -166,8 +168,14 @@ void cover_files_trim(struct cover_files *files, struct closer *closer, uint64_t
 	while (!err && (f = hashmap_next(&files->table, &cursor, NULL))) {
 		uint64_t idle_ns = now_ns > f->seen_ns ? now_ns - f->seen_ns : 0;
 
-		if (!f->n_users && f->probed.standing && idle_ns > LINGER_NS)
+		if (!f->n_users && f->kept && idle_ns > LINGER_NS) {
 			probed_close(&f->probed, closer);
+			f->kept = false;
+		}
+		if (!f->n_refs && f->fd >= 0 && idle_ns > LINGER_NS) {
+			close(f->fd);
+			f->fd = -1;
+		}
 		if (!f->n_refs && idle_ns > KEEP_NS)
 			err = vec_push(&old, f);
 	}

@@ -23,14 +23,14 @@ struct cover_file {
 	char *path;
 	struct plan *plan; /* NULL: it cannot be planned, see note */
 	char *note;
-	int fd;		  /* with probes to place: to place them again by; else -1 */
+	int fd; /* with probes to place: to place them again by; else, and while nobody maps it, -1 */
 	bool changed;	  /* in place: the plan is no longer true */
 	unsigned n_refs;  /* processes that have it among their files or notes */
 	uint64_t seen_ns; /* CLOCK_MONOTONIC, when somebody last mapped or left it */
 	/* COVER_FILES: */
 	struct probed probed;
-	unsigned n_users;		 /* processes that map it */
-	unsigned n_frees, n_allocations; /* of them, those that want these probes */
+	unsigned n_users; /* processes that map it */
+	bool kept;	  /* it has users, or had some lately: its probes come and go */
 };
 
 struct cover_files {
@@ -46,12 +46,12 @@ void cover_files_done(struct cover_files *files);
 struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const struct mapping *m,
 				   int *ret_fd, struct diag *d);
 
-/* COVER_FILES: places or removes what the file's users want by now. Returns 0 or -errno with a diag. */
-int cover_file_settle(struct cover_file *f, const struct kernel *k, struct closer *closer,
-		      struct diag *d);
+/* COVER_FILES: makes these parts (enum place_parts) stand, if anybody maps the file, or did lately. Returns 0 or -errno with a diag. */
+int cover_file_settle(struct cover_file *f, unsigned parts, const struct kernel *k,
+		      struct closer *closer, struct diag *d);
 
-/* Removes probes that nobody has wanted for some seconds (a program that execs is soon back at its libc), and forgets files that
- * nobody has mapped for long. */
+/* Of files that nobody has mapped for some seconds (a program that execs is soon back at its libc), removes the probes and closes
+ * the descriptors, which would hold a container's file system; forgets those that nobody has mapped for long. */
 void cover_files_trim(struct cover_files *files, struct closer *closer, uint64_t now_ns);
 
 #endif

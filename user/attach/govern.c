@@ -26,7 +26,17 @@
 #define MOST_INFLATION 20.0
 #define ENOUGH_FREES 500
 #define MOST_SCALE 60000.0 /* fits 16 bits */
+#define MANY_KEEP 0.95	   /* of the sums of phases, from cycle to cycle */
+/* What is remembered of a cycle in the next: of the pace, of what traps cost. */
+#define KEEP_PACE 0.7
+#define KEEP_COSTS 0.85
+/* A window's total differs by so much from another's, as long as that is not known: worth so many windows. */
+#define FIRST_SPREAD 0.5
+#define FIRST_WINDOWS 2
+#define COSTS_ERROR 0.1 /* of what a trap costs here */
+#define SURELY_BUSIER 1.5
 #define MEASURE_NS (NS_PER_SECOND)
+#define LEAST_CYCLE_NS (4 * (GOVERN_SKIP_NS + GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS))
 #define LOOK_NS (NS_PER_SECOND / 10)
 #define LOOK_WAIT_FIRST_NS (30 * NS_PER_SECOND)
 #define LOOK_WAIT_MOST_NS (600 * NS_PER_SECOND)
@@ -105,9 +115,14 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 	return d;
 }
 
+double govern_allowed_ns(const struct govern *g, double own_ns, double wall_ns)
+{
+	return fmax(fmax(g->budget * own_ns, ALLOWED_ANYWAY * wall_ns), 1);
+}
+
 static double allowed_ns(const struct govern *g, const struct govern_sums *s)
 {
-	return fmax(fmax(g->budget * s->own_ns, ALLOWED_ANYWAY * s->wall_ns), 1);
+	return govern_allowed_ns(g, s->own_ns, s->wall_ns);
 }
 
 /* Cost of recording everything, of the budget. */
@@ -174,33 +189,69 @@ static double cycle_needed_ns(const struct govern *g, const struct govern_sums *
 	       allowed = fmax(g->budget * busy, ALLOWED_ANYWAY) * fmax(AIM - frees, 0.1),
 	       length_ns = GOVERN_WINDOW_NS + (g->frees_stay ? 0 : (double)GOVERN_FOLLOW_NS);
 
-	return fmax(length_ns * open / allowed, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+	return fmax(length_ns * open / allowed, LEAST_CYCLE_NS);
+}
+
+static void inflate(struct govern_sums *phases, double factor)
+{
+	for (int i = 0; i < GOVERN_PHASES; i++) {
+		phases[i].overhead_ns += phases[i].traps_ns * (factor - 1);
+		phases[i].traps_ns *= factor;
+		phases[i].skipped_ns *= factor;
+		phases[i].frees_ns *= factor;
+	}
+}
+
+static void forget_phases(struct govern *g, double keep_pace, double keep_costs)
+{
+	static const struct govern_sums nothing;
+
+	for (int i = 0; i < GOVERN_PHASES; i++) {
+		add(&g->phases[i], &nothing, keep_pace);
+		add(&g->paces[i], &nothing, keep_costs);
+	}
+}
+
+static void add_phase(struct govern *g, enum govern_phase phase, const struct govern_sums *d)
+{
+	add(&g->phases[phase], d, 1);
+	add(&g->paces[phase], d, 1);
+}
+
+static double pair_without_programs_ns(const struct govern_sums *s)
+{
+	return (s->cpu_ns - s->overhead_ns + s->traps_ns) / s->n_frees;
 }
 
 /* What pairs take in both phases tells by how much the costs are wrong. */
 static void update_inflation(struct govern *g)
 {
-	const struct govern_sums *follow = &g->phases[GOVERN_FOLLOWS],
-				 *open = &g->phases[GOVERN_OPEN];
+	const struct govern_sums *follow = &g->paces[GOVERN_FOLLOWS],
+				 *skips = &g->paces[GOVERN_SKIPS];
 	double took_ns, cost_ns, factor, before = g->inflation;
 
-	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
+	if (follow->n_frees < ENOUGH_FREES || skips->n_frees < ENOUGH_FREES)
 		return;
-	took_ns = (open->cpu_ns - open->overhead_ns + open->traps_ns) / open->n_frees -
-		  (follow->cpu_ns - follow->overhead_ns + follow->traps_ns) / follow->n_frees;
-	cost_ns = open->traps_ns / open->n_frees - follow->traps_ns / follow->n_frees;
+	took_ns = pair_without_programs_ns(skips) - pair_without_programs_ns(follow);
+	cost_ns = skips->traps_ns / skips->n_frees - follow->traps_ns / follow->n_frees;
 	if (cost_ns <= 0)
 		return;
 	/* Half of the way: windows are short, and other programs disturb some of them. */
 	factor = sqrt(fmin(fmax(took_ns / cost_ns, 0.25), 4));
 	g->inflation = fmin(fmax(before * factor, 0.5), MOST_INFLATION);
-	factor = g->inflation / before;
-	for (int i = 0; i < GOVERN_PHASES; i++) {
-		g->phases[i].overhead_ns += g->phases[i].traps_ns * (factor - 1);
-		g->phases[i].traps_ns *= factor;
-		g->phases[i].skipped_ns *= factor;
-		g->phases[i].frees_ns *= factor;
-	}
+	inflate(g->phases, g->inflation / before);
+	inflate(g->paces, g->inflation / before);
+}
+
+/* How much more of a CPU it uses in windows. One that has time left uses much more, to keep up; else the few windows differ only as
+ * other programs left it the CPU, and would make the next ones stand for what they were lucky or unlucky with. */
+static double believed(double busier)
+{
+	if (busier <= 1)
+		return 1;
+	if (busier >= SURELY_BUSIER)
+		return busier;
+	return 1 + (busier - 1) * (busier - 1) / (SURELY_BUSIER - 1);
 }
 
 /* What happens in a window, by what happens in the mean of all times. */
@@ -209,7 +260,7 @@ static double slowdown(const struct govern *g)
 	const struct govern_sums *closed = &g->phases[GOVERN_CLOSED],
 				 *follow = &g->phases[GOVERN_FOLLOWS],
 				 *open = &g->phases[GOVERN_OPEN];
-	double own_ns, n_closed, n = 0, wall_ns = 0;
+	double own_ns, n_closed, n = 0, wall_ns = 0, cpu_ns = 0, by_cpu, busier;
 
 	/* Without frees there is nothing to go by but the cost of a window itself. */
 	if (follow->n_frees < ENOUGH_FREES || open->n_frees < ENOUGH_FREES)
@@ -221,8 +272,11 @@ static double slowdown(const struct govern *g)
 	for (int i = 0; i < GOVERN_PHASES; i++) {
 		n += i == GOVERN_CLOSED ? n_closed : g->phases[i].n_frees;
 		wall_ns += g->phases[i].wall_ns;
+		cpu_ns += g->phases[i].cpu_ns;
 	}
-	return fmin(fmax(open->n_frees / open->wall_ns / (n / wall_ns), 0.001), 2);
+	by_cpu = open->n_frees / open->cpu_ns / (n / cpu_ns);
+	busier = open->cpu_ns / open->wall_ns / (cpu_ns / wall_ns);
+	return fmin(fmax(by_cpu * believed(busier), 0.001), 2);
 }
 
 double govern_scale(const struct govern *g, uint64_t cycle_ns)
@@ -238,9 +292,8 @@ static void start_cycle(struct govern *g, uint64_t now_ns)
 	       end = fmin(at + w, t);
 
 	g->cycle = (struct govern_sums){0};
-	for (int i = 0; i < GOVERN_PHASES; i++)
-		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
-	g->opened = false;
+	forget_phases(g, g->many ? MANY_KEEP : KEEP_PACE, g->many ? MANY_KEEP : KEEP_COSTS);
+	g->opened = g->skipped = false;
 	g->open_ns = now_ns + (uint64_t)fmax(at, 0);
 	g->open_for_ns = (uint64_t)fmax(end - fmax(at, 0), 1);
 	g->close_ns = 0;
@@ -253,11 +306,12 @@ static void start_cycle(struct govern *g, uint64_t now_ns)
 static void start_measuring(struct govern *g, uint64_t now_ns)
 {
 	g->measures = true;
-	g->opened = false;
+	g->opened = g->skipped = g->skips = false;
 	g->open_ns = now_ns + MEASURE_NS;
 	g->open_for_ns = GOVERN_WINDOW_NS;
 	g->close_ns = 0;
-	g->cycle_end_ns = now_ns + MEASURE_NS + GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS;
+	g->cycle_end_ns =
+		now_ns + MEASURE_NS + GOVERN_SKIP_NS + GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS;
 	g->orders.scale = 0;
 }
 
@@ -267,6 +321,19 @@ static void detach(struct govern *g, uint64_t now_ns)
 	set_mode(g, GOVERN_DETACHED, now_ns);
 	g->looking = false;
 	g->look_ns = now_ns + g->look_wait_ns;
+}
+
+/* With cycles of that length, from now on. */
+static void begin_windows(struct govern *g, double cycle_ns, uint64_t now_ns)
+{
+	g->cycle_ns = fmax(cycle_ns, g->least_cycle_ns);
+	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
+	g->cycle = (struct govern_sums){0};
+	forget_phases(g, 0, 0);
+	g->follow_until_ns = 0;
+	set_mode(g, GOVERN_WINDOWS, now_ns);
+	g->phase = GOVERN_CLOSED;
+	start_measuring(g, now_ns);
 }
 
 static void enter_windows(struct govern *g, const struct govern_sums *s, uint64_t now_ns)
@@ -279,15 +346,7 @@ static void enter_windows(struct govern *g, const struct govern_sums *s, uint64_
 		detach(g, now_ns);
 		return;
 	}
-	g->cycle_ns = cycle_ns;
-	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
-	g->cycle = (struct govern_sums){0};
-	for (int i = 0; i < GOVERN_PHASES; i++)
-		g->phases[i] = (struct govern_sums){0};
-	g->follow_until_ns = 0;
-	set_mode(g, GOVERN_WINDOWS, now_ns);
-	g->phase = GOVERN_CLOSED;
-	start_measuring(g, now_ns);
+	begin_windows(g, cycle_ns, now_ns);
 }
 
 static void step_down(struct govern *g, double load, uint64_t now_ns)
@@ -355,8 +414,10 @@ static void end_measuring(struct govern *g, uint64_t now_ns)
 	/* As long without probes as in a cycle. */
 	if (closed->wall_ns > 0)
 		add(closed, &(struct govern_sums){0}, g->cycle_ns / closed->wall_ns);
-	if (slowdown(g) < 0.97 && recording > open->cpu_ns && open->cpu_ns > 0)
+	if (slowdown(g) < 0.97 && recording > open->cpu_ns && open->cpu_ns > 0) {
 		open->wall_ns *= recording / open->cpu_ns;
+		open->cpu_ns = recording;
+	}
 	start_cycle(g, now_ns);
 }
 
@@ -384,27 +445,30 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 		end_measuring(g, now_ns);
 		return;
 	}
-	update_inflation(g);
+	if (!g->many)
+		update_inflation(g);
 	if (o->n_entries > 1000)
 		g->exact_pair_ns = o->overhead_ns / o->n_entries;
 	g->ratio = c->own_ns > 0 ? c->overhead_ns / c->own_ns : 0;
 	skipped = all.skipped_ns / allowed_ns(g, &all);
 	up = fmin(exact_load(g, &all), skipped * 1.2);
-	if (calm_enough(g, up < LOW, now_ns)) {
+	if (calm_enough(g, up < LOW && !g->others.restless, now_ns)) {
 		note_better(g, now_ns);
 		set_interval(g, exact_load(g, &all) < LOW ? 0 : WINDOWS_BACK_INTERVAL, now_ns);
 		return;
 	}
-	g->frees_stay = all.frees_ns / allowed_ns(g, &all) <
+	g->frees_stay = fmax(all.frees_ns / allowed_ns(g, &all), g->others.frees_load) <
 			(g->frees_stay ? 1.5 : 1) * FREES_STAY_MOST;
-	cycle_ns *= fmin(fmax(load / AIM, 0.5), 4);
+	load += g->others.moving_load;
+	cycle_ns = fmax(cycle_ns * fmin(fmax(load / AIM, 0.5), 4), g->others.cycle_ns);
 	if (cycle_ns > 1.5 * GOVERN_CYCLE_MOST_NS) {
 		note_worse(g, g->ratio, now_ns);
 		detach(g, now_ns);
 		return;
 	}
 	cycle_ns = fmin(cycle_ns, GOVERN_CYCLE_MOST_NS);
-	g->cycle_ns = fmax(cycle_ns, 4 * (GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS));
+	cycle_ns = fmax(cycle_ns, g->least_cycle_ns);
+	g->cycle_ns = fmax(cycle_ns, LEAST_CYCLE_NS);
 	start_cycle(g, now_ns);
 }
 
@@ -420,13 +484,21 @@ static uint64_t order_phase(struct govern *g, uint64_t now_ns)
 	uint64_t next_ns = g->opened ? g->cycle_end_ns : g->open_ns;
 
 	if (g->close_ns) {
-		g->phase = GOVERN_OPEN;
+		g->phase = g->skips ? GOVERN_SKIPS : GOVERN_OPEN;
 		return g->close_ns;
+	}
+	if (!g->opened && !g->skipped && now_ns >= g->open_ns) {
+		g->phase = GOVERN_OPENS;
+		g->orders.parts = COVER_ALL;
+		g->orders.window_ns = GOVERN_SKIP_NS;
+		g->orders.scale = 0;
+		return now_ns + GOVERN_SKIP_NS;
 	}
 	if (!g->opened && now_ns >= g->open_ns) {
 		g->phase = GOVERN_OPENS;
 		g->orders.parts = COVER_ALL;
 		g->orders.window_ns = g->open_for_ns;
+		g->orders.scale = g->measures ? 0 : govern_scale(g, g->cycle_ns);
 		return now_ns + g->open_for_ns;
 	}
 	g->phase = follows ? GOVERN_FOLLOWS : GOVERN_CLOSED;
@@ -434,11 +506,29 @@ static uint64_t order_phase(struct govern *g, uint64_t now_ns)
 	return follows && !g->frees_stay ? earlier(next_ns, g->follow_until_ns) : next_ns;
 }
 
+static void note_window(struct govern *g, double scale, uint64_t cycle_ns)
+{
+	double rate = g->window_entries * scale / (cycle_ns / 1e9);
+
+	g->window_entries = 0;
+	g->n_windows++;
+	g->sum_rates += rate;
+	g->sum_squares += rate * rate;
+}
+
 static uint64_t step_windows(struct govern *g, const struct govern_sums *d, uint64_t now_ns)
 {
 	add(&g->cycle, d, 1);
-	add(&g->phases[g->phase], d, 1);
-	if (g->close_ns && now_ns >= g->close_ns) {
+	add_phase(g, g->phase, d);
+	if (g->phase == GOVERN_OPEN)
+		g->window_entries += d->n_entries;
+	if (g->close_ns && now_ns >= g->close_ns && g->skips) {
+		g->skips = false;
+		g->close_ns = 0;
+	} else if (g->close_ns && now_ns >= g->close_ns) {
+		if (!g->measures)
+			note_window(g, g->orders.scale, g->cycle_ns);
+		g->window_entries = 0;
 		g->follow_until_ns = g->close_ns + GOVERN_FOLLOW_NS;
 		g->close_ns = 0;
 	}
@@ -452,9 +542,11 @@ void govern_opened(struct govern *g, const struct govern_sample *s, uint64_t now
 	struct govern_sums d = difference(g, s, now_ns);
 
 	add(&g->cycle, &d, 1);
-	add(&g->phases[GOVERN_OPENS], &d, 1);
-	g->phase = GOVERN_OPEN;
-	g->opened = true;
+	add_phase(g, GOVERN_OPENS, &d);
+	g->skips = !g->skipped;
+	g->opened = g->skipped;
+	g->skipped = true;
+	g->phase = g->skips ? GOVERN_SKIPS : GOVERN_OPEN;
 	g->close_ns = now_ns + g->orders.window_ns;
 	g->orders.window_ns = 0;
 }
@@ -503,19 +595,115 @@ void govern_inherit(struct govern *g, uint64_t sample_interval)
 	g->orders.sample_interval = sample_interval;
 }
 
+struct govern_need govern_wants(const struct govern *g)
+{
+	return (struct govern_need){
+		.cycle_ns = g->mode == GOVERN_WINDOWS ? g->cycle_ns : GOVERN_CYCLE_MOST_NS,
+		.frees_load = g->frees_stay ? 0 : 1,
+		.restless = true,
+	};
+}
+
+void govern_lead(struct govern *leader, const struct govern_need *need, double ratio,
+		 uint64_t now_ns)
+{
+	if (leader->orders.gated)
+		return;
+	note_worse(leader, ratio, now_ns);
+	leader->frees_stay = need->frees_load < FREES_STAY_MOST;
+	begin_windows(leader, fmax(need->cycle_ns, LEAST_CYCLE_NS), now_ns);
+}
+
+bool govern_cycle_ends(const struct govern *leader, uint64_t now_ns)
+{
+	return leader->mode == GOVERN_WINDOWS && leader->opened && now_ns >= leader->cycle_end_ns &&
+	       now_ns >= leader->close_ns;
+}
+
+void govern_join(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	difference(g, s, now_ns);
+	g->cycle = (struct govern_sums){0};
+	forget_phases(g, 0, 0);
+}
+
 void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_phase phase,
-		   bool new_cycle, uint64_t now_ns)
+		   uint64_t now_ns)
 {
 	struct govern_sums d = difference(g, s, now_ns);
 
 	add(&g->now, &d, exp(-d.wall_ns / (30 * (double)NS_PER_SECOND)));
 	if (g->now.own_ns > 0)
 		g->ratio = g->now.overhead_ns / g->now.own_ns;
-	add(&g->phases[phase], &d, 1);
-	if (new_cycle)
-		update_inflation(g);
-	for (int i = 0; new_cycle && i < GOVERN_PHASES; i++)
-		add(&g->phases[i], &(struct govern_sums){0}, 0.5);
+	add(&g->cycle, &d, 1);
+	add_phase(g, phase, &d);
+	if (phase == GOVERN_OPEN)
+		g->window_entries += d.n_entries;
+}
+
+void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need *all)
+{
+	const struct govern_sums sums = as_if_open(g), *open = &g->phases[GOVERN_OPEN];
+	double load = g->cycle.overhead_ns / allowed_ns(g, &g->cycle),
+	       skipped = sums.skipped_ns / allowed_ns(g, &sums);
+
+	if (open->n_entries > 1000)
+		g->exact_pair_ns = open->overhead_ns / open->n_entries;
+	all->cycle_ns = fmax(all->cycle_ns,
+			     fmin(cycle_ns * fmin(load / AIM, 4), (double)GOVERN_CYCLE_MOST_NS));
+	all->frees_load = fmax(all->frees_load, sums.frees_ns / allowed_ns(g, &sums));
+	all->restless |= fmin(exact_load(g, &sums), skipped * 1.2) > LOW;
+	update_inflation(g);
+	g->cycle = (struct govern_sums){0};
+	note_window(g, govern_scale(g, cycle_ns), cycle_ns);
+	forget_phases(g, KEEP_PACE, KEEP_COSTS);
+}
+
+/* 97.5% quantile of Student's t: Cornish and Fisher's expansion, to 2% from 3 degrees of freedom on. */
+static double student(double freedom)
+{
+	double z = 1.96, z3 = z * z * z;
+
+	return z + (z3 + z) / (4 * freedom) +
+	       (5 * z3 * z * z + 16 * z3 + 3 * z) / (96 * freedom * freedom);
+}
+
+double govern_error(const struct govern *g)
+{
+	const struct govern_sums *follow = &g->paces[GOVERN_FOLLOWS];
+	double n = g->n_windows, mean, squares, spread, own_ns, pace = 0;
+
+	if (n < 1)
+		return 0;
+	mean = g->sum_rates / n;
+	squares = mean > 0 ? fmax(g->sum_squares / (mean * mean) - n, 0) : 0;
+	spread = (squares + FIRST_WINDOWS * FIRST_SPREAD * FIRST_SPREAD) / (n - 1 + FIRST_WINDOWS);
+	own_ns = fmax(follow->cpu_ns - follow->overhead_ns, LEAST_OWN * follow->overhead_ns);
+	if (follow->n_frees >= ENOUGH_FREES)
+		pace = fmin(COSTS_ERROR * follow->overhead_ns / own_ns, 1);
+	return hypot(student(n + FIRST_WINDOWS - 1) * sqrt(spread / n), 1.96 * pace);
+}
+
+void govern_resume(struct govern *g, uint64_t now_ns)
+{
+	const struct govern_sums sums = as_if_open(g);
+	bool cheap = exact_load(g, &sums) < LOW;
+
+	set_interval(g, cheap ? 0 : WINDOWS_BACK_INTERVAL, now_ns);
+}
+
+void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+{
+	struct govern_sums d = difference(g, s, now_ns);
+
+	add(&g->cycle, &d, 1);
+	add_phase(g, GOVERN_OPENS, &d);
+	/* Frees alone stand only from now on, and what is measured takes as long as it should. */
+	g->follow_until_ns += d.wall_ns;
+	if (g->measures && !g->opened)
+		g->open_ns += d.wall_ns;
+	if (g->measures)
+		g->cycle_end_ns += d.wall_ns;
 }
 
 double govern_duty(const struct govern *g)

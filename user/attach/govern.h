@@ -22,7 +22,8 @@
  * none are probed follows, and with it s. It is measured again in each cycle.
  *
  * c is not quite what was calibrated: traps cost more on a loaded machine. By how much shows in the CPU time of a pair while all
- * probes stand and while only those of frees do: the difference should be that of the costs.
+ * probes stand and skip everything, a moment before each window, and while only those of frees do: the difference should be that of
+ * the costs. While blocks are recorded it would not do, as that makes the caches cold, too: the program itself is slower then.
  *
  * So estimates are unbiased, as far as the proportions of costs are known, for all blocks whose free is seen, which is all that live shorter than the
  * following F. One that is freed later goes on counting until its address comes back: of those the estimate is an upper
@@ -67,6 +68,7 @@ enum govern_phase {
 	GOVERN_CLOSED,	/* nothing */
 	GOVERN_FOLLOWS, /* frees */
 	GOVERN_OPENS,	/* all, or soon all, and nothing is recorded yet */
+	GOVERN_SKIPS,	/* all, and nothing is recorded */
 	GOVERN_OPEN,	/* all */
 	GOVERN_PHASES,
 };
@@ -81,10 +83,21 @@ struct govern_sums {
 	double n_entries, n_frees;
 };
 
+/* What those need that share a leader's probes: the most demanding of them counts. */
+struct govern_need {
+	double cycle_ns;    /* as long as this should the next cycle be */
+	double frees_load;  /* cost of the frees if they were probed all the time, of the budget */
+	bool restless;	    /* no mode but windows will do */
+	double moving_load; /* cost of moving the probes, of the budget */
+};
+
 struct govern {
 	struct govern_costs costs;
 	double budget; /* overhead / own time */
 	uint64_t base_interval;
+	/* It is a crowd's: what a pair takes differs from program to program, so that it says nothing of costs, and their pace only
+	 * over many cycles. */
+	bool many;
 	enum govern_mode mode;
 	struct govern_orders orders;
 	uint64_t since_ns;  /* in this mode since */
@@ -104,11 +117,17 @@ struct govern {
 	/* WINDOWS */
 	bool frees_stay;
 	bool opened;		 /* this cycle's window has begun */
+	bool skipped, skips;	 /* what comes before it has begun; goes on */
 	bool measures;		 /* a first cycle that records nothing */
 	enum govern_phase phase; /* since the last step */
 	uint64_t cycle_ns, cycle_end_ns, open_ns, open_for_ns, close_ns, follow_until_ns;
 	struct govern_sums cycle,
 		phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
+	struct govern_need others;     /* of those that follow, in the cycle that ends */
+	uint64_t least_cycle_ns;       /* moving probes takes its time */
+	struct govern_sums paces[GOVERN_PHASES]; /* as phases, for longer: for the inflation */
+	/* Of what each window's allocations stand for, by second of its cycle. */
+	double n_windows, sum_rates, sum_squares, window_entries;
 	/* DETACHED */
 	uint64_t look_ns, look_wait_ns;
 	bool looking;
@@ -116,6 +135,7 @@ struct govern {
 };
 
 #define GOVERN_WINDOW_NS 200000000ULL
+#define GOVERN_SKIP_NS 100000000ULL
 #define GOVERN_FOLLOW_NS 600000000ULL
 #define GOVERN_CYCLE_MOST_NS (120 * 1000000000ULL)
 
@@ -127,14 +147,35 @@ void govern_init(struct govern *g, const struct govern_costs *costs, double budg
 uint64_t govern_step(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
 /* It begins sampled, as the process that it was forked from. */
 void govern_inherit(struct govern *g, uint64_t sample_interval);
-/* Instead of govern_step() while it shares probes that another process's law moves: takes in the counters; phase: what has stood since
- * the last step. new_cycle: the leader's just began. */
+/* Windows of probes that are shared. The leader's law moves them; it goes into windows because another one has to, with cycles as
+ * long as that one needs. ratio: its overhead / own time. */
+void govern_lead(struct govern *leader, const struct govern_need *need, double ratio,
+		 uint64_t now_ns);
+/* What a law that left SAMPLED by itself needs. */
+struct govern_need govern_wants(const struct govern *g);
+/* Whether its next step ends a cycle: leader->others must be of that cycle by then. */
+bool govern_cycle_ends(const struct govern *leader, uint64_t now_ns);
+/* It follows from now on: the leader's windows begin. */
+void govern_join(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
+/* Instead of govern_step() for one that follows: takes in the counters; phase: what has stood since the last step. */
 void govern_follow(struct govern *g, const struct govern_sample *s, enum govern_phase phase,
-		   bool new_cycle, uint64_t now_ns);
+		   uint64_t now_ns);
+/* After that, when the leader's cycle of that length ends; adds to what all need. */
+void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, struct govern_need *all);
+/* It no longer follows, as all probes stand. */
+void govern_resume(struct govern *g, uint64_t now_ns);
+/* Probes were moved since the last step, and took their time for it: as the step that ordered it said they stand only now. */
+void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
 /* The window that was ordered began. */
 void govern_opened(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
 /* The scale for a window of a cycle so long, by how much this process is slowed down in windows. */
 double govern_scale(const struct govern *g, uint64_t cycle_ns);
+/* What probes may cost in a time of wall_ns in which so much own CPU time was used. */
+double govern_allowed_ns(const struct govern *g, double own_ns, double wall_ns);
+/* Half of the 95% interval of what windows make of a total, by the total: windows differ, there are few of them, and how much slower
+ * the process is in one is known to some degree only. 0: there were none. What the blocks of a window add as single draws is not
+ * in it. */
+double govern_error(const struct govern *g);
 /* Share of time in which allocations are recorded, as a probability: 1 outside WINDOWS, 0 DETACHED. */
 double govern_duty(const struct govern *g);
 

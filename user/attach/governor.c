@@ -13,7 +13,10 @@
 
 #include "attach/calibrate.h"
 #include "attach/cover.h"
+#include "attach/crowd.h"
 #include "attach/kernel.h"
+#include "attach/leading.h"
+#include "attach/subject.h"
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
@@ -23,22 +26,9 @@
 #define HOST_SECONDS 30.0
 #define SEEK_NS (NS_PER_SECOND / 2) /* for processes that are new */
 #define SOON_NS 2000000 /* calls that began before a window closed have ended, nearly always */
-
-/* One traced instance. */
-struct subject {
-	uint32_t instance;
-	pid_t pid;
-	struct wire_governed *record;
-	struct govern law;
-	struct govern_orders done; /* as carried out */
-	uint64_t next_ns;
-	uint64_t unit;		/* cover_unit()'s, as of the last step */
-	struct subject *leader; /* whose windows it follows, NULL: its own law holds */
-	bool inexact, missed_frees, ended;
-	bool forgotten; /* by all but the thread */
-	double overhead_rate,
-		told_overhead_ns; /* hold_host()'s: ns a second; the law's sum that is in it */
-};
+#define WATCH_NS (10 * NS_PER_SECOND)
+#define QUIET_NS (60 * NS_PER_SECOND)
+#define QUIET_LOAD 0.1 /* of the thousandth of a CPU that everybody may cost */
 
 struct governor {
 	pthread_mutex_t lock; /* of all below; not held while probes are placed */
@@ -50,233 +40,143 @@ struct governor {
 	struct govern_costs costs;
 	struct governor_options options;
 	int instances_fd;
-	struct {
-		struct subject **items;
-		size_t n, cap;
-	} subjects;
+	struct subjects subjects;
 	struct hashmap by_instance;
+	struct crowd *crowd;	/* NULL: probes are not shared, each is governed by itself */
+	struct leading leading; /* with a crowd */
 	uint64_t seek_ns, host_ns, held_ns;
 };
 
-static clockid_t cpu_clock(pid_t pid)
+/* A forked one has its parent's orders already. */
+static void begin_alone(struct governor *gov, struct subject *s)
 {
-	clockid_t clock;
+	struct wire_governed *record = s->record;
 
-	return clock_getcpuclockid(pid, &clock) ? -1 : clock;
-}
-
-/* Of all threads of the process, ended ones too. */
-static int cpu_time(pid_t pid, uint64_t *ret_ns)
-{
-	struct timespec t;
-	clockid_t clock = cpu_clock(pid);
-
-	if (clock == -1 || clock_gettime(clock, &t))
-		return -ESRCH;
-	*ret_ns = t.tv_sec * NS_PER_SECOND + t.tv_nsec;
-	return 0;
-}
-
-static int take_sample(struct subject *s, struct govern_sample *ret)
-{
-	const struct wire_governed *r = s->record;
-	int err = cpu_time(s->pid, &ret->cpu_ns);
-
-	ret->n_entries = __atomic_load_n(&r->n_entries, __ATOMIC_RELAXED);
-	ret->n_returns = __atomic_load_n(&r->n_returns, __ATOMIC_RELAXED);
-	ret->n_frees = __atomic_load_n(&r->n_frees, __ATOMIC_RELAXED);
-	ret->n_stepped = __atomic_load_n(&r->n_stepped, __ATOMIC_RELAXED);
-	ret->run_ns = __atomic_load_n(&r->run_ns, __ATOMIC_RELAXED);
-	return err;
-}
-
-/* Caller holds the lock. */
-static void add_subject(struct governor *gov, uint32_t instance, uint64_t now_ns)
-{
-	struct wire_governed *record = kernel_governed(gov->kernel, instance);
-	struct wire_process process;
-	struct subject *s;
-
-	if (!record || bpf_map_lookup_elem(gov->instances_fd, &instance, &process) || process.ended)
-		return;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return;
-	s->instance = instance;
-	s->pid = process.pid;
-	s->record = record;
-	govern_init(&s->law, &gov->costs, gov->options.budget, gov->options.base_interval,
-		    now_ns ^ (uint64_t)instance << 32, now_ns);
-	/* A forked one has its parent's orders already. */
 	if (record->sample_interval > gov->options.base_interval)
 		govern_inherit(&s->law, record->sample_interval);
 	else
 		record->sample_interval = gov->options.base_interval;
-	s->inexact = s->law.orders.sample_interval;
-	if (s->inexact)
-		record->flags |= WIRE_GOVERNED_INEXACT;
+	if (s->law.orders.sample_interval)
+		subject_flag(s, WIRE_GOVERNED_INEXACT);
 	s->done = s->law.orders;
-	take_sample(s, &s->law.last);
-	s->next_ns = now_ns + NS_PER_SECOND / 2;
+	s->next_ns += NS_PER_SECOND / 2;
+}
+
+/* With the crowd's orders, before they are no longer looked at. */
+static void leave_crowd(struct governor *gov, struct subject *s)
+{
+	const struct wire_governed *all = gov->leading.crowd.record;
+	struct wire_governed *record = s->record;
+
+	record->scale = all->scale;
+	record->sample_interval = all->sample_interval;
+	record->until_ns = all->until_ns;
+	__atomic_fetch_and(&record->flags, ~WIRE_GOVERNED_CROWD, __ATOMIC_SEQ_CST);
+	if (!leading_leads(&gov->leading) && all->sample_interval)
+		govern_inherit(&s->law, all->sample_interval);
+	s->done = gov->leading.crowd.done;
+}
+
+/* Caller holds the lock. */
+static void add_subject(struct governor *gov, uint32_t instance, pid_t pid, uint64_t now_ns)
+{
+	struct wire_governed *record = kernel_governed(gov->kernel, instance);
+	struct subject *s = record ? calloc(1, sizeof(*s)) : NULL;
+
+	if (!s)
+		return;
+	s->instance = instance;
+	s->pid = pid;
+	s->record = record;
+	govern_init(&s->law, &gov->costs, gov->options.budget, gov->options.base_interval,
+		    now_ns ^ (uint64_t)instance << 32, now_ns);
+	subject_sample(s, &s->law.last);
+	s->next_ns = s->hit_ns = now_ns;
 	if (hashmap_put(&gov->by_instance, instance, s) || vec_push(&gov->subjects, s)) {
 		hashmap_take(&gov->by_instance, instance);
 		free(s);
+		return;
 	}
+	if (gov->crowd)
+		leave_crowd(gov, s);
+	else
+		begin_alone(gov, s);
+}
+
+static void leaves(void *arg, uint32_t instance, pid_t pid)
+{
+	add_subject(arg, instance, pid, clock_monotonic_ns());
 }
 
 static void seek(struct governor *gov, uint64_t now_ns)
 {
-	if (now_ns < gov->seek_ns)
-		return;
-	gov->seek_ns = now_ns + SEEK_NS;
-	for (uint32_t i = 0; i < WIRE_GOVERNED; i++) {
+	uint32_t n = kernel_governed_end(gov->kernel);
+
+	for (uint32_t i = 0; i < n; i++) {
 		uint32_t instance = kernel_governed_at(gov->kernel, i);
+		struct wire_process process;
 
-		if (instance && !hashmap_get(&gov->by_instance, instance))
-			add_subject(gov, instance, now_ns);
+		if (!instance || hashmap_get(&gov->by_instance, instance) ||
+		    bpf_map_lookup_elem(gov->instances_fd, &instance, &process) || process.ended)
+			continue;
+		add_subject(gov, instance, process.pid, now_ns);
 	}
 }
 
-static void store(__u64 *field, uint64_t value)
+/* Tells the kernel side and moves the process's own probes as its law has it, without the lock: that takes milliseconds. Only the
+ * governor's thread frees subjects, so s stays. */
+static void carry_out(struct governor *gov, struct subject *s)
 {
-	__atomic_store_n(field, value, __ATOMIC_RELEASE);
-}
-
-/* Nothing is recorded from now on. */
-static void close_gate(struct subject *s)
-{
-	store(&s->record->until_ns, 1);
-	s->record->flags |= WIRE_GOVERNED_INEXACT;
-	s->inexact = true;
-}
-
-static void open_gate(struct subject *s, uint64_t sample_interval, double scale, uint64_t until_ns)
-{
-	close_gate(s);
-	__atomic_store_n(&s->record->scale, (uint32_t)llround(scale * WIRE_WEIGHT_ONE),
-			 __ATOMIC_RELEASE);
-	store(&s->record->sample_interval, sample_interval);
-	store(&s->record->until_ns, until_ns);
-}
-
-/* Tells the kernel side and moves the probes as the law has it. Without the lock while probes move: that takes milliseconds. Only
- * the governor's thread frees subjects, so s stays. */
-static void carry_out(struct governor *gov, struct subject *s, const struct govern_orders *o)
-{
-	struct diag ignored = {0};
+	const struct govern_orders *o = &s->law.orders;
+	const struct timespec soon = {.tv_nsec = SOON_NS};
 	bool move = o->parts != s->done.parts;
+	struct diag ignored = {0};
 
-	if (o->gated && !o->window_ns && !(o->parts & COVER_ALLOCATIONS))
-		close_gate(s);
-	if (o->gated && !s->done.gated)
-		close_gate(s);
-	if (o->sample_interval && !o->gated) {
-		s->inexact = true;
-		s->record->flags |= WIRE_GOVERNED_INEXACT;
-	}
-	if (!o->gated)
-		store(&s->record->sample_interval, o->sample_interval);
-	s->missed_frees |= !(o->parts & COVER_FREES);
-	s->done = *o;
+	subject_prepare(s, o);
 	if (move) {
-		struct timespec soon = {.tv_nsec = SOON_NS};
-
 		pthread_mutex_unlock(&gov->lock);
-		if (!(o->parts & COVER_ALLOCATIONS))
+		if (!(s->done.parts & COVER_ALLOCATIONS))
 			nanosleep(&soon, NULL);
 		/* What cannot be placed shows as probes that are not hit; the process may be gone. */
 		cover_set_parts(gov->cover, s->pid, s->done.parts, &ignored);
 		pthread_mutex_lock(&gov->lock);
 	}
-	if (!o->gated)
-		store(&s->record->until_ns, 0);
+	subject_finish(s);
 }
 
-/* Those that share the leader's probes follow it. phase: what has stood until now. */
-static void lead(struct governor *gov, struct subject *leader, const struct govern_orders *o,
-		 enum govern_phase phase, bool new_cycle)
+static void open_window(struct subject *s)
 {
+	const struct govern_orders o = s->law.orders;
+	uint64_t now_ns = clock_monotonic_ns();
 	struct govern_sample sample;
 
-	for (size_t i = 0; i < gov->subjects.n; i++) {
-		struct subject *s = gov->subjects.items[i];
-
-		if (s == leader || s->ended || s->forgotten || !s->unit || s->unit != leader->unit)
-			continue;
-		if (o->gated && (!s->leader || s->leader == leader)) {
-			s->leader = leader;
-			if (!take_sample(s, &sample))
-				govern_follow(&s->law, &sample, phase, new_cycle,
-					      leader->law.last_ns);
-			carry_out(gov, s, o);
-		} else if (!o->gated && s->leader == leader) {
-			s->leader = NULL;
-			s->next_ns = leader->law.last_ns;
-			carry_out(gov, s, &s->law.orders);
-		}
-	}
+	subject_sample(s, &sample);
+	subject_open_gate(s, o.sample_interval, o.scale, now_ns + o.window_ns);
+	govern_opened(&s->law, &sample, now_ns);
+	s->next_ns = s->law.close_ns;
 }
 
-/* Those who followed go by their own law again. */
-static void release(struct governor *gov, struct subject *leader)
+/* One that is hardly hit any more is of the crowd again. Thousands that were busy once must not be stepped for ever. */
+static void return_quiet(struct governor *gov, struct subject *s, uint64_t now_ns)
 {
-	lead(gov, leader, &(struct govern_orders){.parts = COVER_ALL, .scale = 1}, GOVERN_CLOSED,
-	     false);
-}
-
-/* Whoever comes to share probes that are moved already follows, too. */
-static void follow_leader(struct governor *gov, struct subject *s)
-{
-	for (size_t i = 0; i < gov->subjects.n && !s->leader; i++) {
-		struct subject *leader = gov->subjects.items[i];
-
-		if (leader == s || leader->leader || leader->ended || leader->forgotten ||
-		    !leader->law.orders.gated || !s->unit || leader->unit != s->unit)
-			continue;
-		s->leader = leader;
-		carry_out(gov, s,
-			  &(struct govern_orders){.parts = leader->done.parts, .gated = true});
-	}
-}
-
-static void open_windows(struct governor *gov, struct subject *leader,
-			 const struct govern_orders *o)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-	struct govern_sample sample = {0};
-
-	for (size_t i = 0; i < gov->subjects.n; i++) {
-		struct subject *s = gov->subjects.items[i];
-		double scale = o->scale;
-
-		if (s == leader || s->leader != leader || take_sample(s, &sample))
-			continue;
-		/* One that came later is not known to be slowed down how much. */
-		if (scale > 0)
-			scale = s->law.phases[GOVERN_OPEN].wall_ns > 0
-					? govern_scale(&s->law, leader->law.cycle_ns)
-					: 0;
-		govern_follow(&s->law, &sample, GOVERN_OPENS, false, now_ns);
-		open_gate(s, o->sample_interval, scale, now_ns + o->window_ns);
-	}
-	take_sample(leader, &sample);
-	open_gate(leader, o->sample_interval, o->scale, now_ns + o->window_ns);
-	govern_opened(&leader->law, &sample, now_ns);
-	leader->next_ns = leader->law.close_ns;
+	if (s->law.mode != GOVERN_EXACT ||
+	    s->law.now.overhead_ns > QUIET_LOAD * govern_allowed_ns(&s->law, 0, s->law.now.wall_ns))
+		s->hit_ns = now_ns;
+	if (now_ns - s->hit_ns < QUIET_NS || gov->leading.crowd.law.mode != GOVERN_EXACT)
+		return;
+	__atomic_store_n(&s->record->cpu_ns, clock_process_cpu_ns(s->pid), __ATOMIC_SEQ_CST);
+	subject_flag(s, WIRE_GOVERNED_CROWD);
+	hashmap_take(&gov->by_instance, s->instance);
+	s->forgotten = s->returned = true;
 }
 
 static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 {
-	uint64_t cycle_end_ns = s->law.cycle_end_ns;
-	enum govern_phase phase = s->law.phase;
 	struct govern_sample sample;
-	struct govern_orders orders;
 
-	if (take_sample(s, &sample)) {
-		s->ended = true;
-		release(gov, s);
+	s->ended = subject_sample(s, &sample);
+	if (s->ended)
 		return;
-	}
 	/* Until its probes stand there is nothing to judge. */
 	if (!(sample.n_entries + sample.n_frees)) {
 		s->law.last = sample;
@@ -284,16 +184,40 @@ static void step(struct governor *gov, struct subject *s, uint64_t now_ns)
 		s->next_ns = now_ns + STEP_NS;
 		return;
 	}
-	s->unit = cover_unit(gov->cover, s->pid);
-	follow_leader(gov, s);
-	s->next_ns = s->leader ? UINT64_MAX : govern_step(&s->law, &sample, now_ns);
-	if (s->leader)
+	s->next_ns = govern_step(&s->law, &sample, now_ns);
+	if (gov->crowd && s->law.orders.gated) {
+		leading_demand(&gov->leading, s, now_ns);
 		return;
-	orders = s->law.orders;
-	carry_out(gov, s, &orders);
-	lead(gov, s, &orders, phase, s->law.cycle_end_ns != cycle_end_ns);
-	if (orders.window_ns)
-		open_windows(gov, s, &orders);
+	}
+	carry_out(gov, s);
+	if (gov->crowd)
+		return_quiet(gov, s, now_ns);
+	if (s->law.orders.window_ns)
+		open_window(s);
+}
+
+/* Whether its law is stepped by itself; windows of probes that are shared are the crowd's. */
+static bool goes_alone(const struct governor *gov, const struct subject *s)
+{
+	return !s->ended && !s->forgotten && !(gov->crowd && leading_leads(&gov->leading));
+}
+
+static void step_all(struct governor *gov)
+{
+	struct leading *l = &gov->leading;
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if (gov->crowd && l->crowd.next_ns <= now_ns) {
+		crowd_scan(gov->crowd, now_ns, WATCH_NS + 2 * l->crowd.law.cycle_ns, leaves, gov);
+		leading_step(l, now_ns);
+	}
+	for (size_t i = 0; i < gov->subjects.n && !gov->stop; i++) {
+		struct subject *s = gov->subjects.items[i];
+
+		now_ns = clock_monotonic_ns();
+		if (goes_alone(gov, s) && s->next_ns <= now_ns)
+			step(gov, s, now_ns);
+	}
 }
 
 /* Of the last half minute or so, which is more than a cycle of windows of an expensive process. */
@@ -305,29 +229,32 @@ static void average(struct subject *s, double seconds)
 	s->overhead_rate += (rate - s->overhead_rate) * (1 - exp(-seconds / HOST_SECONDS));
 }
 
+/* The crowd is the last one. */
+static struct subject *subject_at(struct governor *gov, size_t i)
+{
+	if (i < gov->subjects.n)
+		return gov->subjects.items[i];
+	return gov->crowd && i == gov->subjects.n ? &gov->leading.crowd : NULL;
+}
+
 /* Together they may cost no more than the same share of the host: the one that spends most has to make do with less, for now. */
 static void hold_host(struct governor *gov, uint64_t now_ns)
 {
 	double sum = 0, most = gov->options.budget * sysconf(_SC_NPROCESSORS_ONLN) * NS_PER_SECOND,
 	       seconds = (double)(now_ns - gov->host_ns) / NS_PER_SECOND;
-	struct subject *largest = NULL;
+	struct subject *largest = NULL, *s;
 
 	if (seconds < 1)
 		return;
 	gov->host_ns = now_ns;
-	for (size_t i = 0; i < gov->subjects.n; i++) {
-		struct subject *s = gov->subjects.items[i];
-
+	for (size_t i = 0; (s = subject_at(gov, i)); i++) {
 		average(s, seconds);
 		sum += s->overhead_rate;
 		if (!s->ended && (!largest || s->overhead_rate > largest->overhead_rate))
 			largest = s;
 	}
-	for (size_t i = 0; sum < 0.7 * most && i < gov->subjects.n; i++) {
-		struct govern *law = &gov->subjects.items[i]->law;
-
-		law->budget = fmin(law->budget * 1.02, gov->options.budget);
-	}
+	for (size_t i = 0; sum < 0.7 * most && (s = subject_at(gov, i)); i++)
+		s->law.budget = fmin(s->law.budget * 1.02, gov->options.budget);
 	/* What was done shows in the average only after a while. */
 	if (sum <= most || !largest || now_ns - gov->held_ns < HOST_SECONDS * NS_PER_SECOND)
 		return;
@@ -342,9 +269,8 @@ static void reap(struct governor *gov)
 
 		if (!s->forgotten)
 			continue;
-		if (!s->ended)
-			release(gov, s);
-		kernel_govern_forget(gov->kernel, s->instance);
+		if (!s->returned)
+			kernel_govern_forget(gov->kernel, s->instance);
 		gov->subjects.items[i--] = gov->subjects.items[--gov->subjects.n];
 		free(s);
 	}
@@ -354,10 +280,12 @@ static uint64_t next_event(const struct governor *gov)
 {
 	uint64_t next_ns = gov->seek_ns;
 
+	if (gov->crowd && gov->leading.crowd.next_ns < next_ns)
+		next_ns = gov->leading.crowd.next_ns;
 	for (size_t i = 0; i < gov->subjects.n; i++) {
 		const struct subject *s = gov->subjects.items[i];
 
-		if (!s->ended && s->next_ns < next_ns)
+		if (goes_alone(gov, s) && s->next_ns < next_ns)
 			next_ns = s->next_ns;
 	}
 	return next_ns;
@@ -377,18 +305,16 @@ static void *run(void *arg)
 	pthread_mutex_lock(&gov->lock);
 	while (!gov->stop) {
 		uint64_t now_ns = clock_monotonic_ns();
-		bool sought = now_ns >= gov->seek_ns;
+		bool seeks = now_ns >= gov->seek_ns;
 
 		reap(gov);
-		seek(gov, now_ns);
-		for (size_t i = 0; i < gov->subjects.n && !gov->stop; i++) {
-			struct subject *s = gov->subjects.items[i];
-
-			now_ns = clock_monotonic_ns();
-			if (!s->ended && !s->forgotten && s->next_ns <= now_ns)
-				step(gov, s, now_ns);
+		if (seeks) {
+			gov->seek_ns = now_ns + SEEK_NS;
+			if (!gov->crowd)
+				seek(gov, now_ns);
 		}
-		if (sought) {
+		step_all(gov);
+		if (seeks) {
 			hold_host(gov, now_ns);
 			cover_trim(gov->cover);
 		}
@@ -397,6 +323,34 @@ static void *run(void *arg)
 	}
 	pthread_mutex_unlock(&gov->lock);
 	return NULL;
+}
+
+/* With everything traced there is a crowd. */
+static int start_crowd(struct governor *gov, uint64_t now_ns, struct diag *d)
+{
+	struct subject *s = &gov->leading.crowd;
+	int err = 0;
+
+	s->record = kernel_crowd(gov->kernel);
+	if (!s->record)
+		return 0;
+	err = crowd_create(gov->kernel, &gov->crowd, d);
+	if (err)
+		return err;
+	gov->leading.lock = &gov->lock;
+	gov->leading.cover = gov->cover;
+	gov->leading.members = gov->crowd;
+	gov->leading.followers = &gov->subjects;
+	govern_init(&s->law, &gov->costs, gov->options.budget, gov->options.base_interval, now_ns,
+		    now_ns);
+	s->law.many = true;
+	s->done = s->law.orders;
+	s->next_ns = now_ns;
+	subject_sample(s, &s->law.last);
+	s->record->sample_interval = gov->options.base_interval;
+	if (gov->options.base_interval)
+		crowd_flag(gov->crowd, WIRE_GOVERNED_INEXACT);
+	return 0;
 }
 
 static int start_thread(struct governor *gov)
@@ -443,10 +397,15 @@ int governor_create(struct kernel *k, struct cover *cover, const struct calibrat
 		.pair_ns = hit->allocate_ns + hit->free_ns,
 		.returns_always = kernel_link(k) != LINK_SESSION,
 	};
-	err = start_thread(gov);
+	err = start_crowd(gov, gov->host_ns, d);
+	if (!err) {
+		err = start_thread(gov);
+		if (err)
+			diag_set(d, -err, "cannot start the governor: %s", strerror(-err));
+	}
 	if (err) {
 		governor_destroy(gov);
-		return diag_set(d, -err, "cannot start the governor: %s", strerror(-err));
+		return err;
 	}
 	*ret = gov;
 	return 0;
@@ -466,34 +425,54 @@ void governor_destroy(struct governor *gov)
 		free(gov->subjects.items[i]);
 	free(gov->subjects.items);
 	hashmap_done(&gov->by_instance);
+	crowd_destroy(gov->crowd);
 	pthread_cond_destroy(&gov->wake);
 	pthread_mutex_destroy(&gov->lock);
 	free(gov);
 }
 
+/* law: its own, or the crowd's. */
+static void fill_state(const struct govern *law, const struct wire_governed *record,
+		       struct governor_state *ret)
+{
+	unsigned flags = __atomic_load_n(&record->flags, __ATOMIC_RELAXED);
+
+	*ret = (struct governor_state){
+		.mode = law->mode,
+		.sample_interval = law->orders.sample_interval,
+		.duty = govern_duty(law),
+		.overhead_ratio = law->ratio,
+		.cause_ratio = law->cause_ratio,
+		.since_ns = law->since_ns,
+		.inexact = flags & WIRE_GOVERNED_INEXACT,
+		.missed_frees = flags & WIRE_GOVERNED_MISSED,
+		.unseen = flags & WIRE_GOVERNED_INEXACT && !record->n_entries,
+	};
+}
+
 bool governor_get(struct governor *gov, uint32_t instance, struct governor_state *ret)
 {
+	const struct wire_governed *record;
 	const struct subject *s;
+	bool follows;
 
 	pthread_mutex_lock(&gov->lock);
 	s = hashmap_get(&gov->by_instance, instance);
-	if (s) {
-		const struct govern *law = s->leader ? &s->leader->law : &s->law;
-
-		*ret = (struct governor_state){
-			.mode = law->mode,
-			.sample_interval = law->orders.sample_interval,
-			.duty = govern_duty(law),
-			.overhead_ratio = s->law.ratio,
-			.cause_ratio = law->cause_ratio,
-			.since_ns = law->since_ns,
-			.inexact = s->inexact,
-			.shared = s->leader,
-			.missed_frees = s->missed_frees,
-		};
-	}
+	record = s ? s->record : gov->crowd ? kernel_governed(gov->kernel, instance) : NULL;
+	if (!record && gov->crowd)
+		record = gov->leading.crowd.record;
+	follows = gov->crowd && (!s || leading_leads(&gov->leading));
+	if (record)
+		fill_state(follows ? &gov->leading.crowd.law : &s->law, record, ret);
+	if (record)
+		ret->error = fmax(follows ? govern_error(&gov->leading.crowd.law) : 0,
+				  s ? govern_error(&s->law) : 0);
+	if (record && s)
+		ret->overhead_ratio = s->law.ratio;
+	if (record)
+		ret->shared = follows;
 	pthread_mutex_unlock(&gov->lock);
-	return s;
+	return record;
 }
 
 void governor_forget(struct governor *gov, uint32_t instance)

@@ -2,8 +2,8 @@
 #ifndef SEEP_ATTACH_GOVERNOR_H
 #define SEEP_ATTACH_GOVERNOR_H
 /* Keeps what probes cost within a budget: govern.h's law for each traced process, carried out by a thread of its own. It finds the
- * processes in the kernel side's records by itself. Where processes share probes (COVER_FILES), windows are those of all that share
- * them, as the most expensive one needs them. */
+ * processes in the kernel side's records by itself. Where all are traced and share probes (COVER_FILES), those that are young, or are hardly
+ * hit, have one law together, the crowd's; and windows are those of all, as the most expensive one needs them. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,9 +32,11 @@ struct governor_state {
 	double duty;		  /* share of time in which allocations are recorded */
 	double overhead_ratio;	  /* overhead by own CPU time, of late; NAN: not known yet */
 	double cause_ratio;	  /* what it was when it last went to a cheaper mode */
+	double error;		  /* govern_error() */
 	uint64_t since_ns;	  /* CLOCK_MONOTONIC: in this mode */
 	bool inexact;		  /* it has not recorded everything all the time */
-	bool shared;		  /* windows are another process's need, whose probes it shares */
+	bool shared; /* mode, duty and causes are those of all processes that share probes */
+	bool unseen; /* no allocation was seen, in part because it was not looked for */
 	bool missed_frees; /* there were times without probes on frees: what is outstanding is an upper bound */
 };
 /* Returns false for an instance that it does not know. Thread-safe. */

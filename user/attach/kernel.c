@@ -426,6 +426,7 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.event_ring = bpf_map__fd(k->object->maps.event_ring),
 		.losses = bpf_map__fd(k->object->maps.losses),
 		.stranger_ring = bpf_map__fd(k->object->maps.stranger_ring),
+		.evict = bpf_program__fd(k->object->progs.evict),
 	};
 }
 
@@ -479,9 +480,27 @@ struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance)
 											    : NULL;
 }
 
+struct wire_governed *kernel_crowd(const struct kernel *k)
+{
+	return k->governed && k->object->rodata->settings.everything ? &k->object->bss->crowd
+								     : NULL;
+}
+
+void kernel_crowd_opened(struct kernel *k, uint64_t now_ns)
+{
+	__atomic_store_n(&k->object->bss->crowd_opened_ns, now_ns, __ATOMIC_RELAXED);
+}
+
 uint32_t kernel_governed_at(const struct kernel *k, uint32_t i)
 {
 	return __atomic_load_n(&k->governed[i].instance, __ATOMIC_ACQUIRE);
+}
+
+uint32_t kernel_governed_end(const struct kernel *k)
+{
+	uint32_t next = __atomic_load_n(&k->object->data->next_instance, __ATOMIC_RELAXED);
+
+	return next < WIRE_GOVERNED ? next : WIRE_GOVERNED;
 }
 
 void kernel_govern_forget(struct kernel *k, uint32_t instance)
@@ -494,19 +513,32 @@ void kernel_govern_forget(struct kernel *k, uint32_t instance)
 	__atomic_store_n(&g->instance, 0, __ATOMIC_RELEASE);
 }
 
-/* As lifecycle.bpf.c's instance_number(). */
-static uint32_t instance_number(struct kernel *k)
+/* What it used so far is not the crowd's. */
+static void join_crowd(struct wire_governed *g, const struct wire_governed *crowd, pid_t pid)
 {
+	g->cpu_ns = clock_process_cpu_ns(pid);
+	__atomic_fetch_or(&g->flags, WIRE_GOVERNED_CROWD | (crowd->flags & WIRE_GOVERNED_INEXACT),
+			  __ATOMIC_SEQ_CST);
+}
+
+/* As lifecycle.bpf.c's instance_number(). */
+static uint32_t instance_number(struct kernel *k, pid_t pid)
+{
+	struct wire_governed *g;
 	uint32_t instance = 0, nobody;
 
 	for (int i = 0; i < NUMBER_TRIES; i++) {
 		instance = __atomic_fetch_add(&k->object->data->next_instance, 1, __ATOMIC_SEQ_CST);
 		nobody = 0;
-		if (!k->governed ||
-		    __atomic_compare_exchange_n(&k->governed[instance % WIRE_GOVERNED].instance,
-						&nobody, instance, false, __ATOMIC_SEQ_CST,
-						__ATOMIC_RELAXED))
+		if (!k->governed)
 			break;
+		g = &k->governed[instance % WIRE_GOVERNED];
+		if (!__atomic_compare_exchange_n(&g->instance, &nobody, instance, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			continue;
+		if (kernel_crowd(k))
+			join_crowd(g, kernel_crowd(k), pid);
+		break;
 	}
 	return instance;
 }
@@ -524,7 +556,7 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	__u32 key = pid;
 	int err;
 
-	member.instance = instance_number(k);
+	member.instance = instance_number(k, pid);
 	member.leader = member.instance;
 	err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &member.instance,
 				  &process, BPF_NOEXIST);
@@ -564,11 +596,6 @@ int kernel_purge(struct kernel *k)
 	LIBBPF_OPTS(bpf_test_run_opts, options);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(k->object->progs.purge), &options);
-}
-
-int kernel_evict_fd(const struct kernel *k)
-{
-	return bpf_program__fd(k->object->progs.evict);
 }
 
 int kernel_program_fd(const struct kernel *k, enum kernel_program which)

@@ -9,6 +9,7 @@
 
 #include "attach/link.h"
 #include "base/diag.h"
+#include "model/kernel_maps.h"
 
 struct kernel;
 struct wire_governed;
@@ -43,12 +44,6 @@ struct kernel_options {
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 
-/* Descriptors of the maps, for collect/; owned by the kernel object. */
-struct kernel_maps {
-	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
-	int stranger_ring;
-};
-
 /* Memory that the kernel unwinds by, shared with it; owned by the kernel object, for unwinder.h. */
 struct kernel_unwind {
 	struct wire_unwind *shared;
@@ -69,8 +64,14 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret);
 void kernel_get_unwind(const struct kernel *k, struct kernel_unwind *ret);
 /* The governor's record of an instance, shared with the kernel; NULL: it is not governed. Thread-safe. */
 struct wire_governed *kernel_governed(const struct kernel *k, uint32_t instance);
+/* The record of those that are governed together, with their sums; NULL: each is governed by itself. */
+struct wire_governed *kernel_crowd(const struct kernel *k);
+/* A window of the crowd's begins. */
+void kernel_crowd_opened(struct kernel *k, uint64_t now_ns);
 /* Whose the i-th of WIRE_GOVERNED records is, 0: nobody's. */
 uint32_t kernel_governed_at(const struct kernel *k, uint32_t i);
+/* No record from there on has ever been anybody's. */
+uint32_t kernel_governed_end(const struct kernel *k);
 /* Gives the record back, once nothing of the instance runs any more. */
 void kernel_govern_forget(struct kernel *k, uint32_t instance);
 /* Bytes that all maps take in the kernel just now, by its own account; before 6.3 (90a5527d7686) it accounts for full maps, and
@@ -91,8 +92,6 @@ int kernel_release_process(struct kernel *k, pid_t pid);
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);
 /* Removes the blocks of all instances that are no longer in the instances map; one pass over the live map. */
 int kernel_purge(struct kernel *k);
-/* The program that evicts sites, for collector_create; owned by the kernel object. */
-int kernel_evict_fd(const struct kernel *k);
 
 /* Program descriptors for link_place. */
 enum kernel_program {

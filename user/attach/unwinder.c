@@ -23,6 +23,8 @@
 #include "unwind/cache.h"
 
 #define MAX_ROUNDS 8			     /* reads of a process that maps all the time */
+#define QUICK_NS (NS_PER_SECOND / 20)	     /* that tables may take in a quick update */
+#define QUICK_FILE_BYTES (8 << 20)	     /* beyond, a table is made in no quick update */
 #define ANSWER_PAUSE_NS (NS_PER_SECOND / 10) /* after an answer that was nothing new */
 
 struct process {
@@ -174,9 +176,25 @@ static const char *why_without(int err)
 	}
 }
 
-/* The file under this key, with its table in the kernel if that can be. Takes the lock. NULL without memory. */
-static struct unwind_file *file_load(struct unwinder *u, const char *key, const char *build_id,
-				     int fd, const char *path)
+/* Reads or makes the table of a file, unless that takes long and there is no time: until_ns, CLOCK_MONOTONIC, 0: there is all the
+ * time. Returns 0, -EINPROGRESS, or why there is none. */
+static int table_load(struct unwinder *u, const char *build_id, int fd, const char *path,
+		      uint64_t until_ns, struct unwind_table **ret)
+{
+	struct stat st;
+
+	if (!until_ns)
+		return unwind_cache_load(u->directory, build_id, fd, path, ret, NULL, NULL);
+	if (clock_monotonic_ns() > until_ns)
+		return -EINPROGRESS;
+	if (!fstat(fd, &st) && st.st_size > QUICK_FILE_BYTES)
+		return unwind_cache_find(u->directory, build_id, ret) ? -EINPROGRESS : 0;
+	return unwind_cache_load(u->directory, build_id, fd, path, ret, NULL, NULL);
+}
+
+/* The file under this key, with its table in the kernel if that can be. Takes the lock. Returns 0, -ENOMEM or -EINPROGRESS. */
+static int file_load(struct unwinder *u, const char *key, const char *build_id, int fd,
+		     const char *path, uint64_t until_ns, struct unwind_file **ret)
 {
 	struct unwind_table *table = NULL;
 	struct unwind_file *file;
@@ -187,20 +205,24 @@ static struct unwind_file *file_load(struct unwinder *u, const char *key, const 
 	file = unwind_files_get(&u->files, key);
 	ready = file && !unwind_file_hungry(file);
 	pthread_mutex_unlock(&u->lock);
-	if (ready)
-		return file;
-	err = unwind_cache_load(u->directory, build_id, fd, path, &table, NULL, NULL);
+	err = ready ? 0 : table_load(u, build_id, fd, path, until_ns, &table);
 	pthread_mutex_lock(&u->lock);
-	/* Another thread may have been quicker. */
-	if (!file)
-		file = unwind_files_get(&u->files, key);
-	if (!file)
-		file = unwind_files_add(&u->files, key, path, why_without(err));
-	if (file && table && !file->place.n_pages)
-		place_table(u, file, table);
+	if (err == -EINPROGRESS) {
+		unwind_files_put(&u->files, file);
+		file = NULL;
+	} else if (!ready) {
+		/* Another thread may have been quicker. */
+		if (!file)
+			file = unwind_files_get(&u->files, key);
+		if (!file)
+			file = unwind_files_add(&u->files, key, path, why_without(err));
+		if (file && table && !file->place.n_pages)
+			place_table(u, file, table);
+	}
 	pthread_mutex_unlock(&u->lock);
 	unwind_table_destroy(table);
-	return file;
+	*ret = file;
+	return file ? 0 : err == -EINPROGRESS ? err : -ENOMEM;
 }
 
 /* Something else may be mapped where a file was, even the same file with other content: forgets those that cannot be told to be
@@ -220,8 +242,9 @@ static void codes_check(struct unwinder *u, pid_t pid, const struct maps *maps, 
 	}
 }
 
-/* Fills in the file behind a mapping and where in it the mapping begins. Returns 0 or -errno. */
-static int code_identify(struct unwinder *u, int fd, const struct mapping *m, struct code *code)
+/* Fills in the file behind a mapping and where in it the mapping begins. until_ns: as table_load. Returns 0 or -errno. */
+static int code_identify(struct unwinder *u, int fd, const struct mapping *m, uint64_t until_ns,
+			 struct code *code)
 {
 	char key[CODE_KEY_SIZE];
 	struct elf_image *image;
@@ -237,15 +260,17 @@ static int code_identify(struct unwinder *u, int fd, const struct mapping *m, st
 	err = elf_image_mapped_address(image, m->file_offset, m->end - m->start, &code->address);
 	if (!err) {
 		code_key(code, elf_image_build_id(image), key);
-		code->file = file_load(u, key, elf_image_build_id(image), fd, m->path);
-		err = code->file ? 0 : -ENOMEM;
+		err = file_load(u, key, elf_image_build_id(image), fd, m->path, until_ns,
+				&code->file);
 	}
 	elf_image_close(image);
 	return err;
 }
 
-/* The files of all mappings where they are not known yet. Trouble with one is that one's. Returns 0 or -ENOMEM. */
-static int codes_open(struct unwinder *u, pid_t pid, const struct maps *maps, struct codes *codes)
+/* The files of all mappings where they are not known yet. Trouble with one is that one's. until_ns: as table_load. Returns 0, -ENOMEM or
+ * -EINPROGRESS. */
+static int codes_open(struct unwinder *u, pid_t pid, const struct maps *maps, uint64_t until_ns,
+		      struct codes *codes)
 {
 	for (size_t i = 0; i < codes->n; i++) {
 		struct code *code = &codes->items[i];
@@ -255,11 +280,13 @@ static int codes_open(struct unwinder *u, pid_t pid, const struct maps *maps, st
 		if (code->generated || code->file)
 			continue;
 		fd = code_open(pid, m);
-		err = fd < 0 ? fd : code_identify(u, fd, m, code);
+		err = fd < 0 ? fd : code_identify(u, fd, m, until_ns, code);
 		if (fd >= 0)
 			close(fd);
 		if (!err)
 			continue;
+		if (err == -EINPROGRESS)
+			return err;
 		pthread_mutex_lock(&u->lock);
 		code->file = unwind_files_add(&u->files, NULL, m->path, why_without(err));
 		pthread_mutex_unlock(&u->lock);
@@ -304,9 +331,9 @@ static int publish(struct unwinder *u, struct process *p, const struct maps *map
 	return err;
 }
 
-/* One attempt. known: files of mappings as of the last one; on -EAGAIN it becomes this one's. */
-static int update_once(struct unwinder *u, struct process *p, pid_t pid, struct codes *known,
-		       struct diag *d)
+/* One attempt. known: files of mappings as of the last one; on -EAGAIN it becomes this one's. until_ns: as table_load. */
+static int update_once(struct unwinder *u, struct process *p, pid_t pid, uint64_t until_ns,
+		       struct codes *known, struct diag *d)
 {
 	uint64_t seen = space_listen(&p->space);
 	struct codes codes = {0};
@@ -330,7 +357,7 @@ static int update_once(struct unwinder *u, struct process *p, pid_t pid, struct 
 		goto out;
 	if (!holds)
 		codes_check(u, pid, &maps, &codes);
-	err = codes_open(u, pid, &maps, &codes);
+	err = codes_open(u, pid, &maps, until_ns, &codes);
 	if (!err)
 		err = publish(u, p, &maps, &codes, seen);
 out:
@@ -382,7 +409,8 @@ static void process_put(struct unwinder *u, struct process *p)
 	process_free(u, p);
 }
 
-int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d)
+static int update(struct unwinder *u, pid_t pid, uint32_t instance, uint64_t until_ns,
+		  struct diag *d)
 {
 	struct codes known = {0};
 	struct process *p;
@@ -395,7 +423,7 @@ int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct dia
 		return diag_set(d, -err, "process %d: no room to unwind its stacks", pid);
 	err = -EAGAIN;
 	for (int i = 0; err == -EAGAIN && i < MAX_ROUNDS; i++)
-		err = update_once(u, p, pid, &known, d);
+		err = update_once(u, p, pid, until_ns, &known, d);
 	pthread_mutex_lock(&u->lock);
 	codes_done(u, &known);
 	process_put(u, p);
@@ -404,6 +432,16 @@ int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct dia
 		diag_set(d, -err, "process %d: no room for its mappings", pid);
 	/* One that maps without a pause has nothing published: its next walk asks again. */
 	return err == -EAGAIN ? 0 : err;
+}
+
+int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d)
+{
+	return update(u, pid, instance, 0, d);
+}
+
+int unwinder_update_quickly(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d)
+{
+	return update(u, pid, instance, clock_monotonic_ns() + QUICK_NS, d);
 }
 
 int unwinder_answer(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d)
@@ -415,7 +453,7 @@ int unwinder_answer(struct unwinder *u, pid_t pid, uint32_t instance, struct dia
 	p = hashmap_get(&u->processes, instance);
 	pause = p && space_holds(&p->space) && clock_monotonic_ns() - p->idle_ns < ANSWER_PAUSE_NS;
 	pthread_mutex_unlock(&u->lock);
-	return pause ? 0 : unwinder_update(u, pid, instance, d);
+	return pause ? 0 : unwinder_update_quickly(u, pid, instance, d);
 }
 
 uint32_t unwinder_version(struct unwinder *u, uint32_t instance)

@@ -41,7 +41,10 @@ void unwinder_destroy(struct unwinder *u);
  * instance. Cheap when nothing has changed. Returns 0, or -errno with a diag (-ESRCH: it is gone; what was published
  * stays). Trouble with one file does not stop the others: its code is unwound by frame pointers, with guards. */
 int unwinder_update(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d);
-/* The same when the kernel has asked. It asks again at once while a process runs code that is in no mapping, so not each time
+/* The same as far as it is quick: when tables would take long to make, because there are many or of a big file, it returns
+ * -EINPROGRESS and has published nothing; unwinder_update is to follow in a thread that holds up nobody. */
+int unwinder_update_quickly(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d);
+/* unwinder_update_quickly when the kernel has asked. It asks again at once while a process runs code that is in no mapping, so not each time
  * is answered: what is mapped meanwhile is for unwinder_update to find. */
 int unwinder_answer(struct unwinder *u, pid_t pid, uint32_t instance, struct diag *d);
 /* How often code of the instance gave way to other code at its addresses, so far; 0 when nothing is known of it. */

@@ -48,6 +48,21 @@ uint64_t clock_boottime_ns(void)
 	return now_ns(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_process_cpu_ns(pid_t pid)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * NS_PER_SECOND + t.tv_nsec;
+}
+
+uint64_t clock_thread_cpu_ns(void)
+{
+	return now_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void clock_format_rfc3339(uint64_t realtime_ns, char out[CLOCK_RFC3339_SIZE])
 {
 	time_t seconds = realtime_ns / NS_PER_SECOND;

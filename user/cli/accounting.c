@@ -8,10 +8,7 @@
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "model/memory.h"
-#include "process/maps.h"
-#include "process/resident.h"
 #include "reach/account.h"
-#include "reach/glibc_heap.h"
 
 struct block_list {
 	struct account_block *items;
@@ -33,23 +30,6 @@ static int gather_block(void *arg, const struct snapshot_block *b)
 	return vec_push(&g->lists[ref->process], (struct account_block){b->address, b->size_bytes});
 }
 
-static void account_process(const struct process_report *p, struct block_list *blocks,
-			    struct memory_account *ret)
-{
-	struct resident resident = {0};
-	struct glibc_heap heap = {0};
-	struct maps maps = {0};
-	struct diag ignored = {0};
-
-	if (!maps_read(p->pid, &maps, &ignored) &&
-	    !glibc_heap_read(p->pid, &maps, &heap, &ignored) &&
-	    !resident_read(p->pid, &resident, &ignored))
-		account_memory(&heap, &resident, blocks->items, blocks->n, ret);
-	resident_done(&resident);
-	glibc_heap_done(&heap);
-	maps_done(&maps);
-}
-
 void accounting_fill(struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
@@ -65,7 +45,7 @@ void accounting_fill(struct assembly *a, struct assembled *r)
 
 			if (p->ended)
 				continue;
-			account_process(p, &g.lists[i], &r->memory[i]);
+			account_read(p->pid, g.lists[i].items, g.lists[i].n, &r->memory[i]);
 			if (!r->memory[i].resident_bytes)
 				continue;
 			p->memory = &r->memory[i];

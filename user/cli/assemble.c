@@ -26,12 +26,15 @@ int assembly_init(struct assembly *a, struct tracing *t, struct diag *d)
 {
 	a->tracing = t;
 	a->start_ns = clock_monotonic_ns();
+	a->judging.pages = a->pages;
+	judging_begin(&a->judging, kernel_start_ns(t->kernel));
 	return growth_create(&a->growth) ? diag_set(d, ENOMEM, "out of memory") : 0;
 }
 
 void assembly_done(struct assembly *a)
 {
 	naming_done(&a->names);
+	judging_done(&a->judging);
 	growth_destroy(a->growth);
 	free(a->ended_losses);
 }
@@ -85,6 +88,7 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 	*to = (struct process_report){
 		.pid = from->pid,
 		.start_ns = p ? p->start_real_ns : 0,
+		.age_seconds = p ? traced_age_seconds(p) : 0,
 		.comm = p ? p->comm : NULL,
 		.exe = p ? p->exe : NULL,
 		.cgroup = p ? p->cgroup : NULL,
@@ -172,6 +176,7 @@ static int fill_sites(struct assembly *a, struct assembled *r)
 		fill_site(from, naming_get(&a->names, a->tracing, p, from->stack),
 			  process - report->processes, to);
 		limit_ages(to, &r->snapshot, process - report->processes);
+		judging_site(&a->judging, &r->snapshot, from, to, &r->notes);
 		process->n_stacks += from->n_stacks;
 		*ref = (struct site_ref){to->process, to->fingerprint};
 		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
@@ -204,6 +209,7 @@ static void sum_sites(struct report *report, bool growth)
 static int fill_losses(struct assembly *a, struct assembled *r)
 {
 	const uint64_t lost_mappings = mapping_watch_lost(a->tracing->mappings);
+	const uint64_t gaps = mapping_watch_gaps(a->tracing->mappings);
 	const uint64_t missed_runs = kernel_missed_runs(a->tracing->kernel);
 	struct report *report = &r->report;
 	int err = 0;
@@ -214,6 +220,8 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	if (!err && lost_mappings)
 		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full",
 				 lost_mappings);
+	if (!err && gaps)
+		err = losses_add(&report->losses, &report->n_losses, "mapping_gaps", gaps);
 	if (!err && a->tracing->n_unprobed)
 		err = losses_add(&report->losses, &report->n_losses, "processes_not_probed",
 				 a->tracing->n_unprobed);
@@ -237,6 +245,12 @@ static int compare_processes(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+/* It lived for a while, and what it allocated may have been left out: that there was such a process is to be said. */
+static bool is_notable(const struct snapshot_process *from, const struct process_report *p)
+{
+	return p->ended && p->estimated && from->ended_ns - from->began_ns > NS_PER_SECOND;
+}
+
 /* What the user did not want, and, when everything is traced, those of which there is nothing to say. */
 static bool is_hidden(const struct assembly *a, const struct snapshot_process *from,
 		      const struct process_report *p)
@@ -244,7 +258,7 @@ static bool is_hidden(const struct assembly *a, const struct snapshot_process *f
 	if (tracing_is_dismissed(a->tracing, from->instance))
 		return true;
 	return a->tracing->everything && !p->allocations && !p->unknown_frees &&
-	       !p->inherited_frees && !p->n_losses && !p->oom_killed;
+	       !p->inherited_frees && !p->n_losses && !p->oom_killed && !is_notable(from, p);
 }
 
 static void drop_hidden_sites(struct report *report, const uint32_t *place)
@@ -334,7 +348,12 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	int err;
 
 	a->names.sequence = r->report.sequence;
+	judging_start(&a->judging);
+	for (size_t i = 0; i < r->report.n_processes; i++)
+		judging_process(&a->judging, &r->snapshot, &r->snapshot.processes.items[i],
+				&r->report.processes[i]);
 	err = fill_sites(a, r);
+	judging_end(&a->judging);
 	if (!err && (a->sampled || a->older_ns || any_estimated(&r->report)))
 		err = blocks_sum(a, r);
 	if (!err) {
@@ -346,8 +365,31 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	if (err)
 		return diag_set(d, -err, "cannot make the report: %s", strerror(-err));
 	merge_sites(&r->report);
+	judging_sum(&a->judging, &r->report, &r->notes);
 	rank_sites(r->report.sites, r->report.n_sites, a->by_count);
 	growth_update(a->growth, &r->report);
+	return 0;
+}
+
+int assembly_sample(struct assembly *a, struct diag *d)
+{
+	struct snapshot s = {0};
+	int err = collector_read(a->tracing->collector, &s, d);
+
+	if (err)
+		return err;
+	judging_start(&a->judging);
+	for (size_t i = 0; i < s.processes.n; i++) {
+		const struct traced *p = tracing_find(a->tracing, s.processes.items[i].instance);
+		struct process_report process = {.seen_from_seconds = p ? p->seen_from_seconds : 0};
+
+		governing_fill(a->tracing, s.processes.items[i].instance, &process);
+		judging_process(&a->judging, &s, &s.processes.items[i], &process);
+	}
+	for (size_t i = 0; i < s.sites.n; i++)
+		judging_site(&a->judging, &s, &s.sites.items[i], NULL, NULL);
+	judging_end(&a->judging);
+	snapshot_done(&s);
 	return 0;
 }
 

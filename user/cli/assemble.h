@@ -9,6 +9,7 @@
 
 #include "base/diag.h"
 #include "base/hashmap.h"
+#include "cli/judging.h"
 #include "cli/naming.h"
 #include "cli/notes.h"
 #include "model/report.h"
@@ -28,6 +29,7 @@ struct assembly {
 	uint64_t start_ns; /* CLOCK_MONOTONIC of the session */
 	uint64_t sequence;
 	struct naming names;
+	struct judging judging;
 	struct loss *ended_losses; /* sums over processes already reported for the last time */
 	size_t n_ended_losses;
 };
@@ -59,7 +61,10 @@ void assembly_done(struct assembly *a);
 /* Drains events and takes the counters, and what is known of the processes, as they are now. last: the trace ends with it, so
  * every process's records are final. Returns 0 or -errno with a diag; ret is to be settled on success only. */
 int assemble_take(struct assembly *a, bool last, struct assembled *ret, struct diag *d);
-/* Names and orders what was taken. Any thread. Returns 0 or -errno with a diag; then there is nothing to write. */
+/* Between two reports, in the thread that drains and while none is being finished: reads the counters for later verdicts. Returns 0 or
+ * -errno with a diag. */
+int assembly_sample(struct assembly *a, struct diag *d);
+/* Names, judges and orders what was taken. Any thread. Returns 0 or -errno with a diag; then there is nothing to write. */
 int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d);
 /* In the thread that drains, finished or not: forgets the processes whose final records were in it, and frees it. */
 void assembled_settle(struct assembly *a, struct assembled *r);

@@ -16,6 +16,8 @@
 /* What a pass over the blocks of a site finds. */
 struct site_sums {
 	double bytes, allocations;
+	double estimated_bytes,
+		estimated_allocations;		     /* of that, what stands for more than itself */
 	double bytes_variance, allocations_variance; /* Horvitz and Thompson's estimate */
 	uint64_t oldest_ns;			     /* when the oldest was born, 0: none */
 	double most_bytes_variance, most_allocations_variance; /* of one sample */
@@ -33,11 +35,6 @@ static bool old_enough(const struct assembly *a, const struct assembled *r,
 	return b->time_ns + a->older_ns <= r->snapshot.time_ns;
 }
 
-static uint64_t half_interval(double variance)
-{
-	return llround(Z_95 * sqrt(variance));
-}
-
 static int sum_block(void *arg, const struct snapshot_block *b)
 {
 	const struct summing *s = arg;
@@ -52,6 +49,10 @@ static int sum_block(void *arg, const struct snapshot_block *b)
 	if (!sums->oldest_ns || b->time_ns < sums->oldest_ns)
 		sums->oldest_ns = b->time_ns;
 	sums->allocations += b->further_part ? 0 : w;
+	if (w > 1) {
+		sums->estimated_bytes += size * w;
+		sums->estimated_allocations += b->further_part ? 0 : w;
+	}
 	sums->bytes_variance += size * size * w * (w - 1);
 	sums->allocations_variance += w * (w - 1);
 	sums->most_bytes_variance = fmax(sums->most_bytes_variance, size * size * w * (w - 1));
@@ -68,6 +69,21 @@ static void widen(struct site_sums *sums)
 	sums->allocations_variance += sums->most_allocations_variance;
 }
 
+/* The blocks of a window err together, so what that adds is by the total. error: joint_error. */
+static uint64_t joint_interval(double variance, double total, double error)
+{
+	return llround(hypot(Z_95 * sqrt(variance), total * error));
+}
+
+static void set_intervals(struct process_report *p, const struct site_sums *total)
+{
+	double error = p->joint_error;
+
+	p->interval_bytes = joint_interval(total->bytes_variance, total->estimated_bytes, error);
+	p->interval_allocations =
+		joint_interval(total->allocations_variance, total->estimated_allocations, error);
+}
+
 int blocks_sum(struct assembly *a, struct assembled *r)
 {
 	struct report *report = &r->report;
@@ -82,6 +98,7 @@ int blocks_sum(struct assembly *a, struct assembled *r)
 	for (size_t i = 0; i < report->n_sites && !err; i++) {
 		struct site *site = &report->sites[i];
 		struct site_sums *total = &totals[site->process];
+		double error;
 
 		widen(&sums[i]);
 		if (a->older_ns) {
@@ -91,17 +108,19 @@ int blocks_sum(struct assembly *a, struct assembled *r)
 		if (sums[i].oldest_ns)
 			site->oldest_age_seconds =
 				(double)(r->snapshot.time_ns - sums[i].oldest_ns) / NS_PER_SECOND;
-		site->interval_bytes = half_interval(sums[i].bytes_variance);
-		site->interval_allocations = half_interval(sums[i].allocations_variance);
+		error = report->processes[site->process].joint_error;
+		site->interval_bytes =
+			joint_interval(sums[i].bytes_variance, sums[i].estimated_bytes, error);
+		site->interval_allocations = joint_interval(sums[i].allocations_variance,
+							    sums[i].estimated_allocations, error);
 		/* Variances add up, not their roots. */
 		total->bytes_variance += sums[i].bytes_variance;
 		total->allocations_variance += sums[i].allocations_variance;
+		total->estimated_bytes += sums[i].estimated_bytes;
+		total->estimated_allocations += sums[i].estimated_allocations;
 	}
 	for (size_t i = 0; i < report->n_processes && !err; i++) {
-		struct process_report *p = &report->processes[i];
-
-		p->interval_bytes = half_interval(totals[i].bytes_variance);
-		p->interval_allocations = half_interval(totals[i].allocations_variance);
+		set_intervals(&report->processes[i], &totals[i]);
 	}
 	return err;
 }

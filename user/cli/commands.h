@@ -37,8 +37,8 @@ struct command {
 };
 
 extern const struct command command_seep; /* not in commands[] */
-extern const struct command command_trace, command_watch, command_scan, command_report,
-	command_diff, command_doctor, command_help;
+extern const struct command command_trace, command_watch, command_triage, command_scan,
+	command_report, command_diff, command_doctor, command_help;
 
 /* All commands in the order of the help, ends with NULL. */
 extern const struct command *const commands[];
@@ -65,6 +65,7 @@ int cmd_trace(int argc, char **argv);
 /* What `seep trace` does with these options, which it frees. Returns the exit code. */
 int trace_command(struct trace_options *options);
 int cmd_watch(int argc, char **argv);
+int cmd_triage(int argc, char **argv);
 int cmd_scan(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

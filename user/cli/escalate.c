@@ -6,19 +6,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "analyze/watcher.h"
 #include "attach/cover.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/tracing.h"
 #include "output/output.h"
 #include "output/watch.h"
-#include "collect/watch.h"
 #include "process/identity.h"
 #include "process/select.h"
 
 #define ROWS 5 /* beside the suspects */
-#define PASS_SECONDS 1
+#define PASS_NS NS_PER_SECOND
 
 /* What was done about one process. */
 struct attempt {
@@ -30,8 +28,6 @@ struct attempt {
 int escalation_init(struct escalation *e, const struct escalation_options *options,
 		    struct tracing *t, struct diag *d)
 {
-	int err;
-
 	*e = (struct escalation){
 		.options = *options,
 		.tracing = t,
@@ -40,10 +36,7 @@ int escalation_init(struct escalation *e, const struct escalation_options *optio
 		.start_ns = clock_monotonic_ns(),
 	};
 	e->view.options = &e->view_options;
-	err = watch_reader_create(&e->reader, d);
-	if (!err && watcher_create(&e->watcher))
-		err = diag_set(d, ENOMEM, "out of memory");
-	return err;
+	return passes_open(&e->passes, d);
 }
 
 void escalation_done(struct escalation *e)
@@ -55,8 +48,7 @@ void escalation_done(struct escalation *e)
 		free(a);
 	hashmap_done(&e->attempts);
 	view_done(&e->view);
-	watcher_destroy(e->watcher);
-	watch_reader_destroy(e->reader);
+	passes_done(&e->passes);
 	*e = (struct escalation){0};
 }
 
@@ -161,19 +153,14 @@ int escalation_step(struct escalation *e, struct diag *d)
 	size_t n;
 	int err;
 
-	if (e->pass && !watch_reader_due(e->reader))
+	if (!passes_due(&e->passes))
 		return 0;
-	err = watch_reader_pass(e->reader, &e->pass, d);
+	err = passes_take(&e->passes, d);
 	if (err)
 		return err;
-	e->n_passes++;
-	e->n_new_passes++;
-	e->cost_ns += e->pass->cost_ns;
-	if (watcher_update(e->watcher, e->pass))
-		return diag_set(d, ENOMEM, "out of memory");
 	now_ns = clock_monotonic_ns();
 	end_old(e, now_ns);
-	n = watcher_items(e->watcher, &items);
+	n = watcher_items(e->passes.watcher, &items);
 	for (size_t i = 0; i < n && e->n_active < e->options.most; i++)
 		if (is_growing(&items[i]))
 			begin(e, &items[i], now_ns);
@@ -196,30 +183,24 @@ int escalation_report(struct escalation *e, FILE *f, bool ndjson,
 	const struct watch_format *format = ndjson ? &watch_ndjson : &watch_text;
 	const struct watch_session session = {.hostname = e->options.hostname};
 	double elapsed_seconds = (double)(clock_monotonic_ns() - e->start_ns) / NS_PER_SECOND;
-	double pass_seconds = e->n_new_passes ? (double)e->cost_ns / e->n_new_passes / NS_PER_SECOND
-					      : 0;
 	struct watch_report r = {
 		.time_ns = time_ns,
 		.elapsed_seconds = elapsed_seconds,
 		.sequence = ++e->n_reports,
 		.final = last,
-		.cost = {.period_seconds = PASS_SECONDS,
-			 .n_passes = e->n_passes,
-			 .pass_cpu_seconds = pass_seconds,
-			 .cpu_ratio = pass_seconds / PASS_SECONDS},
 	};
 	const struct watcher_item *items;
 	size_t n;
 	int err;
 
-	if (!e->pass)
+	if (!e->passes.last)
 		return 0;
-	n = watcher_items(e->watcher, &items);
-	err = view_report(&e->view, e->pass, items, n, &r);
+	n = watcher_items(e->passes.watcher, &items);
+	err = view_report(&e->view, e->passes.last, items, n, &r);
 	if (err)
 		return err;
 	if (ndjson)
 		leave_out_traced(e, &r);
-	e->cost_ns = e->n_new_passes = 0;
+	passes_cost(&e->passes, PASS_NS, &r.cost);
 	return format->report(f, output, &session, &r);
 }

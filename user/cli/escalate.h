@@ -10,13 +10,11 @@
 
 #include "base/diag.h"
 #include "base/hashmap.h"
+#include "cli/passes.h"
 #include "cli/watch_view.h"
 
 struct tracing;
 struct watch_output_options;
-struct watch_pass;
-struct watch_reader;
-struct watcher;
 
 struct escalation_options {
 	struct selector selector; /* who may be traced; its strings are borrowed */
@@ -29,15 +27,12 @@ struct escalation_options {
 struct escalation {
 	struct escalation_options options;
 	struct tracing *tracing;
-	struct watch_reader *reader;
-	struct watcher *watcher;
-	const struct watch_pass *pass; /* the last one */
-	struct hashmap attempts;       /* pid -> struct attempt */
+	struct passes passes;
+	struct hashmap attempts; /* pid -> struct attempt */
 	size_t n_active;
 	struct watch_options view_options;
 	struct watch_view view;
-	uint64_t start_ns, n_passes, n_reports;
-	uint64_t cost_ns, n_new_passes; /* of the passes since the last report */
+	uint64_t start_ns, n_reports;
 };
 
 /* t is borrowed. Returns 0 or -errno with a diag; done accepts one that is zero. */

@@ -107,6 +107,7 @@ static void describe(const struct tracing *t, const struct governor_state *s, ch
 	static const char upper[] =
 		"; what was freed while no probes stood counts as outstanding until its address comes "
 		"back";
+	static const char unseen[] = "; no allocation of it was among those";
 	char at[16], why[96], text[160];
 
 	ret[0] = '\0';
@@ -116,19 +117,21 @@ static void describe(const struct tracing *t, const struct governor_state *s, ch
 	if (s->mode == GOVERN_EXACT)
 		snprintf(why, sizeof(why), "the load has fallen");
 	else if (s->cause_ratio > 0)
-		snprintf(why, sizeof(why), "probes cost %.*f%% of %s CPU time, the budget is %u%%",
-			 s->cause_ratio < 0.1, fmin(s->cause_ratio, 1e4) * 100,
-			 s->shared ? "another process's" : "its", t->budget_percent);
+		snprintf(why, sizeof(why),
+			 "probes %scost %.*f%% of %s CPU time, the budget is %u%%",
+			 s->shared ? "that all share " : "", s->cause_ratio < 0.1,
+			 fmin(s->cause_ratio, 1e4) * 100, s->shared ? "the" : "its",
+			 t->budget_percent);
 	else
 		snprintf(why, sizeof(why), "as it was when it began");
 	snprintf(text, sizeof(text), sentences[s->mode], at, why);
-	snprintf(ret, n, "%s%s", text, s->missed_frees ? upper : "");
+	snprintf(ret, n, "%s%s%s", text, s->unseen ? unseen : "", s->missed_frees ? upper : "");
 }
 
 void governing_fill(struct tracing *t, instance_id instance, struct process_report *to)
 {
 	struct governor_state state;
-	char text[320];
+	char text[384];
 
 	if (!t->governor || !governor_get(t->governor, instance, &state))
 		return;
@@ -137,6 +140,7 @@ void governing_fill(struct tracing *t, instance_id instance, struct process_repo
 	to->sample_interval_bytes = state.sample_interval;
 	to->duty = state.duty;
 	to->estimated = state.inexact;
+	to->joint_error = state.error;
 	describe(t, &state, text, sizeof(text));
 	to->governed = text[0] ? strings_intern(&t->strings, text) : NULL;
 }

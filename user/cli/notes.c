@@ -9,6 +9,7 @@
 #include "attach/kernel.h"
 #include "attach/unwinder.h"
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "cli/tracing.h"
 #include "model/report.h"
 #include "model/snapshot.h"
@@ -72,22 +73,16 @@ void notes_fill(struct tracing *t, const struct snapshot_process *from, struct p
 		struct note_list *list)
 {
 	struct notes notes = {0};
-	char **grown;
 
 	if (from->n_borrowers && unseen_borrowers(t))
 		add_note(&notes, "%u vfork children: what they did in its memory before their exec",
 			 from->n_borrowers);
 	note_files(t, from, &notes);
-	grown = notes.n ? realloc(list->items, (list->n + notes.n) * sizeof(*grown)) : NULL;
-	if (!grown) {
-		for (size_t i = 0; i < notes.n; i++)
-			free(notes.items[i]);
-		return;
-	}
-	list->items = grown;
 	for (size_t i = 0; i < notes.n; i++) {
-		list->items[list->n++] = notes.items[i];
-		to->notes[to->n_notes++] = notes.items[i];
+		if (vec_push(list, notes.items[i]))
+			free(notes.items[i]);
+		else
+			to->notes[to->n_notes++] = notes.items[i];
 	}
 }
 

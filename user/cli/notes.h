@@ -11,7 +11,7 @@ struct tracing;
 /* The sentences of all processes of one report. */
 struct note_list {
 	char **items;
-	size_t n;
+	size_t n, cap;
 };
 
 /* Adds a process's notes to its report; they belong to list. Without memory there are none. */

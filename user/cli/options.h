@@ -153,6 +153,17 @@ struct scan_options {
 	int stack;
 };
 
+/* `seep triage`. */
+struct triage_options {
+	struct pid_list pids; /* at most one; else: */
+	struct selector select;
+	uint64_t duration_ns;
+	uint64_t budget_percent; /* 0: no bound */
+	const char *evidence;	 /* folder in which one is made */
+	bool no_evidence, json, verbose, quiet;
+	int color; /* enum options_color */
+};
+
 /* `seep report`. */
 struct report_options {
 	const char *suppressions; /* file of rules, or NULL */
@@ -223,6 +234,7 @@ int trace_options_escalate(const struct watch_options *w, struct trace_options *
 			   struct diag *d);
 /* As without any option. */
 void trace_options_defaults(struct trace_options *ret);
+int triage_options_parse(int argc, char **argv, struct triage_options *ret, struct diag *d);
 int scan_options_parse(int argc, char **argv, struct scan_options *ret, struct diag *d);
 int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
@@ -231,6 +243,7 @@ int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, stru
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);
 void watch_options_done(struct watch_options *o);
+void triage_options_done(struct triage_options *o);
 void scan_options_done(struct scan_options *o);
 void doctor_options_done(struct doctor_options *o);
 

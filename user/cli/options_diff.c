@@ -9,6 +9,8 @@
 
 static const struct diff_options defaults = {.top = 10};
 
+static const struct option_choice formats[] = {{"text"}, {"ndjson"}, {0}};
+
 static const struct option_spec operands[] = {
 	{.argument = "FILE_A",
 	 OPTION_INTO_PATH(struct diff_options, before.path),
@@ -36,8 +38,8 @@ static const struct option_spec options[] = {
 	 SHOW, .help = "what grows: bytes or the number of blocks"},
 	{"verbose", 'v', NULL, OPTION_INTO_FLAG(struct diff_options, verbose), SHOW,
 	 .help = "whole paths of modules"},
-	{"format", 0, NULL, OPTION_INTO_CHOICE(struct diff_options, format),
-	 .choices = options_formats, OUTPUT, .help = "text or ndjson"},
+	{"format", 0, NULL, OPTION_INTO_CHOICE(struct diff_options, format), .choices = formats,
+	 OUTPUT, .help = "for people, or one JSON object a line"},
 	{"output", 0, "FILE", OPTION_INTO_PATH(struct diff_options, output), OUTPUT,
 	 .help = "write to FILE, not to stdout"},
 	{"color", 0, NULL, OPTION_INTO_CHOICE(struct diff_options, color),
@@ -105,8 +107,6 @@ int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct d
 
 	if (!r && !o.before.path)
 		r = options_error(d, "no capture given: give FILE_A and FILE_B, or one FILE");
-	if (!r && o.format == OPTIONS_FORMAT_FOLDED)
-		r = options_error(d, "--format folded: a difference is text or ndjson");
 	if (!r && o.after.path && !strcmp(o.before.path, "-") && !strcmp(o.after.path, "-"))
 		r = options_error(d, "standard input can be one of the two only");
 	if (!r && !o.after.path && !strcmp(o.before.path, "-"))

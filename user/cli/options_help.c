@@ -10,6 +10,7 @@ static const char *const seep_synopsis[] = {"COMMAND [OPTIONS]", "help [COMMAND]
 
 static const struct example seep_examples[] = {
 	{"seep trace -p 1234", "what process 1234 allocates and does not free"},
+	{"seep triage -p 1234", "in a minute: is it a leak, how fast, until when, whose"},
 	{"seep doctor", "what is possible on this host"},
 };
 

@@ -35,7 +35,9 @@ static const struct option_spec options[] = {
 	 .man = "Only blocks that are allocated meanwhile are judged. Ctrl-C ends it early and goes "
 		"on to the scan; a second one ends the scan, too."},
 	{"passes", 0, "N", OPTION_INTO_COUNT(struct scan_options, passes), TARGET, .min = 1,
-	 .max = 100, .help = "a block counts when so many passes in a row found no pointer to it"},
+	 .max = 100, .help = "a block counts when so many passes in a row found no pointer to it",
+	 .man = "Once a pass meets blocks that those before had missed, passes look at all memory twice, and "
+		"there are more until one meets nothing again, up to four times as many."},
 	{"pause", 0, "DURATION", OPTION_INTO_DURATION(struct scan_options, pause_ns), TARGET,
 	 .unit_ns = NS_PER_SECOND, .min = 0, .max = NS_PER_HOUR, .help = "time between passes"},
 	{"stop", 0, NULL, OPTION_INTO_FLAG(struct scan_options, stop), TARGET,
@@ -108,7 +110,8 @@ static const struct manual_section sections[] = {
 	{"WITHOUT STOPPING",
 	 "Memory is read while the program goes on, so a pointer may move from what is yet to be read to "
 	 "what was read. A block therefore counts only when no pass of --passes met a pointer to it, "
-	 "and it was not freed. Registers of threads that wait are exact; of a thread that runs they "
+	 "and it was not freed; and where pointers move so fast that "
+	 "passes meet what others missed, there are more passes, and more thorough ones. Registers of threads that wait are exact; of a thread that runs they "
 	 "are those of its last entry into the kernel, as a rule a few milliseconds ago.\n"},
 	{"READING A REPORT",
 	 "= direct\n"

@@ -70,10 +70,13 @@ static const struct option_spec options[] = {
 	 .help = "processes of this cgroup and of those below it",
 	 .man = "As /proc/PID/cgroup shows it, or as a path below /sys/fs/cgroup: of version 2, or of "
 		"version 1's memory controller."},
-	{"container", 0, "ID", OPTION_INTO_STRING(struct trace_options, select.container), TARGET,
-	 .help = "processes of this container",
-	 .man = "Its id or the first 4 or more digits of it, as docker ps shows them; of LXC, "
-		"systemd-nspawn and libvirt the name."},
+	{"container", 0, "ID|NAME", OPTION_INTO_STRING(struct trace_options, select.container),
+	 TARGET, .help = "processes of this container, by id, beginning of an id, or name",
+	 .man = "The name is what its runtime calls it (Docker, containerd, CRI-O, Podman, LXC, "
+		"systemd-nspawn, libvirt); POD/NAME and NAMESPACE/POD/NAME are those of Kubernetes. An id "
+		"needs 4 digits at least. What could be both is a whole id, else the name of a "
+		"container that runs when seep starts, else the beginning of an id or the name of a "
+		"later one."},
 	{"user", 0, "USER", OPTION_INTO_STRING(struct trace_options, select.user), TARGET,
 	 .help = "processes whose effective user this is, by name or number"},
 	{"all", 0, NULL, OPTION_INTO_FLAG(struct trace_options, select.everything), TARGET,

@@ -46,8 +46,9 @@ static const struct option_spec options[] = {
 	 .help = "by executable: its path, or, without a slash, the last part of it"},
 	{"cgroup", 0, "PATH", OPTION_INTO_PATH(struct watch_options, cgroup), TARGET,
 	 .help = "in this cgroup or below it"},
-	{"container", 0, "ID", OPTION_INTO_STRING(struct watch_options, container), TARGET,
-	 .help = "in the container with this id, beginning of an id, or name"},
+	{"container", 0, "ID|NAME", OPTION_INTO_STRING(struct watch_options, container), TARGET,
+	 .help = "in the container with this id, beginning of an id, or name",
+	 .man = "As in seep-trace(1): also POD/NAME and NAMESPACE/POD/NAME of Kubernetes."},
 	{"user", 0, "USER", OPTION_INTO_STRING(struct watch_options, user), TARGET,
 	 .help = "of this user, by name or number",
 	 .man = "Several of these options: what matches all of them. They choose what is shown; "

@@ -1,74 +1,46 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* seep scan: what a live process has lost. */
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "attach/cover.h"
-#include "attach/kernel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/hashmap.h"
 #include "base/log.h"
 #include "cli/assemble.h"
+#include "cli/attend.h"
 #include "cli/blocks.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/scan_paths.h"
 #include "cli/scan_sums.h"
 #include "cli/scanning.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
-#include "cli/traced.h"
 #include "cli/tracing.h"
-#include "collect/collector.h"
-#include "collect/mappings.h"
 #include "output/scan.h"
 #include "process/identity.h"
 
 #define MOST_THREADS 4
-#define WAIT_MS 200 /* at most, between looks at the clock and the progress */
 
 struct scan {
 	struct scan_options options;
 	struct tracing tracing;
 	struct assembly assembly;
 	struct scanning scanning;
+	struct found_path found; /* --paths */
 	struct sink sink;
 	struct session session;
 	struct utsname host;
 	char target[32];
 	const char *targets[1], *capabilities[1];
 	pid_t pid;
-	int signals, passed; /* passed: an eventfd, readable when a pass has ended */
-	bool hurry;	     /* the trace has been ended by the user: on to the scan */
-	const char *end;     /* why it ends before its time, or NULL */
+	struct attend attend;
+	const char *end; /* why it ends, once that is known */
 	uint64_t start_ns;
-	bool shows_progress;
 };
-
-static int open_events(struct scan *s, struct diag *d)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	/* Before any thread starts, so that all have it blocked and it comes here. */
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	s->passed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->signals < 0 || s->passed < 0)
-		return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
-	return 0;
-}
 
 static int open_sink(struct scan *s, struct diag *d)
 {
@@ -86,142 +58,14 @@ static int open_sink(struct scan *s, struct diag *d)
 	return sink_open(&s->sink, o->output, NULL, d);
 }
 
-static void on_signals(struct scan *s)
+/* One pass: it looks for what is lost, or for the way to one block. */
+static int pass(void *arg, struct diag *d)
 {
-	struct signalfd_siginfo info;
+	struct scan *s = arg;
 
-	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGINT && isatty(STDERR_FILENO))
-			fputc('\n', stderr);
-		if (info.ssi_signo == SIGINT && !s->hurry) {
-			s->hurry = true;
-			continue;
-		}
-		s->end = info.ssi_signo == SIGINT ? "interrupted" : "terminated";
-		s->scanning.progress.stop = true;
-	}
-}
-
-/* Handles what comes, for WAIT_MS at most. */
-static void settle(struct scan *s, uint64_t until_ns)
-{
-	struct pollfd fds[] = {
-		{.fd = s->signals, .events = POLLIN},
-		{.fd = s->passed, .events = POLLIN},
-		{.fd = collector_fd(s->tracing.collector), .events = POLLIN},
-		{.fd = mapping_watch_fd(s->tracing.mappings), .events = POLLIN},
-	};
-	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t left_ms = until_ns > now_ns ? (until_ns - now_ns) / 1000000 + 1 : 0;
-
-	poll(fds, ARRAY_SIZE(fds), left_ms < WAIT_MS ? left_ms : WAIT_MS);
-	tracing_drain(&s->tracing);
-	on_signals(s);
-}
-
-/* A line on the terminal, taken off again by an empty one. */
-static void show_progress(const struct scan *s, const char *text)
-{
-	if (s->shows_progress)
-		fprintf(stderr, "\r\033[K%s", text);
-}
-
-/* Lets the trace go on. Ends early when the process does, and, with may_hurry, when the user wants the scan now. */
-static void wait_for(struct scan *s, uint64_t duration_ns, bool may_hurry)
-{
-	uint64_t began_ns = clock_monotonic_ns(), now_ns = began_ns;
-	char text[80];
-
-	while (now_ns - began_ns < duration_ns && !s->end && !(may_hurry && s->hurry) &&
-	       tracing_is_traced(&s->tracing, s->pid)) {
-		if (may_hurry) {
-			snprintf(text, sizeof(text), "tracing, %.0f s to the scan",
-				 (double)(duration_ns - (now_ns - began_ns)) / NS_PER_SECOND);
-			show_progress(s, text);
-		}
-		settle(s, began_ns + duration_ns);
-		now_ns = clock_monotonic_ns();
-	}
-	show_progress(s, "");
-}
-
-struct pass {
-	struct scan *scan;
-	bool last;
-	int err;
-	struct diag d;
-};
-
-static void *run_pass(void *arg)
-{
-	struct pass *p = arg;
-	uint64_t one = 1;
-
-	p->err = scanning_pass(&p->scan->scanning, p->last, &p->d);
-	if (write(p->scan->passed, &one, sizeof(one)) < 0)
-		p->err = -errno;
-	return NULL;
-}
-
-/* One pass in a thread of its own, while the trace goes on. */
-static int one_pass(struct scan *s, unsigned number, bool last, struct diag *d)
-{
-	struct pass p = {.scan = s, .last = last};
-	uint64_t n_passed;
-	pthread_t thread;
-	char text[80];
-	int err = pthread_create(&thread, NULL, run_pass, &p);
-
-	if (err)
-		return diag_set(d, err, "cannot start a thread: %s", strerror(err));
-	while (read(s->passed, &n_passed, sizeof(n_passed)) < 0) {
-		snprintf(text, sizeof(text), "scanning, pass %u of %u: %.0f MiB", number,
-			 (unsigned)s->options.passes,
-			 (double)s->scanning.progress.n_bytes / (1 << 20));
-		show_progress(s, text);
-		settle(s, UINT64_MAX);
-	}
-	show_progress(s, "");
-	pthread_join(thread, NULL);
-	if (p.err)
-		*d = p.d;
-	return p.err;
-}
-
-/* What the process is now, 0: it is not traced any more. */
-static uint32_t current_instance(struct scan *s)
-{
-	const struct traced *p;
-	uint32_t instance = 0;
-
-	pthread_mutex_lock(&s->tracing.lock);
-	p = hashmap_get(&s->tracing.by_pid, s->pid);
-	if (p)
-		instance = p->instance;
-	pthread_mutex_unlock(&s->tracing.lock);
-	return instance;
-}
-
-static int all_passes(struct scan *s, struct diag *d)
-{
-	unsigned n = s->options.passes;
-	int err = 0;
-
-	for (unsigned i = 1; i <= n && !err; i++) {
-		uint32_t instance = current_instance(s);
-
-		if (!instance)
-			return diag_set(d, ESRCH, "process %d ended before it was scanned", s->pid);
-		err = scanning_prepare(&s->scanning, instance, s->options.stop, d);
-		if (!err)
-			err = one_pass(s, i, i == n, d);
-		scanning_resume(&s->scanning);
-		if (!err && s->end)
-			err = -ECANCELED;
-		if (!err && i < n)
-			wait_for(s, s->options.pause_ns, false);
-	}
-	return err;
+	return s->options.paths
+		       ? scan_paths_find(&s->scanning, s->options.paths_address, &s->found, d)
+		       : scanning_pass(&s->scanning, s->options.passes, d);
 }
 
 /* The living process with our pid in a report; n_processes when there is none. */
@@ -249,30 +93,48 @@ static int write_block(void *arg, const struct block *b)
 	return sink_block(&w->s->sink, w->report, &judged);
 }
 
+static int write_leaks(struct scan *s, struct assembled *r, uint32_t process)
+{
+	struct scan_report scanned = {0};
+	int err = scan_sums(&s->assembly, r, process, &s->scanning, &scanned);
+
+	scanned.stopped_seconds = (double)s->scanning.stopped_ns / NS_PER_SECOND;
+	if (!err && s->options.format == OPTIONS_FORMAT_NDJSON)
+		err = scan_ndjson_report(s->sink.stream, &scanned);
+	else if (!err)
+		err = scan_text_report(s->sink.stream, &s->sink.options, &scanned);
+	free(scanned.leaks);
+	return err;
+}
+
+static int write_path(struct scan *s, struct assembled *r, uint32_t process)
+{
+	struct scan_path path;
+	int err = scan_paths_describe(&s->assembly, r, process, &s->scanning, &s->found, &path);
+
+	if (err)
+		return err;
+	if (s->options.format == OPTIONS_FORMAT_NDJSON)
+		return scan_path_ndjson(s->sink.stream, &path);
+	return scan_path_text(s->sink.stream, &s->sink.options, &path);
+}
+
 /* complete: the scan has all its passes. Else what was traced is reported, so that it is not lost with the process. */
 static int write_report(struct scan *s, struct assembled *r, bool complete)
 {
 	struct block_writing w = {s, &r->report};
 	bool ndjson = s->options.format == OPTIONS_FORMAT_NDJSON;
-	struct scan_report scanned = {0};
 	uint32_t process = find_process(s, &r->report);
 	int err = 0;
 
 	complete &= process < r->report.n_processes;
-	if (complete)
-		err = scan_sums(&s->assembly, r, process, &s->scanning, &scanned);
-	scanned.stopped_seconds = (double)s->scanning.stopped_ns / NS_PER_SECOND;
-	if (!err && (ndjson || !complete))
+	if (ndjson || !complete)
 		err = sink_report(&s->sink, &s->session, &r->report);
 	if (!err && complete)
-		err = ndjson ? scan_ndjson_report(s->sink.stream, &scanned)
-			     : scan_text_report(s->sink.stream, &s->sink.options, &scanned);
+		err = s->options.paths ? write_path(s, r, process) : write_leaks(s, r, process);
 	if (!err && s->options.show_allocs)
 		err = blocks_each(&s->assembly, r, write_block, &w);
-	if (!err)
-		err = sink_report_end(&s->sink, &s->session, &r->report);
-	free(scanned.leaks);
-	return err;
+	return err ? err : sink_report_end(&s->sink, &s->session, &r->report);
 }
 
 static int write_end(struct scan *s, struct assembled *r, bool *ret_lost)
@@ -375,7 +237,7 @@ static int start(struct scan *s, struct diag *d)
 		.n_threads = n_threads(&s->options),
 	};
 	struct identity id;
-	int err = open_events(s, d);
+	int err = attend_open(&s->attend, d);
 
 	if (!err)
 		err = open_sink(s, d);
@@ -388,6 +250,7 @@ static int start(struct scan *s, struct diag *d)
 	if (err)
 		return err;
 	s->start_ns = clock_monotonic_ns();
+	s->scanning.wanted = s->options.paths ? s->options.paths_address : 0;
 	if (!s->options.quiet)
 		log_info(
 			"tracing process %d (%s) for %.4g s, then its memory is scanned; Ctrl-C to "
@@ -403,12 +266,22 @@ static int start(struct scan *s, struct diag *d)
 /* What stands in the way of a scan is said after the report of what there is. */
 static int run(struct scan *s, bool *ret_lost, struct diag *d)
 {
+	const struct attend_passes passes = {.once = s->options.paths,
+					     .pause_ns = s->options.pause_ns,
+					     .stop = s->options.stop,
+					     .pass = pass,
+					     .arg = s};
 	struct diag report_diag = {0};
 	int err, report_err;
 
-	wait_for(s, s->options.duration_ns, true);
-	s->hurry = true;
-	err = s->end ? -ECANCELED : all_passes(s, d);
+	attend_until(&s->attend, clock_monotonic_ns() + s->options.duration_ns,
+		     "tracing before the scan");
+	s->attend.hurry = true;
+	err = s->attend.end ? -ECANCELED : attend_passes(&s->attend, &passes, d);
+	s->end = s->attend.end;
+	/* Whoever ended it knows. */
+	if (err && s->end)
+		d->text[0] = '\0';
 	if (!s->end)
 		s->end = !err ? "scanned" : err == -ESRCH ? "the target ended" : "the scan failed";
 	report_err = report(s, !err, ret_lost, &report_diag);
@@ -439,7 +312,7 @@ static int scan(struct scan *s)
 
 int cmd_scan(int argc, char **argv)
 {
-	struct scan s = {.signals = -1, .passed = -1, .scanning.memory.pagemap = -1};
+	struct scan s = {.attend = ATTEND_INIT, .scanning.memory.pagemap = -1};
 	struct diag d = {0};
 	int code, r = scan_options_parse(argc, argv, &s.options, &d);
 
@@ -448,14 +321,16 @@ int cmd_scan(int argc, char **argv)
 	if (s.options.quiet)
 		log_set_level(LOG_QUIET);
 	s.pid = s.options.pids.items[0];
-	s.shows_progress = !s.options.quiet && isatty(STDERR_FILENO);
+	s.attend.tracing = &s.tracing;
+	s.attend.scanning = &s.scanning;
+	s.attend.pid = s.pid;
+	s.attend.shows_progress = !s.options.quiet && isatty(STDERR_FILENO);
 	code = scan(&s);
 	scanning_close(&s.scanning);
+	scan_paths_done(&s.found);
 	assembly_done(&s.assembly);
 	tracing_close(&s.tracing);
 	scan_options_done(&s.options);
-	for (int *fd = (int[]){s.signals, s.passed, -2}; *fd != -2; fd++)
-		if (*fd >= 0)
-			close(*fd);
+	attend_close(&s.attend);
 	return code;
 }

@@ -163,6 +163,7 @@ static void drop_sound(struct scan_report *r)
 static void describe_pass(const struct scanning *s, struct scan_report *r)
 {
 	r->n_passes = s->candidates.n_passes;
+	r->n_unsettled = s->candidates.n_returned;
 	r->pass_bytes = s->pass_bytes;
 	r->pass_seconds = (double)s->pass_ns / NS_PER_SECOND;
 	r->n_threads = s->n_threads;

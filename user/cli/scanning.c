@@ -12,6 +12,8 @@
 #include "reach/leaks.h"
 #include "reach/pass.h"
 
+#define THOROUGH 2 /* passes at least that look twice, where pointers move */
+
 int scanning_open(struct scanning *s, pid_t pid, struct collector *collector,
 		  const struct reach_options *options, struct diag *d)
 {
@@ -70,6 +72,11 @@ static int take_blocks(struct scanning *s, uint32_t instance)
 
 	if (!err)
 		err = reach_blocks_finish(&s->blocks);
+	if (!err && s->wanted && reach_blocks_at(&s->blocks, s->wanted) == REACH_NONE) {
+		err = reach_blocks_add(&s->blocks, s->wanted, sizeof(s->wanted), 0);
+		if (!err)
+			err = reach_blocks_finish(&s->blocks);
+	}
 	if (!err) {
 		s->marks = calloc(s->blocks.n + 1, 1);
 		err = s->marks ? 0 : -ENOMEM;
@@ -114,21 +121,53 @@ static int find_leaks(struct scanning *s, const struct reach_reader *reader)
 			   s->roots);
 }
 
-int scanning_pass(struct scanning *s, bool last, struct diag *d)
+static bool is_settled(const struct scanning *s, unsigned n_passes)
+{
+	const struct reach_candidates *c = &s->candidates;
+
+	if (c->n_passes < n_passes)
+		return false;
+	if (n_passes == 1 || c->n_passes >= SCANNING_MORE * n_passes)
+		return true;
+	return !c->moving || (!c->n_returned && s->n_thorough >= THOROUGH);
+}
+
+/* What a pass reaches. Threads are where they are by then. */
+static int reach(struct scanning *s, const struct reach_reader *reader, struct diag *d)
+{
+	struct reach_options options = s->options;
+	int err = reach_pass(s->pid, &s->blocks, s->threads, s->n_threads, reader, &options,
+			     &s->progress, s->marks, d);
+
+	if (err || !s->candidates.moving)
+		return err;
+	free(s->threads);
+	s->threads = NULL;
+	s->n_threads = 0;
+	err = thread_reader_read(s->threads_reader, &s->threads, &s->n_threads, d);
+	options.again = true;
+	s->n_thorough++;
+	if (!err)
+		err = reach_pass(s->pid, &s->blocks, s->threads, s->n_threads, reader, &options,
+				 &s->progress, s->marks, d);
+	return err;
+}
+
+int scanning_pass(struct scanning *s, unsigned n_passes, struct diag *d)
 {
 	const struct reach_reader reader = reach_memory_reader(&s->memory);
 	uint64_t began_ns = clock_monotonic_ns();
 	int err;
 
 	s->progress.n_bytes = 0;
-	err = reach_pass(s->pid, &s->blocks, s->threads, s->n_threads, &reader, &s->options,
-			 &s->progress, s->marks, d);
+	err = reach(s, &reader, d);
 	if (err)
 		return err;
 	s->pass_bytes = s->progress.n_bytes;
 	s->pass_ns = clock_monotonic_ns() - began_ns;
 	err = reach_candidates_pass(&s->candidates, &s->blocks, s->marks);
-	if (!err && last)
+	s->settled = !err && is_settled(s, n_passes);
+	if (s->settled)
 		err = find_leaks(s, &reader);
 	return err ? diag_set(d, -err, "process %d cannot be scanned: %s", s->pid, strerror(-err))
 		   : 0;

@@ -21,6 +21,7 @@ struct scanning {
 	pid_t pid;
 	struct collector *collector; /* borrowed */
 	struct reach_options options;
+	uint64_t wanted; /* an address that counts as a block of one word if it lies in no other; 0: none */
 	struct thread_reader *threads_reader;
 	struct reach_memory memory;
 	struct reach_progress progress;
@@ -33,6 +34,8 @@ struct scanning {
 	uint8_t *marks; /* by block: 1 reached */
 	uint64_t pass_bytes, pass_ns;
 	/* Of all passes. */
+	bool settled;
+	unsigned n_thorough; /* passes with a second look, as pointers move */
 	struct reach_candidates candidates;
 	/* By block of the last pass; NULL: not known. */
 	uint8_t *leaks, *kinds;
@@ -49,8 +52,11 @@ void scanning_close(struct scanning *s);
 int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct diag *d);
 void scanning_resume(struct scanning *s);
 
-/* One pass, which may take minutes: any thread. last: then leaks, kinds and roots are made, too. Returns 0; -ESRCH: the process has
- * ended; -ECANCELED: progress.stop was set; or -errno, with a diag. */
-int scanning_pass(struct scanning *s, bool last, struct diag *d);
+/* One pass, which may take minutes: any thread. When it ends what n_passes passes have to say, it makes leaks, kinds and roots, too, and
+ * sets settled: then no further pass is needed. Once blocks turn up again that passes before had missed, pointers move so fast that
+ * each pass looks twice, and there are more passes until one meets nothing again: up to SCANNING_MORE times as many. Returns 0; -ESRCH: the process has ended; -ECANCELED:
+ * progress.stop was set; or -errno, with a diag. */
+#define SCANNING_MORE 4
+int scanning_pass(struct scanning *s, unsigned n_passes, struct diag *d);
 
 #endif

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attach/cover.h"
@@ -20,29 +18,32 @@
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/governing.h"
+#include "cli/launched.h"
 #include "cli/options.h"
 #include "cli/reporter.h"
 #include "cli/signals.h"
 #include "cli/sink.h"
 #include "cli/suppressing.h"
 #include "cli/terminal.h"
+#include "cli/trace_session.h"
 #include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
 #include "output/watch.h"
-#include "process/launch.h"
 
-#define MAX_CAPABILITIES 4
 #define LONGEST_WAIT_MS 3600000 /* fits epoll_wait's argument, as not all of --for does */
 #define ESCALATE_AGAIN_NS                                                                          \
 	(600 * NS_PER_SECOND) /* a suspect is left alone for so long after it was traced */
-#define MAX_SELECTORS 7	      /* what can be a target beside pids */
+/* Between reports counters are read for the verdicts, so often in all of the time, but not at a cost of more than a hundredth. */
+#define SAMPLES_RATIO 20
+#define SAMPLE_COST_RATIO 100
 
 struct trace {
 	struct suppressing suppressing;
 	struct trace_options options;
 	struct tracing tracing;
-	struct follow follow; /* with selectors */
+	struct containers containers; /* the selector's: the main thread's */
+	struct follow follow;	      /* with selectors */
 	struct escalation escalation;
 	int passes; /* timer of the escalation's passes */
 	struct assembly assembly;
@@ -50,40 +51,14 @@ struct trace {
 	struct signals signals;
 	struct reporter *reporter;
 	struct calls calls;
-	struct session session;
-	const char **targets;
-	const char *capabilities[MAX_CAPABILITIES];
-	struct utsname host;
-	struct launch *launch;
-	char *words;	     /* -c: the string that argv's words lie in */
-	char **command_argv; /* -c: what is executed */
+	struct trace_session session;
+	struct launched launched;
 	int epoll, timer;
-	bool command_done, report_due, lost;
+	int samples; /* timer of readings between the reports */
+	uint64_t sample_cost_ns;
+	bool report_due, lost;
 	const char *end; /* why the trace ends, NULL: it goes on */
 	uint64_t start_ns, n_reports;
-};
-
-static void hook_mapped(void *arg, pid_t pid)
-{
-	tracing_mapped(arg, pid);
-}
-
-static void hook_forked(void *arg, pid_t parent, pid_t child, bool shares_memory)
-{
-	(void)parent;
-	tracing_forked(arg, child, shares_memory);
-}
-
-static void hook_ended(void *arg, pid_t pid, int wait_status)
-{
-	(void)wait_status;
-	tracing_ended(arg, pid);
-}
-
-static const struct launch_hooks hooks = {
-	.mapped = hook_mapped,
-	.forked = hook_forked,
-	.ended = hook_ended,
 };
 
 static int watch_fd(struct trace *t, int fd)
@@ -122,12 +97,15 @@ static int open_events(struct trace *t, struct diag *d)
 		return err;
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (t->epoll < 0 || t->timer < 0)
+	t->samples = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->epoll < 0 || t->timer < 0 || t->samples < 0)
 		err = -errno;
 	if (!err)
 		err = watch_fd(t, t->signals.fd);
 	if (!err)
 		err = watch_fd(t, t->timer);
+	if (!err)
+		err = watch_fd(t, t->samples);
 	if (!err && t->options.escalate)
 		err = open_passes(t);
 	return err ? diag_set(d, -err, "cannot wait for events: %s", strerror(-err)) : 0;
@@ -181,128 +159,17 @@ static int start_pids(struct trace *t, struct diag *d)
 	return 0;
 }
 
-/* -c: a command that needs no shell is executed as it is, so that one which does not exist is our error, not the shell's. */
-static int split_command(struct trace *t)
-{
-	static const char blanks[] = " \t", shell_syntax[] = "|&;<>()$`\\\"'*?[]#~=%!{}\n";
-	size_t n = 0, most = strlen(t->options.command) / 2 + 4;
-
-	t->command_argv = calloc(most, sizeof(*t->command_argv));
-	t->words = strdup(t->options.command);
-	if (!t->command_argv || !t->words)
-		return -ENOMEM;
-	if (strpbrk(t->words, shell_syntax)) {
-		t->command_argv[n++] = "/bin/sh";
-		t->command_argv[n++] = "-c";
-		t->command_argv[n++] = t->words;
-		return 0;
-	}
-	for (char *word = strtok(t->words, blanks); word; word = strtok(NULL, blanks))
-		t->command_argv[n++] = word;
-	return 0;
-}
-
-/* Before anything else is opened: the command inherits neither our descriptors nor the limits that we raise. */
-static int hold_command(struct trace *t, struct diag *d)
-{
-	char **argv = t->options.argv;
-	int err = argv ? 0 : split_command(t);
-
-	if (err)
-		return diag_set(d, -err, "out of memory");
-	if (!argv)
-		argv = t->command_argv;
-	/* Also without --follow: a vfork child works in the target's memory. */
-	return launch_create(argv, true, &hooks, &t->tracing, &t->launch, d);
-}
-
 static int start_command(struct trace *t, struct diag *d)
 {
-	int err = tracing_adopt(&t->tracing, launch_pid(t->launch), d);
+	int err = watch_fd(t, launched_fd(&t->launched));
 
-	if (!err)
-		err = watch_fd(t, launch_eventfd(t->launch));
-	if (!err)
-		err = launch_go(t->launch);
-	if (err && !d->text[0])
-		diag_set(d, -err, "the command cannot be started: %s", strerror(-err));
-	return err;
+	return err ? diag_set(d, -err, "cannot wait for events: %s", strerror(-err))
+		   : launched_start(&t->launched, d);
 }
 
 static bool starts_command(const struct trace *t)
 {
 	return t->options.argv || t->options.command;
-}
-
-static void add_target(struct trace *t, const char *kind, const char *what)
-{
-	char text[4096 + 16];
-
-	if (!what)
-		return;
-	snprintf(text, sizeof(text), "%s%s%s", kind, *what ? " " : "", what);
-	t->targets[t->session.n_targets++] = strings_intern(&t->tracing.strings, text);
-}
-
-static int describe_targets(struct trace *t)
-{
-	const struct trace_options *o = &t->options;
-
-	t->targets = calloc(o->pids.n + MAX_SELECTORS, sizeof(*t->targets));
-	if (!t->targets)
-		return -ENOMEM;
-	for (size_t i = 0; i < o->pids.n; i++) {
-		char pid[16];
-
-		snprintf(pid, sizeof(pid), "%d", o->pids.items[i]);
-		add_target(t, "pid", pid);
-	}
-	add_target(t, "command", o->argv ? o->argv[0] : o->command);
-	add_target(t, "comm", o->select.comm_glob);
-	add_target(t, "exe", o->select.exe_glob);
-	add_target(t, "cgroup", o->select.cgroup);
-	add_target(t, "container", o->select.container);
-	add_target(t, "user", o->select.user);
-	add_target(t, "all processes", o->select.everything ? "" : NULL);
-	add_target(t, "who grows", o->escalate ? "" : NULL);
-	t->session.targets = t->targets;
-	return 0;
-}
-
-static void describe_session(struct trace *t)
-{
-	static const char *const stack_capabilities[] = {
-		[OPTIONS_STACK_CFI] = "stack:cfi",
-		[OPTIONS_STACK_FP] = "stack:frame-pointers",
-		[OPTIONS_STACK_NONE] = "stack:none",
-	};
-	const struct trace_options *o = &t->options;
-	char link[32];
-
-	uname(&t->host);
-	snprintf(link, sizeof(link), "link:%s",
-		 o->growth ? "none" : link_kind_name(kernel_link(t->tracing.kernel)));
-	t->capabilities[0] = strings_intern(&t->tracing.strings, link);
-	t->capabilities[1] = stack_capabilities[o->stack];
-	t->session = (struct session){
-		.schema = 1,
-		.version = SEEP_VERSION,
-		.kernel = t->host.release,
-		.hostname = t->host.nodename,
-		.start_ns = clock_realtime_ns(),
-		.mode = o->growth	     ? REPORT_SAMPLED_PAGES
-			: o->sample_bytes    ? REPORT_SAMPLED_BYTES
-			: o->sample_rate > 1 ? REPORT_SAMPLED_COUNT
-					     : REPORT_EXACT,
-		.sample_interval = o->sample_bytes	? o->sample_bytes
-				   : o->sample_rate > 1 ? o->sample_rate
-							: 0,
-		.min_size_bytes = o->min_size_bytes,
-		.max_size_bytes = o->max_size_bytes,
-		.min_age_seconds = (double)o->older_ns / NS_PER_SECOND,
-		.capabilities = t->capabilities,
-		.n_capabilities = 2,
-	};
 }
 
 /* What the watch sees, as text before the report. Returns 0 or -errno. */
@@ -361,8 +228,38 @@ static void on_signal(struct trace *t)
 		return;
 	t->end = end;
 	/* From a terminal the command has had it, too; from kill(1) only we have. */
-	if (t->launch && !t->command_done && t->signals.by_process)
-		launch_signal(t->launch, t->signals.last);
+	if (t->signals.by_process)
+		launched_signal(&t->launched, t->signals.last);
+}
+
+/* Sets the timer, unless reports come as often. */
+static void await_sample(struct trace *t)
+{
+	uint64_t period_ns = (clock_monotonic_ns() - t->start_ns) / SAMPLES_RATIO;
+	struct itimerspec once = {0};
+
+	if (period_ns < NS_PER_SECOND)
+		period_ns = NS_PER_SECOND;
+	if (period_ns < t->sample_cost_ns * SAMPLE_COST_RATIO)
+		period_ns = t->sample_cost_ns * SAMPLE_COST_RATIO;
+	if (t->options.interval_ns > period_ns)
+		once.it_value = to_timespec(period_ns);
+	timerfd_settime(t->samples, 0, &once, NULL);
+}
+
+static int on_sample(struct trace *t, struct diag *d)
+{
+	uint64_t n_expired, from_ns = clock_monotonic_ns();
+	int err = 0;
+
+	if (read(t->samples, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
+		return 0;
+	if (!reporter_is_busy(t->reporter)) {
+		err = assembly_sample(&t->assembly, d);
+		t->sample_cost_ns = clock_monotonic_ns() - from_ns;
+	}
+	await_sample(t);
+	return err;
 }
 
 static int on_timer(struct trace *t, struct diag *d)
@@ -409,20 +306,8 @@ static int on_pass(struct trace *t, struct diag *d)
 
 static int on_command_end(struct trace *t, struct diag *d)
 {
-	int status, err = launch_status(t->launch, &status, d);
-
-	t->command_done = true;
-	epoll_ctl(t->epoll, EPOLL_CTL_DEL, launch_eventfd(t->launch), NULL);
-	if (err)
-		return err;
-	if (t->options.quiet)
-		return 0;
-	if (WIFSIGNALED(status))
-		log_info("the command was ended by signal %d (%s)", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)));
-	else
-		log_info("the command ended with exit code %d", WEXITSTATUS(status));
-	return 0;
+	epoll_ctl(t->epoll, EPOLL_CTL_DEL, launched_fd(&t->launched), NULL);
+	return launched_on_end(&t->launched, d);
 }
 
 static void check_end(struct trace *t)
@@ -432,8 +317,8 @@ static void check_end(struct trace *t)
 	if (t->options.duration_ns && clock_monotonic_ns() - t->start_ns >= t->options.duration_ns)
 		t->end = "time is up";
 	else if (!tracing_has_any(&t->tracing) && !t->follow.tracing && !t->options.escalate &&
-		 (!t->launch || t->command_done))
-		t->end = t->launch ? "the command ended" : "the target ended";
+		 !launched_runs(&t->launched))
+		t->end = t->launched.launch ? "the command ended" : "the target ended";
 }
 
 static int wait_ms(const struct trace *t)
@@ -465,11 +350,13 @@ static int step(struct trace *t, struct diag *d)
 			on_signal(t);
 		else if (fd == t->timer)
 			err = on_timer(t, d);
+		else if (fd == t->samples)
+			err = on_sample(t, d);
 		else if (fd == t->passes)
 			err = on_pass(t, d);
 		else if (fd == reporter_fd(t->reporter))
 			err = reporter_settle(t->reporter, &t->lost, d);
-		else if (t->launch && !t->command_done && fd == launch_eventfd(t->launch))
+		else if (fd == launched_fd(&t->launched))
 			err = on_command_end(t, d);
 	}
 	check_end(t);
@@ -498,6 +385,7 @@ static int run(struct trace *t, struct diag *d)
 		err = watch_fd(t, reporter_fd(t->reporter));
 	if (!err && timerfd_settime(t->timer, 0, &period, NULL))
 		err = -errno;
+	await_sample(t);
 	while (!err && !t->end) {
 		err = step(t, d);
 		if (!err)
@@ -515,7 +403,7 @@ static int start_reporter(struct trace *t, struct diag *d)
 	const struct reporter_options options = {
 		.assembly = &t->assembly,
 		.sink = &t->sink,
-		.session = &t->session,
+		.session = &t->session.session,
 		.blocks = t->options.show_allocs,
 		.memory = !t->options.growth && !t->options.select.everything,
 		.only_if_processes = t->options.escalate,
@@ -534,7 +422,7 @@ static int start_escalation(struct trace *t, struct diag *d)
 {
 	const struct escalation_options options = {
 		.selector = t->options.select,
-		.hostname = t->host.nodename,
+		.hostname = t->session.host.nodename,
 		.most = t->options.escalate_most,
 		.for_ns = t->options.escalate_ns,
 		.again_ns = ESCALATE_AGAIN_NS,
@@ -571,7 +459,7 @@ static int start(struct trace *t, struct diag *d)
 	if (!err)
 		err = governing_prepare(&t->tracing, &t->options, d);
 	if (!err && starts_command(t))
-		err = hold_command(t, d);
+		err = launched_hold(&t->launched, &t->options, &t->tracing, d);
 	if (!err)
 		err = tracing_open(&t->options, &t->tracing, d);
 	if (err)
@@ -586,13 +474,12 @@ static int start(struct trace *t, struct diag *d)
 	if (err)
 		return err;
 	t->start_ns = clock_monotonic_ns();
-	describe_session(t);
-	if (describe_targets(t))
-		return diag_set(d, ENOMEM, "out of memory");
-	err = start_targets(t, d);
+	err = trace_session_init(&t->session, &t->options, &t->tracing, d);
+	if (!err)
+		err = start_targets(t, d);
 	if (err)
 		return err;
-	err = sink_session(&t->sink, &t->session);
+	err = sink_session(&t->sink, &t->session.session);
 	if (err)
 		sink_explain(&t->sink, err, d);
 	return err ? err : start_reporter(t, d);
@@ -611,9 +498,9 @@ static int trace(struct trace *t)
 			"%llu processes ended before it was known whether they match, or while they were attached to",
 			(unsigned long long)t->follow.n_vanished);
 	reporter_destroy(t->reporter);
-	launch_destroy(t->launch);
-	if (!err && t->launch && !t->command_done && !t->options.quiet)
+	if (!err && launched_runs(&t->launched) && !t->options.quiet)
 		log_info("the command goes on running, untraced");
+	launched_release(&t->launched);
 	if (sink_close(&t->sink, &close_diag) && !err) {
 		err = -EIO;
 		d = close_diag;
@@ -629,23 +516,24 @@ int trace_command(struct trace_options *options)
 			  .epoll = -1,
 			  .signals = SIGNALS_INIT,
 			  .timer = -1,
+			  .samples = -1,
 			  .passes = -1};
 	int code;
 
 	if (t.options.quiet)
 		log_set_level(LOG_QUIET);
+	t.options.select.names = &t.containers;
 	code = trace(&t);
 	signals_close(&t.signals);
 	assembly_done(&t.assembly);
 	suppressing_done(&t.suppressing);
 	follow_done(&t.follow);
 	escalation_done(&t.escalation);
+	containers_done(&t.containers);
 	tracing_close(&t.tracing);
 	trace_options_done(&t.options);
-	free(t.targets);
-	free(t.command_argv);
-	free(t.words);
-	for (int *fd = (int[]){t.epoll, t.timer, t.passes, -2}; *fd != -2; fd++)
+	trace_session_done(&t.session);
+	for (int *fd = (int[]){t.epoll, t.timer, t.samples, t.passes, -2}; *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
 	return code;

@@ -77,7 +77,19 @@ void traced_describe(struct tracing *t, struct traced *p, const struct identity 
 	p->cgroup = known(t, id->cgroup);
 	describe_container(t, p, id);
 	p->limit_bytes = id->limit_bytes;
+	if (p->start_boottime_ns == id->start_boottime_ns)
+		return;
+	p->start_boottime_ns = id->start_boottime_ns;
 	p->start_real_ns = id->start_real_ns;
+}
+
+double traced_age_seconds(const struct traced *p)
+{
+	uint64_t now_ns = clock_boottime_ns();
+
+	return now_ns > p->start_boottime_ns
+		       ? (double)(now_ns - p->start_boottime_ns) / NS_PER_SECOND
+		       : 0;
 }
 
 void traced_inherit(struct traced *p, const struct traced *parent)
@@ -103,6 +115,7 @@ struct traced *traced_create(struct tracing *t, instance_id instance, pid_t pid,
 		return NULL;
 	p->instance = instance;
 	p->pid = pid;
+	p->start_boottime_ns = clock_boottime_ns();
 	p->start_real_ns = clock_realtime_ns();
 	if (t->everything)
 		return lightly_keep(t, p, lender);

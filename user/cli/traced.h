@@ -19,8 +19,9 @@ struct traced {
 	pid_t pid;
 	const char *comm, *exe, *cgroup, *container; /* interned */
 	const char *container_name, *namespace_, *pod, *pod_uid;
-	pid_t namespace_pid; /* 0: pid */
-	uint64_t start_real_ns;
+	pid_t namespace_pid;	    /* 0: pid */
+	uint64_t start_boottime_ns; /* its age is told by this: nobody sets that clock */
+	uint64_t start_real_ns; /* as the clock was set when it was first seen; part of its identity, so it stays */
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
 	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
@@ -29,9 +30,10 @@ struct traced {
 		lender; /* whose address space this one uses: the parent it was forked from. With `everything` space is NULL then */
 	unsigned n_borrowers;
 	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
-	bool dismissed; /* it is not what the user wants: never reported */
+	uint64_t ahead_ns; /* CLOCK_MONOTONIC when files were probed for the program that its process runs next, whose exec was not told yet */
+	bool dismissed;	   /* it is not what the user wants: never reported */
 	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
-	uint64_t young_ns; /* with `everything`: since when its files are to be looked at, CLOCK_MONOTONIC; 0: they were */
+	uint64_t young_ns; /* CLOCK_MONOTONIC when it began its program; with `everything` 0 once its files were looked at */
 	bool lent_memory; /* to a vfork child: further pids are this instance */
 	bool forgotten;	  /* by all but its borrowers */
 };
@@ -47,6 +49,8 @@ void traced_free(struct traced *p);
 
 /* What is known of it from now on. */
 void traced_describe(struct tracing *t, struct traced *p, const struct identity *id);
+/* How long ago the process began. Neither clock steps nor suspends falsify it. */
+double traced_age_seconds(const struct traced *p);
 /* It is called what the process is called that it was forked from. */
 void traced_inherit(struct traced *p, const struct traced *parent);
 /* Frees it, unless others still use its mappings: then the last of them does. */

@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "base/hashmap.h"
 #include "base/strings.h"
+#include "cli/tables.h"
 #include "model/snapshot.h"
 #include "process/container.h"
 #include "process/identity.h"
@@ -33,6 +34,7 @@ struct tracing {
 	struct kernel *kernel;
 	struct cover *cover;
 	struct unwinder *unwinder; /* NULL: stacks by frame pointers, or none */
+	struct tables tables;	   /* with an unwinder */
 	struct calibration *costs; /* with a budget: governing_prepare()'s; else NULL */
 	struct governor *governor; /* NULL: no budget */
 	unsigned budget_percent;
@@ -47,6 +49,7 @@ struct tracing {
 		by_pid; /* pid -> struct traced that it is now, its own or the one whose memory it borrows */
 	bool launched; /* the launcher stops processes for us: no need to hurry after them */
 	bool everything; /* every process is traced: looked at when it has something to show, and not before */
+	bool selecting; /* processes come to be traced while others are */
 	bool quiet;
 	bool restricted; /* by -O or -S */
 	bool growth;	 /* touched pages and mappings, without probes */
@@ -56,7 +59,8 @@ struct tracing {
 	struct hashmap
 		leaving; /* pid -> struct traced: ended since the last drain, whose mappings may be told only now */
 	struct hashmap asking; /* instances whose mappings the kernel asked for */
-	uint64_t grown_ns; /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
+	uint64_t grown_ns;   /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
+	uint64_t drained_ns; /* CLOCK_MONOTONIC: what happened until then has been seen */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
 	_Atomic uint64_t n_unprobed;		 /* times a process could not be probed */
 	uint64_t n_lost_calls;			 /* of -t, as on_call said */

@@ -2,16 +2,13 @@
 /* seep watch: every process on the host, suspects first. */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "analyze/watcher.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,11 +16,13 @@
 #include "base/vec.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/passes.h"
+#include "cli/signals.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
 #include "cli/watch_view.h"
-#include "collect/watch.h"
 #include "output/watch.h"
+#include "process/container.h"
 #include "process/identity.h"
 
 #define LONGEST_WAIT_MS 3600000
@@ -31,27 +30,25 @@
 struct watch {
 	struct watch_options options;
 	struct watch_view view;
-	struct watch_reader *reader;
-	struct watcher *watcher;
-	const struct watch_pass *pass; /* the last one */
+	struct passes passes;
 	const struct watch_format *format;
 	struct sink sink; /* its stream only */
 	struct strings strings;
+	struct containers containers; /* the selector's */
 	struct {
 		const char **items;
 		size_t n, cap;
 	} targets;
 	struct watch_session session;
 	struct utsname host;
-	int signals, timer;
+	struct signals signals;
+	int timer;
 	const char *end; /* why it ends, NULL: it goes on */
 	uint64_t start_ns, start_cpu_ns;
 	uint64_t period_ns, n_periods; /* of the timer; how many make an interval */
 	uint64_t n_ticks, next_report; /* of the timer so far; the tick that it is due at */
-	uint64_t n_passes, n_missed, n_reports;
-	/* At the report before: */
-	uint64_t report_ns, report_cpu_ns;
-	uint64_t pass_cpu_ns, n_new_passes; /* since then */
+	uint64_t n_reports;
+	uint64_t report_ns, report_cpu_ns; /* at the report before */
 };
 
 static uint64_t cpu_ns(void)
@@ -69,16 +66,12 @@ static double seconds(uint64_t ns)
 
 static int open_events(struct watch *w, struct diag *d)
 {
-	sigset_t set;
+	int err = signals_open(&w->signals, d);
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (err)
+		return err;
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (w->signals < 0 || w->timer < 0)
+	if (w->timer < 0)
 		return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
 	return 0;
 }
@@ -157,18 +150,6 @@ static int check_pids(const struct watch *w, struct diag *d)
 	return 0;
 }
 
-static int take_pass(struct watch *w, struct diag *d)
-{
-	int err = watch_reader_pass(w->reader, &w->pass, d);
-
-	if (err)
-		return err;
-	w->n_passes++;
-	w->n_new_passes++;
-	w->pass_cpu_ns += w->pass->cost_ns;
-	return watcher_update(w->watcher, w->pass) ? diag_set(d, ENOMEM, "out of memory") : 0;
-}
-
 static struct watch_output_options output_options(const struct watch_options *o)
 {
 	return (struct watch_output_options){
@@ -184,18 +165,12 @@ static void measure(struct watch *w, struct watch_cost *ret)
 {
 	uint64_t now_ns = clock_monotonic_ns(), now_cpu_ns = cpu_ns();
 
-	*ret = (struct watch_cost){
-		.period_seconds = seconds(w->period_ns),
-		.n_passes = w->n_passes,
-		.n_missed = w->n_missed,
-		.pass_cpu_seconds = w->n_new_passes ? seconds(w->pass_cpu_ns) / w->n_new_passes : 0,
-		.cpu_ratio = now_ns > w->report_ns ? (double)(now_cpu_ns - w->report_cpu_ns) /
-							     (now_ns - w->report_ns)
-						   : 0,
-	};
+	passes_cost(&w->passes, w->period_ns, ret);
+	ret->cpu_ratio = now_ns > w->report_ns
+				 ? (double)(now_cpu_ns - w->report_cpu_ns) / (now_ns - w->report_ns)
+				 : 0;
 	w->report_ns = now_ns;
 	w->report_cpu_ns = now_cpu_ns;
-	w->pass_cpu_ns = w->n_new_passes = 0;
 }
 
 static int report(struct watch *w, bool last, struct diag *d)
@@ -208,8 +183,8 @@ static int report(struct watch *w, bool last, struct diag *d)
 		.final = last,
 	};
 	const struct watcher_item *items;
-	size_t n_items = watcher_items(w->watcher, &items);
-	int err = view_report(&w->view, w->pass, items, n_items, &r);
+	size_t n_items = watcher_items(w->passes.watcher, &items);
+	int err = view_report(&w->view, w->passes.last, items, n_items, &r);
 
 	if (err)
 		return diag_set(d, -err, "out of memory");
@@ -220,8 +195,8 @@ static int report(struct watch *w, bool last, struct diag *d)
 			.time_ns = r.time_ns,
 			.why = w->end,
 			.duration_seconds = r.elapsed_seconds,
-			.n_passes = w->n_passes,
-			.n_missed = w->n_missed,
+			.n_passes = w->passes.n,
+			.n_missed = w->passes.n_missed,
 			.cpu_seconds = seconds(cpu_ns() - w->start_cpu_ns),
 		};
 
@@ -232,18 +207,6 @@ static int report(struct watch *w, bool last, struct diag *d)
 	return err;
 }
 
-static void on_signal(struct watch *w)
-{
-	struct signalfd_siginfo info;
-
-	while (read(w->signals, &info, sizeof(info)) == sizeof(info)) {
-		w->end = info.ssi_signo == SIGINT ? "interrupted" : "terminated";
-		/* Off the line on which the terminal showed ^C. */
-		if (info.ssi_signo == SIGINT && isatty(STDERR_FILENO))
-			fputc('\n', stderr);
-	}
-}
-
 static int on_timer(struct watch *w, struct diag *d)
 {
 	uint64_t n_expired;
@@ -252,13 +215,13 @@ static int on_timer(struct watch *w, struct diag *d)
 	if (read(w->timer, &n_expired, sizeof(n_expired)) != sizeof(n_expired))
 		return 0;
 	w->n_ticks += n_expired;
-	w->n_missed += n_expired - 1;
-	if (w->n_ticks < w->next_report && !watch_reader_due(w->reader))
+	w->passes.n_missed += n_expired - 1;
+	if (w->n_ticks < w->next_report && !passes_due(&w->passes))
 		return 0;
-	err = take_pass(w, d);
+	err = passes_take(&w->passes, d);
 	if (err)
 		return err;
-	if (view_is_over(&w->view, w->pass))
+	if (view_is_over(&w->view, w->passes.last))
 		w->end = w->options.pids.n > 1 ? "the targets ended" : "the target ended";
 	if (w->n_ticks < w->next_report || w->end)
 		return 0;
@@ -291,21 +254,21 @@ static int run(struct watch *w, struct diag *d)
 
 	while (!err && !w->end) {
 		struct pollfd events[] = {
-			{.fd = w->signals, .events = POLLIN},
+			{.fd = w->signals.fd, .events = POLLIN},
 			{.fd = w->timer, .events = POLLIN},
 		};
 
 		if (poll(events, ARRAY_SIZE(events), wait_ms(w)) < 0 && errno != EINTR)
 			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
-		on_signal(w);
+		w->end = signals_read(&w->signals);
 		if (!w->end && wait_ms(w) == 0)
 			w->end = "time is up";
 		if (!w->end)
 			err = on_timer(w, d);
 	}
 	/* Ended between two passes: the last report is of now. */
-	if (!err && clock_monotonic_ns() - w->pass->time_ns > w->period_ns / 4)
-		err = take_pass(w, d);
+	if (!err && clock_monotonic_ns() - w->passes.last->time_ns > w->period_ns / 4)
+		err = passes_take(&w->passes, d);
 	return err ? err : report(w, true, d);
 }
 
@@ -314,15 +277,16 @@ static int start(struct watch *w, struct diag *d)
 	const struct watch_output_options output = output_options(&w->options);
 	int err = open_events(w, d);
 
+	w->sink.signals = &w->signals;
 	if (!err)
 		err = sink_open(&w->sink, w->options.output, NULL, d);
 	if (!err)
-		err = watch_reader_create(&w->reader, d);
+		err = passes_open(&w->passes, d);
 	if (!err)
 		err = check_pids(w, d);
 	if (err)
 		return err;
-	if (watcher_create(&w->watcher) || describe_session(w))
+	if (describe_session(w))
 		return diag_set(d, ENOMEM, "out of memory");
 	w->start_ns = w->report_ns = clock_monotonic_ns();
 	w->start_cpu_ns = w->report_cpu_ns = cpu_ns();
@@ -331,12 +295,12 @@ static int start(struct watch *w, struct diag *d)
 		sink_explain(&w->sink, err, d);
 		return err;
 	}
-	err = take_pass(w, d);
-	if (!err && view_pin(&w->view, w->pass))
+	err = passes_take(&w->passes, d);
+	if (!err && view_pin(&w->view, w->passes.last))
 		err = diag_set(d, ENOMEM, "out of memory");
 	if (!err && !w->options.quiet)
 		log_info("watching %zu processes; Ctrl-C for the last report",
-			 w->pass->n_processes);
+			 w->passes.last->n_processes);
 	return err;
 }
 
@@ -359,14 +323,13 @@ static int watch(struct watch *w)
 
 static void destroy(struct watch *w)
 {
-	watch_reader_destroy(w->reader);
-	watcher_destroy(w->watcher);
+	passes_done(&w->passes);
 	view_done(&w->view);
+	containers_done(&w->containers);
 	watch_options_done(&w->options);
 	strings_done(&w->strings);
 	free(w->targets.items);
-	if (w->signals >= 0)
-		close(w->signals);
+	signals_close(&w->signals);
 	if (w->timer >= 0)
 		close(w->timer);
 }
@@ -384,7 +347,7 @@ static int escalate(struct watch_options *o)
 
 int cmd_watch(int argc, char **argv)
 {
-	struct watch w = {.signals = -1, .timer = -1};
+	struct watch w = {.signals = SIGNALS_INIT, .timer = -1};
 	struct diag d = {0};
 	int r = watch_options_parse(argc, argv, &w.options, &d), code;
 
@@ -398,6 +361,7 @@ int cmd_watch(int argc, char **argv)
 		.exe_glob = w.options.exe,
 		.cgroup = w.options.cgroup,
 		.container = w.options.container,
+		.names = &w.containers,
 		.user = w.options.user,
 	};
 	w.format = w.options.format == OPTIONS_FORMAT_NDJSON ? &watch_ndjson : &watch_text;

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "collect/birth.h"
 
+#include <string.h>
+
+#include "base/vec.h"
+#include "model/snapshot.h"
 #include "wire.h"
+
+_Static_assert(SNAPSHOT_SLOTS == WIRE_BIRTH_SLOTS, "slots of births");
 
 unsigned birth_slot(uint64_t since_ns)
 {
@@ -50,4 +56,19 @@ void birth_ages(const uint32_t *born, uint64_t now_ns, double *ret_oldest_ns, do
 	}
 	*ret_oldest_ns = total ? age_ns(oldest, now_ns) : -1;
 	*ret_median_ns = total ? age_ns(median, now_ns) : -1;
+}
+
+int birth_fill(struct snapshot *s, const uint32_t *born, uint64_t now_ns,
+	       struct snapshot_site *site)
+{
+	struct snapshot_births births;
+
+	birth_ages(born, now_ns, &site->oldest_ns, &site->median_ns);
+	if (site->oldest_ns < 0)
+		return 0;
+	memcpy(births.born, born, sizeof(births.born));
+	if (vec_push(&s->births, births))
+		return -ENOMEM;
+	site->births = s->births.n;
+	return 0;
 }

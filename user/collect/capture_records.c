@@ -94,6 +94,8 @@ static void read_figures(struct fields *f, struct process_report *p)
 	p->growth_bytes_per_second = fields_double(f, "growth_bytes_per_second", NAN);
 	p->seconds_to_limit = fields_double(f, "seconds_to_limit", NAN);
 	p->overhead_ratio = fields_double(f, "overhead_ratio", NAN);
+	p->confidence = fields_double(f, "confidence", 0);
+	p->evidence = fields_string(f, "evidence");
 	p->mode = fields_string(f, "mode");
 	p->sample_interval_bytes = fields_u64_or_0(f, "sample_interval_bytes");
 	p->duty = fields_double(f, "duty", 1);
@@ -127,6 +129,7 @@ int records_process(struct fields *f, struct capture_report *r)
 	struct process_report p = {
 		.pid = fields_u64(f, "pid", UINT32_MAX),
 		.start_ns = fields_time(f, "start_time"),
+		.age_seconds = fields_double(f, "age_seconds", 0),
 		.comm = fields_string(f, "comm"),
 		.exe = fields_string(f, "exe"),
 		.cgroup = fields_string(f, "cgroup"),
@@ -234,6 +237,7 @@ int records_site(struct fields *f, struct capture_report *r)
 		.growth_bytes_per_second = fields_double(f, "growth_bytes_per_second", NAN),
 		.confidence = fields_double(f, "confidence", NAN),
 		.verdict = fields_string(f, "verdict"),
+		.evidence = fields_string(f, "evidence"),
 		.truncated = fields_string(f, "truncated"),
 		.suppressed = fields_string(f, "suppressed"),
 	};

@@ -26,7 +26,7 @@ struct kept_stack {
 };
 
 struct collector {
-	struct collector_maps maps;
+	struct kernel_maps maps;
 	uint64_t session_start_ns;
 	struct ring_buffer *rings;
 	collector_event_fn on_event;
@@ -212,8 +212,8 @@ static uint32_t max_entries(int map_fd)
 	return bpf_obj_get_info_by_fd(map_fd, &info, &size) ? UINT32_MAX : info.max_entries;
 }
 
-int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
+int collector_create(const struct kernel_maps *maps, uint64_t session_start_ns, size_t max_ranges,
+		     size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -431,9 +431,9 @@ static int add_site(void *arg, const void *key, const void *value)
 	site.n_stacks = v->n_allocated ? v->n_allocated : (uint64_t)site.allocations;
 	site.n_sampled = v->n_allocated ? v->n_allocated - v->n_freed
 					: (uint64_t)(site.allocations - site.frees);
-	birth_ages(v->born, s->time_ns - reading->c->session_start_ns, &site.oldest_ns,
-		   &site.median_ns);
-	return vec_push(&s->sites, site);
+	return birth_fill(s, v->born, s->time_ns - reading->c->session_start_ns, &site)
+		       ? -ENOMEM
+		       : vec_push(&s->sites, site);
 }
 
 static int each_site(int map_fd, struct reading *reading)

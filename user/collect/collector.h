@@ -7,16 +7,10 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "model/kernel_maps.h"
 #include "model/snapshot.h"
 
 struct collector;
-
-/* Map descriptors, borrowed for the collector's life. */
-struct collector_maps {
-	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
-	int stranger_ring; /* 0: nobody asks for COLLECTOR_STRANGER */
-	int evict;	   /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
-};
 
 enum collector_event_type {
 	COLLECTOR_FORK,
@@ -42,10 +36,10 @@ struct collector_event {
 
 typedef void (*collector_event_fn)(void *arg, const struct collector_event *event);
 
-/* session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. max_ranges: bound of the pieces of mmap and brk memory
+/* maps: borrowed for the collector's life. session_start_ns: CLOCK_MONOTONIC when the kernel side was loaded. max_ranges: bound of the pieces of mmap and brk memory
  * that are followed, 0: none are; max_pages: the same of touched pages, which need max_ranges, too. Returns 0 or -errno with a diag. */
-int collector_create(const struct collector_maps *maps, uint64_t session_start_ns,
-		     size_t max_ranges, size_t max_pages, collector_event_fn on_event, void *arg,
+int collector_create(const struct kernel_maps *maps, uint64_t session_start_ns, size_t max_ranges,
+		     size_t max_pages, collector_event_fn on_event, void *arg,
 		     struct collector **ret, struct diag *d);
 void collector_destroy(struct collector *c);
 

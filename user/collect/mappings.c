@@ -8,11 +8,15 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "process/maps.h"
 
-#define RING_PAGES 64	 /* a power of two; 256 KiB a CPU hold about 2,000 records */
+#define RING_PAGES 64 /* a power of two; 256 KiB a CPU hold about 2,000 records */
+#define NEVER_SECONDS 1000000000
+#define LOOK_PAUSE_NS (NS_PER_SECOND / 20)
 #define RECORD_MAX 65536 /* perf_event_header.size has 16 bits */
 
 /* PERF_RECORD_MMAP2 as in linux/perf_event.h, without build id. */
@@ -34,15 +38,18 @@ struct lost_record {
 struct ring {
 	int fd;
 	struct perf_event_mmap_page *page;
+	uint64_t enabled_ns; /* how long its event has stood, as of the last look */
 };
 
 struct mapping_watch {
 	struct ring *rings;
 	size_t n_rings;
 	int epoll;
+	int clock; /* a timer that never expires: it is cancelled when the clock is set, as it is after a suspend */
 	size_t page_bytes;
-	uint64_t n_lost;
-	char *record; /* RECORD_MAX bytes: one record made contiguous */
+	uint64_t n_lost, n_gaps;
+	uint64_t looked_ns; /* CLOCK_MONOTONIC when the rings were last found alive, or made so */
+	char *record;	    /* RECORD_MAX bytes: one record made contiguous */
 	mapping_fn on_mapping;
 	void *arg;
 };
@@ -58,16 +65,44 @@ static int ring_open(struct mapping_watch *w, struct ring *ring, int cpu)
 		.watermark = 1,
 		.wakeup_watermark = 1,
 		.exclude_kernel = 1,
+		.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED,
 	};
 	struct epoll_event event = {.events = EPOLLIN};
 
 	ring->page = MAP_FAILED;
+	ring->enabled_ns = 0;
 	ring->fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (ring->fd < 0)
 		return -errno;
 	ring->page = mmap(NULL, (1 + RING_PAGES) * w->page_bytes, PROT_READ | PROT_WRITE,
 			  MAP_SHARED, ring->fd, 0);
 	if (ring->page == MAP_FAILED || epoll_ctl(w->epoll, EPOLL_CTL_ADD, ring->fd, &event))
+		return -errno;
+	return 0;
+}
+
+static void ring_close(const struct mapping_watch *w, struct ring *ring)
+{
+	if (ring->page && ring->page != MAP_FAILED)
+		munmap(ring->page, (1 + RING_PAGES) * w->page_bytes);
+	if (ring->fd >= 0)
+		close(ring->fd);
+}
+
+static int clock_arm(const struct mapping_watch *w)
+{
+	const struct itimerspec never = {.it_value.tv_sec = clock_realtime_ns() / NS_PER_SECOND +
+							    NEVER_SECONDS};
+
+	return timerfd_settime(w->clock, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+}
+
+static int clock_open(struct mapping_watch *w)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	w->clock = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (w->clock < 0 || clock_arm(w) || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->clock, &event))
 		return -errno;
 	return 0;
 }
@@ -83,12 +118,16 @@ int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch 
 		return diag_set(d, ENOMEM, "out of memory");
 	w->on_mapping = on_mapping;
 	w->arg = arg;
+	w->looked_ns = clock_monotonic_ns();
 	w->page_bytes = sysconf(_SC_PAGESIZE);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->record = malloc(RECORD_MAX);
 	w->rings = calloc(n_cpus, sizeof(*w->rings));
+	w->clock = -1;
 	if (w->epoll < 0 || !w->record || !w->rings)
 		err = -ENOMEM;
+	if (!err)
+		err = clock_open(w);
 	for (int cpu = 0; cpu < n_cpus && !err; cpu++) {
 		w->n_rings++;
 		err = ring_open(w, &w->rings[cpu], cpu);
@@ -110,12 +149,10 @@ void mapping_watch_destroy(struct mapping_watch *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->n_rings; i++) {
-		if (w->rings[i].page && w->rings[i].page != MAP_FAILED)
-			munmap(w->rings[i].page, (1 + RING_PAGES) * w->page_bytes);
-		if (w->rings[i].fd >= 0)
-			close(w->rings[i].fd);
-	}
+	for (size_t i = 0; i < w->n_rings; i++)
+		ring_close(w, &w->rings[i]);
+	if (w->clock >= 0)
+		close(w->clock);
 	if (w->epoll >= 0)
 		close(w->epoll);
 	free(w->rings);
@@ -196,8 +233,64 @@ static void drain_ring(struct mapping_watch *w, struct ring *ring)
 	}
 }
 
+/* Whether its event still stands: then it grows older. */
+static bool ring_lives(struct ring *ring)
+{
+	struct {
+		uint64_t value, enabled_ns;
+	} now;
+	uint64_t before_ns = ring->enabled_ns;
+
+	if (ring->fd < 0 || read(ring->fd, &now, sizeof(now)) != sizeof(now))
+		return false;
+	ring->enabled_ns = now.enabled_ns;
+	return now.enabled_ns > before_ns;
+}
+
+void mapping_watch_revive(struct mapping_watch *w)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	/* Where the kernel's clock is coarse, a live one may look as old as a moment ago. */
+	if (now_ns - w->looked_ns < LOOK_PAUSE_NS)
+		return;
+	w->looked_ns = now_ns;
+	for (size_t i = 0; i < w->n_rings; i++) {
+		struct ring *ring = &w->rings[i];
+
+		if (ring_lives(ring))
+			continue;
+		drain_ring(w, ring);
+		ring_close(w, ring);
+		if (!ring_open(w, ring, i)) {
+			w->n_gaps++;
+			continue;
+		}
+		/* It may be offline still. */
+		ring_close(w, ring);
+		*ring = (struct ring){.fd = -1};
+	}
+}
+
+uint64_t mapping_watch_gaps(const struct mapping_watch *w)
+{
+	return w->n_gaps;
+}
+
+/* Settling after a suspend, or after the clock was set by hand, which costs nothing but a look. */
+static void settle_clock(struct mapping_watch *w)
+{
+	uint64_t n_expired;
+
+	if (read(w->clock, &n_expired, sizeof(n_expired)) < 0 && errno == EAGAIN)
+		return;
+	clock_arm(w);
+	mapping_watch_revive(w);
+}
+
 void mapping_watch_drain(struct mapping_watch *w)
 {
+	settle_clock(w);
 	for (size_t i = 0; i < w->n_rings; i++)
 		drain_ring(w, &w->rings[i]);
 }

@@ -23,5 +23,10 @@ int mapping_watch_fd(const struct mapping_watch *w);
 void mapping_watch_drain(struct mapping_watch *w);
 /* Records that the kernel could not keep, since the beginning. */
 uint64_t mapping_watch_lost(const struct mapping_watch *w);
+/* When a CPU goes offline the kernel ends its event for good; to be called now and then. After a suspend, which takes all CPUs but one
+ * offline, mapping_watch_drain does it by itself: the descriptor becomes readable. */
+void mapping_watch_revive(struct mapping_watch *w);
+/* How often a CPU has come back, and records of it were missed, since the beginning. */
+uint64_t mapping_watch_gaps(const struct mapping_watch *w);
 
 #endif

@@ -401,9 +401,9 @@ static int read_sites(const struct ranges *r, const struct table *t, enum site_k
 			.n_sampled = from->n_allocated - from->n_freed,
 		};
 
-		birth_ages(from->born, s->time_ns - r->session_start_ns, &site.oldest_ns,
-			   &site.median_ns);
-		err = vec_push(&s->sites, site);
+		err = birth_fill(s, from->born, s->time_ns - r->session_start_ns, &site);
+		if (!err)
+			err = vec_push(&s->sites, site);
 	}
 	return err;
 }

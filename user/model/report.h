@@ -43,8 +43,9 @@ struct site {
 	double growth_bytes_per_second; /* NAN: not known yet */
 	double confidence;		/* of the verdict, 0 to 1 */
 	const char *verdict;		/* DESIGN.md's list */
-	const char *truncated;		/* why the stack ends early or is not there, or NULL */
-	const struct frame *frames;	/* leaf first */
+	const char *evidence;	    /* of the verdict: a sentence without its full stop, or NULL */
+	const char *truncated;	    /* why the stack ends early or is not there, or NULL */
+	const struct frame *frames; /* leaf first */
 	size_t n_frames;
 	const char *suppressed; /* the rule by which the user does not want to see it, or NULL */
 };
@@ -56,7 +57,8 @@ struct loss {
 
 struct process_report {
 	uint32_t pid;
-	uint64_t start_ns; /* CLOCK_REALTIME */
+	uint64_t start_ns;  /* CLOCK_REALTIME when it was first seen: the same in all its reports */
+	double age_seconds; /* 0: unknown */
 	const char *comm, *exe, *cgroup, *container, *namespace_, *pod;
 	const char *container_name,
 		*pod_uid;	/* what the runtime calls it; from the cgroup's path */
@@ -81,8 +83,11 @@ struct process_report {
 	uint64_t sample_interval_bytes; /* of mode: mean bytes between samples, 0: all */
 	double duty;	/* of mode: share of time in which allocations are recorded */
 	bool estimated; /* the governor has not had everything recorded: figures are estimates */
+	double joint_error; /* half of the 95% interval that what is estimated shares, by its total: of the windows it was seen in. Not saved */
 	const char *governed; /* what a person is to know of the mode, or NULL */
 	const char *verdict;
+	double confidence;    /* of the verdict, 0 to 1 */
+	const char *evidence; /* as a site's */
 	double seen_from_seconds; /* age of the process when tracing of it began; 0: from its first instruction */
 	const char *notes[8]; /* what is not seen, in full sentences */
 	size_t n_notes;

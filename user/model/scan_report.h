@@ -34,6 +34,7 @@ struct scan_report {
 	struct scan_count
 		open; /* neither: allocated, freed or met by a pointer while the scan went on */
 	unsigned n_passes;
+	uint64_t n_unsettled; /* blocks that the last pass reached though those before had not: some of the leaks may be in use */
 	uint64_t pass_bytes;	/* read in the last pass */
 	double pass_seconds;	/* which took so long */
 	double stopped_seconds; /* how long the process was stopped; 0: never */

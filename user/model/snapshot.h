@@ -8,6 +8,8 @@
 
 #include "model/report.h"
 
+#define SNAPSHOT_SLOTS 64 /* of births: collect/birth.h says which times they are */
+
 /* Which process: never used twice in a session; a new one at fork and at exec (bpf/wire.h). */
 typedef uint32_t instance_id;
 
@@ -37,6 +39,7 @@ struct snapshot_site {
 	double allocations, frees;
 	uint64_t n_stacks; /* taken: the allocations, when sampling the sampled ones */
 	uint64_t n_sampled; /* outstanding blocks that the estimate rests on; when exact: the count */
+	uint32_t births;    /* one more than the index of its births, 0: nothing is outstanding */
 	double oldest_ns,
 		median_ns; /* ages: upper bounds, a quarter of the time since the trace began at most; < 0 none */
 };
@@ -59,6 +62,13 @@ struct snapshot {
 		struct snapshot_site *items;
 		size_t n, cap;
 	} sites;
+	struct {
+		/* Outstanding blocks (when sampling: samples) by slot of birth. */
+		struct snapshot_births {
+			uint32_t born[SNAPSHOT_SLOTS];
+		} * items;
+		size_t n, cap;
+	} births;
 	struct loss *losses; /* of no process */
 	size_t n_losses;
 };

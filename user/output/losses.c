@@ -42,6 +42,9 @@ static const struct {
 	{"process_table_full", "child processes are not traced, the table of processes was full"},
 	{"mapping_ring_full", "new mappings were noticed late, seep did not read them in time: "
 			      "frames of libraries loaded then may lack names"},
+	{"mapping_gaps",
+	 "times a CPU came back, as after a suspend, and what was mapped on it was noticed late: calls "
+	 "into libraries loaded then may be missing"},
 	{"missed_runs", "probes were hit while the kernel could not run them: "
 			"the calls were not seen"},
 	{"signal_stack", "calls in signal handlers on a stack of their own were not seen"},

@@ -50,6 +50,7 @@ static void put_identity(struct json_line *j, const struct process_report *p)
 {
 	json_put_u64(j, "pid", p->pid);
 	json_put_time(j, "start_time", p->start_ns);
+	json_put_double(j, "age_seconds", p->age_seconds > 0 ? p->age_seconds : NAN);
 	json_put_string(j, "comm", p->comm);
 	json_put_string(j, "exe", p->exe);
 	json_put_string(j, "cgroup", p->cgroup);
@@ -108,6 +109,8 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	json_put_double(&j, "growth_bytes_per_second", p->growth_bytes_per_second);
 	json_put_double(&j, "seconds_to_limit", p->seconds_to_limit);
 	json_put_string(&j, "verdict", p->verdict);
+	json_put_double(&j, "confidence", p->confidence);
+	json_put_string(&j, "evidence", p->evidence);
 	json_put_double(&j, "overhead_ratio", p->overhead_ratio);
 	json_put_string(&j, "mode", p->mode);
 	json_put_u64_or_null(&j, "sample_interval_bytes", p->sample_interval_bytes);
@@ -160,6 +163,7 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_double(&j, "growth_bytes_per_second", s->growth_bytes_per_second);
 	json_put_double(&j, "confidence", s->confidence);
 	json_put_string(&j, "verdict", s->verdict);
+	json_put_string(&j, "evidence", s->evidence);
 	json_put_string(&j, "truncated", s->truncated);
 	json_put_string(&j, "suppressed", s->suppressed);
 	record_put_frames(&j, s->frames, s->n_frames);

@@ -2,6 +2,7 @@
 #ifndef SEEP_OUTPUT_SCAN_H
 #define SEEP_OUTPUT_SCAN_H
 /* What `seep scan` adds to the formats of output.h; the same goes for these. */
+#include "model/scan_path.h"
 #include "model/scan_report.h"
 #include "output/output.h"
 
@@ -9,5 +10,9 @@
 int scan_text_report(FILE *f, const struct output_options *o, const struct scan_report *s);
 /* Records `scan` and `leak`, behind output_ndjson.report's. */
 int scan_ndjson_report(FILE *f, const struct scan_report *s);
+
+/* The same of --paths: its text, and its record `path`. */
+int scan_path_text(FILE *f, const struct output_options *o, const struct scan_path *p);
+int scan_path_ndjson(FILE *f, const struct scan_path *p);
 
 #endif

@@ -71,6 +71,15 @@ static void put_how(FILE *f, const struct scan_report *s)
 	if (s->n_running && s->stopped_seconds <= 0)
 		fprintf(f, "  not exact    registers of %zu of %zu threads, which were running\n",
 			s->n_running, s->n_threads);
+	if (s->n_unsettled) {
+		char count[FORMAT_SIZE];
+
+		format_count(s->n_unsettled, count);
+		fprintf(f,
+			"  not sure     pointers move fast: the last pass met %s block%s again that those "
+			"before had missed\n",
+			count, plural(s->n_unsettled));
+	}
 	if (!s->interior)
 		fputs("  not counted  pointers into the middle of blocks\n", f);
 }
@@ -139,9 +148,9 @@ static void put_leak(FILE *f, const struct output_options *o, const struct scan_
 		fputs(" more", f);
 	}
 	if (roots.n && leak->indirect.n) {
-		fputs("; ", f);
+		fputs("; and ", f);
 		put_count(f, &leak->indirect);
-		fputs(" of these are held by others", f);
+		fputs(" that others hold", f);
 	}
 	fprintf(f, "\n%sstack %016" PRIx64 ", such as 0x%" PRIx64 "\n", indent, site->fingerprint,
 		leak->example);

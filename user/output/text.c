@@ -12,6 +12,7 @@
 #include "output/losses.h"
 #include "output/output.h"
 #include "output/stream.h"
+#include "output/text_process.h"
 #include "output/text_site.h"
 #include "output/truncated.h"
 
@@ -34,8 +35,8 @@ static void put_named(FILE *f, const char *label, const char *text)
 	escape_put(f, text, 0);
 }
 
-static void put_losses(FILE *f, const struct output_options *o, const char *indent,
-		       const struct loss *losses, size_t n)
+void text_put_losses(FILE *f, const struct output_options *o, const char *indent,
+		     const struct loss *losses, size_t n)
 {
 	char count[FORMAT_SIZE];
 
@@ -141,9 +142,20 @@ static size_t exe_columns(const struct output_options *o)
 	return o->width > rest + EXE_MIN_COLUMNS ? o->width - rest : EXE_MIN_COLUMNS;
 }
 
+/* Captures of earlier versions have no age, and their clock may have been set back meanwhile. 0: unknown. */
+static double age_of(const struct report *r, const struct process_report *p)
+{
+	if (p->age_seconds > 0)
+		return p->age_seconds;
+	return p->start_ns && p->start_ns <= r->time_ns
+		       ? (r->time_ns - p->start_ns) / (double)NS_PER_SECOND
+		       : 0;
+}
+
 static void put_heading(FILE *f, const struct output_options *o, const struct report *r,
 			const struct process_report *p)
 {
+	double seconds = age_of(r, p);
 	char age[FORMAT_SIZE];
 
 	fprintf(f, "%sprocess %u", text_paint(o, TEXT_BOLD), p->pid);
@@ -154,8 +166,8 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 		escape_put(f, p->exe, exe_columns(o));
 		fputs(")", f);
 	}
-	if (p->start_ns && p->start_ns <= r->time_ns) {
-		format_seconds((r->time_ns - p->start_ns) / (double)NS_PER_SECOND, age);
+	if (seconds > 0) {
+		format_seconds(seconds, age);
 		fprintf(f, ", started %s ago", age);
 	}
 	if (p->ended)
@@ -206,7 +218,7 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 		fprintf(f, " at least %s old", bytes);
 	}
 	text_put_growth(f, ", ", p->growth_bytes_per_second);
-	if (p->verdict && strcmp(p->verdict, "unknown"))
+	if (p->verdict && !p->evidence && strcmp(p->verdict, "unknown"))
 		put_named(f, ": ", p->verdict);
 	format_bytes(p->allocated_bytes, bytes);
 	format_count(p->allocations, count);
@@ -240,7 +252,7 @@ static void put_part(FILE *f, bool less, uint64_t bytes, uint64_t n_blocks, cons
 	fputs("\n", f);
 }
 
-static void put_memory(FILE *f, const struct memory_account *m, bool sampled)
+void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 {
 	char bytes[FORMAT_SIZE];
 
@@ -280,7 +292,7 @@ static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 			fprintf(f, ", reached in %s", time);
 		fputs(p->memory ? ", made of\n" : "\n", f);
 		if (p->memory)
-			put_memory(f, p->memory, sampled);
+			text_put_memory(f, p->memory, sampled);
 	}
 	if (isfinite(p->overhead_ratio))
 		fprintf(f, "  overhead     %.1f%% of its time\n",
@@ -290,7 +302,16 @@ static void put_resident(FILE *f, const struct process_report *p, bool sampled)
 		fputs("\n", f);
 }
 
-static void put_not_seen(FILE *f, const struct process_report *p)
+static void put_verdict(FILE *f, const struct process_report *p)
+{
+	if (!p->evidence)
+		return;
+	put_named(f, "  verdict      ", p->verdict);
+	put_named(f, ": ", p->evidence);
+	fputs("\n", f);
+}
+
+void text_put_not_seen(FILE *f, const struct process_report *p)
 {
 	char age[FORMAT_SIZE];
 
@@ -332,9 +353,10 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 
 	put_heading(f, o, r, p);
 	put_totals(f, o, s, p);
+	put_verdict(f, p);
 	put_resident(f, p, s->mode != REPORT_EXACT || p->estimated);
-	put_not_seen(f, p);
-	put_losses(f, o, "  ", p->losses, p->n_losses);
+	text_put_not_seen(f, p);
+	text_put_losses(f, o, "  ", p->losses, p->n_losses);
 	if (!o->combined_only) {
 		put_truncated(f, p);
 		text_put_sites(f, o, sites_mode(s, p), sites);
@@ -405,7 +427,7 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 		put_rest(f, "", n_living - o->top_processes, rest_bytes, "--top-processes 0");
 	if (n_ended > o->top)
 		put_rest(f, " that ended", n_ended - o->top, ended_rest_bytes, "-T 0");
-	put_losses(f, o, "", r->losses, r->n_losses);
+	text_put_losses(f, o, "", r->losses, r->n_losses);
 	if (r->map_bytes) {
 		format_bytes(r->map_bytes, text);
 		fprintf(f, "map memory: %s%s in the kernel\n", r->map_bytes_bound ? "at most " : "",
@@ -453,7 +475,7 @@ static int text_end(FILE *f, const struct output_options *o, const struct sessio
 	fprintf(f, "end after %s", duration);
 	put_named(f, ": ", e->why);
 	fputs(e->n_losses ? "; in all:\n" : "; nothing was lost\n", f);
-	put_losses(f, o, "  ", e->losses, e->n_losses);
+	text_put_losses(f, o, "  ", e->losses, e->n_losses);
 	return stream_flush(f);
 }
 

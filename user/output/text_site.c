@@ -92,6 +92,22 @@ static bool site_is_sampled(enum report_mode mode, const struct site *s)
 	return mode != REPORT_EXACT && is_counted(mode, s);
 }
 
+void text_put_evidence(FILE *f, const char *prefix, const char *evidence)
+{
+	char part[512];
+
+	while (evidence && *evidence) {
+		const char *end = strstr(evidence, "; ");
+		size_t n = end ? (size_t)(end - evidence) + 1 : strlen(evidence);
+
+		snprintf(part, sizeof(part), "%.*s", (int)n, evidence);
+		fputs(prefix, f);
+		escape_put(f, part, 0);
+		fputs("\n", f);
+		evidence += end ? n + 1 : n;
+	}
+}
+
 void text_put_frames(FILE *f, const struct output_options *o, const struct frame *frames, size_t n,
 		     const char *truncated)
 {
@@ -141,6 +157,7 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 	if (s->median_age_seconds >= 0)
 		fprintf(f, ", median %s", median);
 	fputs("\n", f);
+	text_put_evidence(f, indent, s->evidence);
 	text_put_frames(f, o, s->frames, s->n_frames, s->truncated);
 }
 

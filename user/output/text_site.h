@@ -21,6 +21,9 @@ void text_amount_count(bool sampled, uint64_t count, uint64_t interval, char out
 /* "allocation", "mapping", ... */
 const char *text_kind_noun(enum site_kind kind);
 
+/* What speaks for a verdict, a line for each of its parts; nothing for NULL. */
+void text_put_evidence(FILE *f, const char *prefix, const char *evidence);
+
 /* A stack's lines, each indented as what belongs to a site is; truncated: why it ends early, or NULL. */
 void text_put_frames(FILE *f, const struct output_options *o, const struct frame *frames, size_t n,
 		     const char *truncated);

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -225,6 +224,9 @@ void containers_find(struct containers *c, const char *id, struct container_name
 		return;
 	}
 	ask(c->root ? c->root : "", id, ret);
+	/* A runtime may be about to write it. */
+	if (!found(ret))
+		return;
 	if (c->by_id.n >= MAX_KNOWN)
 		containers_done(c);
 	known = calloc(1, sizeof(*known));
@@ -235,6 +237,33 @@ void containers_find(struct containers *c, const char *id, struct container_name
 	free(hashmap_take(&c->by_id, key));
 	if (hashmap_put(&c->by_id, key, known))
 		free(known);
+}
+
+/* Takes the last part off the n characters of wanted if it is name. */
+static bool take_part(const char *wanted, size_t *n, const char *name)
+{
+	size_t n_name = strlen(name);
+
+	if (!n_name || n_name > *n || memcmp(wanted + *n - n_name, name, n_name))
+		return false;
+	*n -= n_name;
+	return true;
+}
+
+bool container_is_called(const struct container_names *names, const char *wanted)
+{
+	const char *const parts[] = {names->name, names->pod, names->namespace_};
+	size_t n = strlen(wanted);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (!take_part(wanted, &n, parts[i]))
+			return false;
+		if (!n)
+			return true;
+		if (wanted[--n] != '/')
+			return false;
+	}
+	return false;
 }
 
 void containers_done(struct containers *c)

@@ -2,6 +2,8 @@
 #ifndef SEEP_PROCESS_CONTAINER_H
 #define SEEP_PROCESS_CONTAINER_H
 /* What people call a container, from the files that its runtime keeps: no socket, no request. */
+#include <stdbool.h>
+
 #include "base/hashmap.h"
 
 #define CONTAINER_NAME_SIZE 256
@@ -14,7 +16,7 @@ struct container_names {
 	char namespace_[CONTAINER_NAME_SIZE]; /* the pod's */
 };
 
-/* Names by id, each read once: up to 1024 x 1 kB, then it begins anew. root: a directory above
+/* Names by id, each read once it is known: up to 1024 x 1 kB, then it begins anew. root: a directory above
  * var/lib and run, NULL for the host's own; borrowed. */
 struct containers {
 	const char *root;
@@ -26,6 +28,9 @@ struct containers {
  * ids. All of ret is "" where no runtime knows the id, or its files are not ours to read, or not
  * regular, or larger than 1 MiB, or no JSON. Not thread-safe. */
 void containers_find(struct containers *c, const char *id, struct container_names *ret);
+
+/* Whether wanted is "NAME", "POD/NAME" or "NAMESPACE/POD/NAME" of it. Thread-safe. */
+bool container_is_called(const struct container_names *names, const char *wanted);
 
 void containers_done(struct containers *c);
 

@@ -28,12 +28,11 @@ static bool is_ending(const struct procfs_stat *stat)
 	return (is_zombie(stat) || stat->flags & PF_EXITING) && stat->n_threads <= 1;
 }
 
-static uint64_t real_ns_of_ticks(uint64_t ticks)
+static uint64_t boottime_ns_of_ticks(uint64_t ticks)
 {
 	uint64_t hz = sysconf(_SC_CLK_TCK);
-	uint64_t since_boot_ns = ticks / hz * NS_PER_SECOND + ticks % hz * NS_PER_SECOND / hz;
 
-	return clock_realtime_ns() - clock_boottime_ns() + since_boot_ns;
+	return ticks / hz * NS_PER_SECOND + ticks % hz * NS_PER_SECOND / hz;
 }
 
 static int not_ours(pid_t pid, struct diag *d)
@@ -172,7 +171,8 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 				     "%d is a thread of process %d", pid, tgid);
 	id->pid = pid;
 	id->start_ticks = stat.start_ticks;
-	id->start_real_ns = real_ns_of_ticks(stat.start_ticks);
+	id->start_boottime_ns = boottime_ns_of_ticks(stat.start_ticks);
+	id->start_real_ns = clock_realtime_ns() - clock_boottime_ns() + id->start_boottime_ns;
 	memcpy(id->comm, stat.comm, sizeof(id->comm));
 	if (read_exe(pid, id->exe, sizeof(id->exe)))
 		return not_ours(pid, d);

@@ -12,8 +12,9 @@
 /* Everything is a snapshot, taken once. Strings are bounded copies; empty where unknown. */
 struct identity {
 	pid_t pid;
-	uint64_t start_ticks;	/* /proc/PID/stat field 22: clock ticks since boot */
-	uint64_t start_real_ns; /* the same as CLOCK_REALTIME, nanoseconds since 1970 */
+	uint64_t start_ticks;	    /* /proc/PID/stat field 22: clock ticks since boot */
+	uint64_t start_boottime_ns; /* the same as CLOCK_BOOTTIME */
+	uint64_t start_real_ns; /* the same as CLOCK_REALTIME, nanoseconds since 1970, as that is set now */
 	char comm[64];	   /* as the kernel has it, unescaped; not NUL-terminated names are cut */
 	char exe[4096];	   /* readlink of /proc/PID/exe, " (deleted)" kept */
 	char cgroup[4096]; /* the v2 path, else the memory controller's v1 path, else the longest

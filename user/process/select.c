@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "process/container.h"
 #include "process/procfs.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
@@ -58,14 +59,58 @@ static int resolve_user(struct selector *s, struct diag *d)
 	return 0;
 }
 
+static bool may_begin_id(const char *wanted)
+{
+	size_t n = strlen(wanted);
+
+	return n >= ID_DIGITS_LEAST && n <= ID_DIGITS && all_digits(wanted, isxdigit);
+}
+
+static bool begins_id(const char *wanted, const char *container)
+{
+	return may_begin_id(wanted) && strlen(container) == ID_DIGITS &&
+	       all_digits(container, isxdigit) && !strncasecmp(wanted, container, strlen(wanted));
+}
+
+static bool is_called(const struct selector *s, const char *container)
+{
+	struct container_names names;
+
+	if (!s->names || !*container)
+		return false;
+	containers_find(s->names, container, &names);
+	return container_is_called(&names, s->container);
+}
+
+/* By name only in full: a name may be the beginning of another one. */
+static bool container_matches(const struct selector *s, const char *container)
+{
+	return !strcmp(s->container, container) ||
+	       (!s->only_named && begins_id(s->container, container)) || is_called(s, container);
+}
+
+static int stop(void *arg, const struct identity *id)
+{
+	(void)arg, (void)id;
+	return 1;
+}
+
+static bool is_name_now(const struct selector *s)
+{
+	struct containers names = {.root = s->names ? s->names->root : NULL};
+	const struct selector named = {
+		.container = s->container, .names = &names, .only_named = true};
+	struct diag unused = {0};
+	bool found = selector_each(&named, stop, NULL, &unused) > 0;
+
+	containers_done(&names);
+	return found;
+}
+
 int selector_check(struct selector *s, struct diag *d)
 {
-	if (s->container && strlen(s->container) < ID_DIGITS_LEAST &&
-	    all_digits(s->container, isxdigit))
-		return diag_set_hint(d, EINVAL, EXIT_USAGE, NULL,
-				     "--container %s: too short for the beginning of an id: give "
-				     "at least %d digits",
-				     s->container, ID_DIGITS_LEAST);
+	if (s->container && strlen(s->container) < ID_DIGITS && may_begin_id(s->container))
+		s->only_named = is_name_now(s);
 	return s->user ? resolve_user(s, d) : 0;
 }
 
@@ -146,24 +191,12 @@ static bool cgroup_matches(const char *wanted, const struct identity *id)
 	       (*id->memory_cgroup && is_below(id->memory_cgroup, below, n));
 }
 
-/* By name only in full: a name may be the beginning of another one. */
-static bool container_matches(const char *wanted, const char *container)
-{
-	size_t n = strlen(wanted);
-
-	if (!strcmp(wanted, container))
-		return true;
-	return n >= ID_DIGITS_LEAST && all_digits(wanted, isxdigit) &&
-	       strlen(container) == ID_DIGITS && all_digits(container, isxdigit) &&
-	       !strncasecmp(wanted, container, n);
-}
-
 bool selector_matches(const struct selector *s, const struct identity *id)
 {
 	return id->pid != getpid() && (!s->comm_glob || comm_matches(s->comm_glob, id)) &&
 	       (!s->exe_glob || exe_matches(s->exe_glob, id->exe)) &&
 	       (!s->cgroup || cgroup_matches(s->cgroup, id)) &&
-	       (!s->container || container_matches(s->container, id->container)) &&
+	       (!s->container || container_matches(s, id->container)) &&
 	       (!s->user || id->euid == s->uid);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "model/memory.h"
+#include "process/maps.h"
 #include "process/resident.h"
 #include "reach/glibc_heap.h"
 
@@ -104,4 +105,20 @@ void account_memory(const struct glibc_heap *heap, const struct resident *reside
 		ret->anonymous_bytes += in_heap - of_heap;
 	else
 		ret->untouched_bytes = of_heap - in_heap;
+}
+
+void account_read(pid_t pid, struct account_block *blocks, size_t n, struct memory_account *ret)
+{
+	struct resident resident = {0};
+	struct glibc_heap heap = {0};
+	struct maps maps = {0};
+	struct diag ignored = {0};
+
+	*ret = (struct memory_account){0};
+	if (!maps_read(pid, &maps, &ignored) && !glibc_heap_read(pid, &maps, &heap, &ignored) &&
+	    !resident_read(pid, &resident, &ignored))
+		account_memory(&heap, &resident, blocks, n, ret);
+	resident_done(&resident);
+	glibc_heap_done(&heap);
+	maps_done(&maps);
 }

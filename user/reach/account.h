@@ -3,6 +3,7 @@
 #define SEEP_REACH_ACCOUNT_H
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct glibc_heap;
 struct memory_account;
@@ -16,5 +17,7 @@ struct account_block {
  * the other: a block that is free by now is not counted. */
 void account_memory(const struct glibc_heap *heap, const struct resident *resident,
 		    struct account_block *blocks, size_t n, struct memory_account *ret);
+/* The same of a living process, read now: some gigabytes of heap a second. All of ret is 0 when it cannot be read. */
+void account_read(pid_t pid, struct account_block *blocks, size_t n, struct memory_account *ret);
 
 #endif

@@ -64,10 +64,20 @@ static int index_block(struct reach_blocks *b, uint32_t i)
 	return 0;
 }
 
+static void drop_index(struct reach_blocks *b)
+{
+	for (size_t i = 0; i < b->n_regions && b->regions; i++)
+		free(b->regions[i]);
+	free(b->regions);
+	b->regions = NULL;
+	b->n_regions = 0;
+}
+
 int reach_blocks_finish(struct reach_blocks *b)
 {
 	int err = 0;
 
+	drop_index(b);
 	if (!b->n)
 		return 0;
 	qsort(b->items, b->n, sizeof(*b->items), compare_blocks);
@@ -85,9 +95,7 @@ int reach_blocks_finish(struct reach_blocks *b)
 
 void reach_blocks_done(struct reach_blocks *b)
 {
-	for (size_t i = 0; i < b->n_regions && b->regions; i++)
-		free(b->regions[i]);
-	free(b->regions);
+	drop_index(b);
 	free(b->items);
 	*b = (struct reach_blocks){0};
 }

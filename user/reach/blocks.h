@@ -32,7 +32,7 @@ struct reach_blocks {
 /* Returns 0; -ENOMEM; -E2BIG beyond 4 billion blocks; -ERANGE for one beyond the end of the address space, which is not added. */
 int reach_blocks_add(struct reach_blocks *b, uint64_t start, uint64_t size_bytes,
 		     uint64_t birth_ns);
-/* Sorts and indexes; no block may be added after it. Of blocks that begin at one address the youngest stays; one that
+/* Sorts and indexes; to be called again when blocks were added after it. Of blocks that begin at one address the youngest stays; one that
  * reaches into the next ends there. Memory: 24 bytes a
  * block and 8 for each 512 bytes of memory between them. Returns 0 or -ENOMEM. */
 int reach_blocks_finish(struct reach_blocks *b);

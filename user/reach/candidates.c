@@ -23,14 +23,20 @@ static void further_pass(struct reach_candidates *c, const struct reach_blocks *
 {
 	size_t n = 0, j = 0;
 
+	c->n_returned = 0;
 	for (size_t i = 0; i < c->n; i++) {
 		while (j < blocks->n && blocks->items[j].start < c->items[i].start)
 			j++;
-		if (j < blocks->n && blocks->items[j].start == c->items[i].start &&
-		    blocks->items[j].birth_ns == c->items[i].birth_ns && !marks[j])
+		if (j == blocks->n || blocks->items[j].start != c->items[i].start ||
+		    blocks->items[j].birth_ns != c->items[i].birth_ns)
+			continue;
+		if (marks[j])
+			c->n_returned++;
+		else
 			c->items[n++] = c->items[i];
 	}
 	c->n = n;
+	c->moving |= c->n_returned > 0;
 }
 
 int reach_candidates_pass(struct reach_candidates *c, const struct reach_blocks *blocks,

@@ -17,6 +17,8 @@ struct reach_candidates {
 	struct reach_candidate *items; /* by start */
 	size_t n, cap;
 	unsigned n_passes;
+	bool moving;	   /* some pass so far had such: */
+	size_t n_returned; /* that the last pass reached though the ones before had not: where it is not 0, more of them may be in use */
 };
 
 /* After a pass: those stay that are there still and were not reached; marks are reach_mark's. In the first pass all that were not

@@ -13,6 +13,7 @@
  * end when none has any. A block is pushed once, so all stacks together hold no more than there are blocks. */
 
 #define GIVE_AWAY 64 /* blocks: fewer are not worth a lock */
+#define SWEPT 1024   /* blocks that are looked at again in one piece */
 
 struct stack {
 	uint32_t *items;
@@ -102,11 +103,25 @@ static void empty_stack(struct worker *w)
 	}
 }
 
-/* The first of all are the registers. */
+static int take_marked(struct worker *w, size_t first)
+{
+	struct marking *m = w->m;
+	size_t end = m->blocks->n - first < SWEPT ? m->blocks->n : first + SWEPT;
+	int err = 0;
+
+	for (size_t i = first; i < end && !err; i++)
+		if (__atomic_load_n(&m->marks[i], __ATOMIC_RELAXED))
+			err = reach_scan_block(&w->scanner, i);
+	return err;
+}
+
+/* The first of all are the registers, the last blocks that are marked already. */
 static int take_piece(struct worker *w, size_t i)
 {
 	const struct reach_roots *roots = w->m->roots;
 
+	if (i > roots->pieces.n)
+		return take_marked(w, (i - 1 - roots->pieces.n) * SWEPT);
 	if (i)
 		return reach_scan_between(&w->scanner, roots->pieces.items[i - 1].start,
 					  roots->pieces.items[i - 1].end);
@@ -118,9 +133,11 @@ static int take_piece(struct worker *w, size_t i)
 static void take_pieces(struct worker *w)
 {
 	struct marking *m = w->m;
-	size_t i;
+	size_t n = 1 + m->roots->pieces.n, i;
 
-	while (go_on(w) && (i = m->next_piece++) <= m->roots->pieces.n) {
+	if (m->options->again)
+		n += (m->blocks->n + SWEPT - 1) / SWEPT;
+	while (go_on(w) && (i = m->next_piece++) < n) {
 		int err = take_piece(w, i);
 
 		if (err)

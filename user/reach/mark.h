@@ -27,6 +27,7 @@ struct reach_roots {
 struct reach_options {
 	bool interior;	    /* pointers into a block count, not only those to its start */
 	unsigned n_threads; /* at least 1 */
+	bool again; /* marks have been made a moment ago: blocks reached then are looked at once more, in the order of memory */
 };
 
 /* How far it is; may be read at any time. */
@@ -35,7 +36,9 @@ struct reach_progress {
 	_Atomic bool stop; /* set by whoever wants it to end early */
 };
 
-/* marks: one byte a block, 0 before; becomes 1 where the block is reachable. Returns 0; -ENOMEM; -ESRCH: the process is gone;
+/* marks: one byte a block, 0 before, or what a call before left; becomes 1 where the block is reachable. Where pointers move, a
+ * block taken off the head of a list hides all that follows, if the list was looked at before and the block is only after. With
+ * `again` a block is missed only if the very word that points to it moves the wrong way in the time of one sweep. Returns 0; -ENOMEM; -ESRCH: the process is gone;
  * -ECANCELED: it was stopped; or -errno of pthread_create(3) when not even one thread can be started. */
 int reach_mark(const struct reach_blocks *blocks, const struct reach_roots *roots,
 	       const struct reach_reader *reader, const struct reach_options *options,

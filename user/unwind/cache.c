@@ -293,6 +293,15 @@ static void save(int directory, const char *build_id, const struct unwind_table 
 		unlinkat(directory, beside, 0);
 }
 
+int unwind_cache_find(const char *directory, const char *build_id, struct unwind_table **ret)
+{
+	_cleanup_close_ int opened = -1;
+
+	if (directory && is_build_id(build_id))
+		opened = open_directory(directory);
+	return opened >= 0 && !load(opened, build_id, ret) ? 0 : -ENOENT;
+}
+
 int unwind_cache_load(const char *directory, const char *build_id, int fd, const char *name,
 		      struct unwind_table **ret, bool *ret_cached, struct diag *d)
 {

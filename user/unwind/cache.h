@@ -17,6 +17,9 @@ char *unwind_cache_directory(void);
 int unwind_cache_load(const char *directory, const char *build_id, int fd, const char *name,
 		      struct unwind_table **ret, bool *ret_cached, struct diag *d);
 
+/* The same from the cache only. Returns 0, or -ENOENT when it has none that is good. */
+int unwind_cache_find(const char *directory, const char *build_id, struct unwind_table **ret);
+
 /* The format, for the cache and its fuzz target. pack: malloc'ed, ret_n_bytes. parse: -EBADMSG with a diag for anything that pack
  * did not write for this build-id, also for what unwind_table_check refuses. */
 int unwind_cache_pack(const struct unwind_table *table, const char *build_id, void **ret,

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "analyze/unexplained.h"
+#include "model/memory.h"
+
+#define MB 1000000ULL
+
+static struct memory_account base(void)
+{
+	return (struct memory_account){.resident_bytes = 100 * MB,
+				       .before_bytes = 40 * MB,
+				       .free_bytes = 20 * MB,
+				       .anonymous_bytes = 30 * MB,
+				       .file_bytes = 10 * MB};
+}
+
+static void test_what_is_worth_a_look(void **state)
+{
+	(void)state;
+	assert_true(unexplained_is(1000, 0));
+	assert_true(unexplained_is(1000, -500));
+	assert_false(unexplained_is(1000, 900));
+	assert_false(unexplained_is(0, 0));
+	assert_false(unexplained_is(-5, 0));
+}
+
+static void test_holes(void **state)
+{
+	struct memory_account before = base(), now = base();
+	double bytes;
+
+	(void)state;
+	now.free_bytes += 20 * MB;
+	now.before_bytes += 2 * MB;
+	now.resident_bytes += 22 * MB;
+	assert_string_equal(unexplained_verdict(&before, &now, &bytes), "fragmentation");
+	assert_int_equal(bytes, 22 * MB);
+}
+
+static void test_mappings(void **state)
+{
+	struct memory_account before = base(), now = base();
+	double bytes;
+
+	(void)state;
+	now.anonymous_bytes += 20 * MB;
+	now.free_bytes += 1 * MB;
+	now.resident_bytes += 21 * MB;
+	assert_string_equal(unexplained_verdict(&before, &now, &bytes), "outside-malloc");
+	assert_int_equal(bytes, 20 * MB);
+}
+
+static void test_unseen_blocks(void **state)
+{
+	struct memory_account before = base(), now = base();
+	double bytes;
+
+	(void)state;
+	now.before_bytes += 20 * MB;
+	now.resident_bytes += 20 * MB;
+	assert_string_equal(unexplained_verdict(&before, &now, &bytes), "growing");
+}
+
+/* What was reserved and not touched is no growth of what is resident. */
+static void test_too_little(void **state)
+{
+	struct memory_account before = base(), now = base();
+	double bytes;
+
+	(void)state;
+	assert_null(unexplained_verdict(&before, &now, &bytes));
+	now.free_bytes += 50 * MB;
+	now.untouched_bytes += 50 * MB;
+	now.file_bytes += 5 * MB;
+	now.resident_bytes += 5 * MB;
+	assert_null(unexplained_verdict(&before, &now, &bytes));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_worth_a_look),
+		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_unseen_blocks),
+		cmocka_unit_test(test_too_little),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
