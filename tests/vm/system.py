@@ -125,7 +125,7 @@ def build():
 def many_libcs():
     """As many files that define malloc, each with a process of its own, that has two children."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        with tracing("10m") as seep:
+        with tracing("--budget", "0", "10m") as seep:
             servers = []
             for i in range(N_LIBCS):
                 own = pathlib.Path(folder, str(i))
@@ -160,7 +160,7 @@ def many_libcs():
 
 def many_processes():
     """More processes, blocks and sites than there is room for: counted, said, survived."""
-    with tracing("--max-outstanding", "1000", "--max-sites", "100", "5") as seep:
+    with tracing("--budget", "0", "--max-outstanding", "1000", "--max-sites", "100", "5") as seep:
         with Target("lifecycle_server", str(N_SLEEPERS), "--hold") as target:
             target.tell("go")
             told = json.loads(target.read_line(120))
