@@ -187,7 +187,7 @@ const struct manual_section manual_trace[] = {
 	 "With --growth no allocation is followed, and no probe is placed: what counts is memory that "
 	 "the process touches for the first time, by the stack that did so. That works for any "
 	 "allocator and language, for Go, Java and stripped static programs, too. The process pays "
-	 "when it grows, some tenths of a microsecond for each page; malloc and free that stay "
+	 "when it grows, about half a microsecond for each page, as every other process of the host does meanwhile; malloc and free that stay "
 	 "within the memory which is there cost nothing.\n"
 	 "\n"
 	 "A touched page (kind fault) is outstanding until it is unmapped or given back by "
