@@ -203,7 +203,7 @@ $(TARGETS_OUT)/%: tests/targets/%.c Makefile
 
 # Programs that the benchmark measures, and the floor that it measures against.
 BENCH_OUT := $(OUT)/bench
-BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big walks walks_fp tables watch)
+BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,pairs blocks floor small big walks walks_fp tables watch touch links)
 
 $(BENCH_OUT)/%: tools/bench/%.c $(LIBSEEP)
 	$(call say,BENCH,$@)

@@ -27,6 +27,7 @@ COSTS = (
     "empty_seconds",
     "empty_with_return_seconds",
 )
+FEATURES = ("watch", "selectors", "trace --budget", "trace --growth", "out of memory")
 NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
 
 
@@ -60,9 +61,17 @@ def host():
     checks = {check["name"]: check for check in record["checks"]}
     complaints += [
         f"check {name}: {checks.get(name)}"
-        for name in ("capabilities", "BTF", "trial", f"{record['link']} links")
+        for name in ("capabilities", "BTF", "trial", f"{record['link']} links", *FEATURES)
         if checks.get(name, {}).get("state") != "ok"
     ]
+    n_read = int(re.search(r"memory of ([0-9]+) process", checks["watch"]["text"])[1])
+    n_there = len([p for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()])
+    if not 1 < n_read <= n_there + 20:
+        complaints.append(f"watch: {checks['watch']['text']}, of {n_there}")
+    pairs = int(re.search(r"some ([0-9,]+) m", checks["trace --budget"]["text"])[1].replace(",", ""))
+    pair = record["emulated"]["allocate_seconds"] + record["emulated"]["free_seconds"]
+    if not 0.99 < pairs * pair / 0.05 < 1.01:
+        complaints.append(f"{pairs} pairs of {pair} s are not 5%")
     return complaints
 
 
@@ -435,6 +444,9 @@ def no_privileges():
             complaints.append(f"no {name} in: {capabilities['text']}")
     if "setcap" not in capabilities["hint"]:
         complaints.append(f"not how to get them: {capabilities['hint']}")
+    states = {name: checks.get(name, {}).get("state") for name in FEATURES}
+    if states != {**dict.fromkeys(FEATURES, "less"), "out of memory": None}:
+        complaints.append(f"{states}")
     probes = of_type(records, "probe")
     if not probes or any(p["cost_seconds"] is not None or p["link"] for p in probes):
         complaints.append(f"probes: {probes[:1]}")

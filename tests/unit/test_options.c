@@ -205,6 +205,8 @@ static void test_trace_messages(void **state)
 		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
 		{"-p 1 --unwind-memory 4095",
 		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
+		{"-p 1 --growth --budget 5",
+		 "--growth places no probes: there is nothing for --budget"},
 		{"-p 1 --escalate-for 5s", "--escalate-for and --escalate-most go with --escalate"},
 		{"--escalate -p 1",
 		 "--escalate chooses among all processes, or those of --comm and its like: not with -p PID, -c CMD, -- COMMAND or --all"},

@@ -85,8 +85,8 @@ class Program:
 class Target(Program):
     """Ready to work when the constructor returns. argv may begin with a tool that runs it."""
 
-    def __init__(self, *argv):
-        super().__init__(argv)
+    def __init__(self, *argv, **popen):
+        super().__init__(argv, **popen)
         pid, *addresses = self.line("target")
         self.pid = int(pid)
         self.addresses = [int(a, 16) for a in addresses]
@@ -211,6 +211,10 @@ def rows():
         ("bare", "bare", BUILD / "pairs", batches),
         *floors,
         *seep,
+        ("floor_recorded", "seep's programs, without stacks", BUILD / "floor",
+         pairs_traced([BUILD / "floor", "{}", "session", "recorded"])),
+        ("floor_counted", "the same, hits counted as for --budget", BUILD / "floor",
+         pairs_traced([BUILD / "floor", "{}", "session", "counted"])),
         ("seep_count", "seep, one in 100 (-s 100)", SEEP, pairs_traced(seep_trace("-s", "100"))),
         ("seep_bytes", "seep, --sample-bytes 512k", SEEP,
          pairs_traced(seep_trace("--sample-bytes", "512k"))),

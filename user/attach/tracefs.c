@@ -45,7 +45,7 @@ int tracefs_open(struct diag *d)
 	return diag_set_hint(
 		d, reason, EXIT_REFUSED,
 		"it needs CAP_SYS_ADMIN, or tracefs mounted at /sys/kernel/tracing and "
-		"readable; without --mmap seep does without it",
+		"readable; only --mmap and --growth need that",
 		"cannot follow system calls, tracefs cannot be opened: %s", strerror(reason));
 }
 
@@ -93,9 +93,10 @@ int tracefs_attach(int tracefs, const char *event, int prog_fd, struct links *li
 	int err = read_id(tracefs, event, &id), fd;
 
 	if (err)
-		return diag_set_hint(d, -err, EXIT_REFUSED,
-				     "--mmap needs a kernel with CONFIG_FTRACE_SYSCALLS=y",
-				     "no tracepoint %s: %s", event, strerror(-err));
+		return diag_set_hint(
+			d, -err, EXIT_REFUSED,
+			"--mmap and --growth need a kernel with CONFIG_FTRACE_SYSCALLS=y",
+			"no tracepoint %s: %s", event, strerror(-err));
 	fd = link_event(id, prog_fd);
 	err = fd < 0 ? fd : 0;
 	if (!err && vec_push(links, fd)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_CLI_DOCTOR_H
 #define SEEP_CLI_DOCTOR_H
-/* What `seep doctor` found out, between those who look (doctor_host.c, doctor_target.c) and those
+/* What `seep doctor` found out, between those who look (doctor_host.c, doctor_features.c, doctor_target.c) and those
  * who show it (doctor_text.c, doctor_ndjson.c). */
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ struct check {
 	char hint[384]; /* what that means and how to get it, or "" */
 };
 
-#define HOST_MAX_CHECKS 16
+#define HOST_MAX_CHECKS 24
 
 struct host {
 	uint64_t time_ns; /* CLOCK_REALTIME */
@@ -43,6 +43,11 @@ struct host {
 /* Looks at everything. link: the kind to measure, 0: the best that works. Takes up to a second,
  * three with perf links. */
 void host_examine(enum link_kind link, struct host *ret);
+/* Appends a check; further ones than there is room for replace the last. hint: NULL for none. */
+void host_add_check(struct host *h, const char *name, enum check_state state, const char *hint,
+		    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* Appends what watch, selectors, --budget, --growth and OOM evidence need, tried once; after the trial. */
+void features_examine(enum link_kind link, struct host *h);
 /* The word for a check's state: "ok", "", "less", "missing". */
 const char *check_state_name(enum check_state state);
 

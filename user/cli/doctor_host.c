@@ -35,12 +35,8 @@ const char *check_state_name(enum check_state state)
 	return names[state];
 }
 
-static struct check *add_check(struct host *h, const char *name, enum check_state state,
-			       const char *hint, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-
-static struct check *add_check(struct host *h, const char *name, enum check_state state,
-			       const char *hint, const char *fmt, ...)
+void host_add_check(struct host *h, const char *name, enum check_state state, const char *hint,
+		    const char *fmt, ...)
 {
 	struct check *c = &h->checks[h->n_checks];
 	va_list ap;
@@ -53,7 +49,6 @@ static struct check *add_check(struct host *h, const char *name, enum check_stat
 	va_start(ap, fmt);
 	vsnprintf(c->text, sizeof(c->text), fmt, ap);
 	va_end(ap);
-	return c;
 }
 
 /* The first line of a small file, without its end. Returns 0 or -errno. */
@@ -121,13 +116,14 @@ static void check_capabilities(struct host *h, uint64_t bits)
 		if (at >= sizeof(text))
 			break;
 	}
-	add_check(h, "capabilities", state,
-		  state == CHECK_GOOD
-			  ? NULL
-			  : "run it as root (sudo seep ...), or: setcap cap_bpf,cap_perfmon,"
-			    "cap_sys_ptrace,cap_dac_read_search,cap_checkpoint_restore+ep seep; "
-			    "perf links, all there is before Linux 6.11, need cap_sys_admin, too",
-		  "%s", state == CHECK_GOOD ? "all that seep uses" : text);
+	host_add_check(
+		h, "capabilities", state,
+		state == CHECK_GOOD
+			? NULL
+			: "run it as root (sudo seep ...), or: setcap cap_bpf,cap_perfmon,"
+			  "cap_sys_ptrace,cap_dac_read_search,cap_checkpoint_restore+ep seep; "
+			  "perf links, all there is before Linux 6.11, need cap_sys_admin, too",
+		"%s", state == CHECK_GOOD ? "all that seep uses" : text);
 }
 
 static void check_btf(struct host *h)
@@ -135,12 +131,12 @@ static void check_btf(struct host *h)
 	static const char path[] = "/sys/kernel/btf/vmlinux";
 
 	if (access(path, R_OK))
-		add_check(h, "BTF", CHECK_MISSING,
-			  "a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions "
-			  "build them since 2021; in a container: mount /sys",
-			  "%s: %s", path, strerror(errno));
+		host_add_check(h, "BTF", CHECK_MISSING,
+			       "a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions "
+			       "build them since 2021; in a container: mount /sys",
+			       "%s: %s", path, strerror(errno));
 	else
-		add_check(h, "BTF", CHECK_GOOD, NULL, "%s", path);
+		host_add_check(h, "BTF", CHECK_GOOD, NULL, "%s", path);
 }
 
 static void check_lockdown(struct host *h)
@@ -148,27 +144,28 @@ static void check_lockdown(struct host *h)
 	char line[128];
 
 	if (read_line("/sys/kernel/security/lockdown", line, sizeof(line)))
-		add_check(h, "lockdown", CHECK_FACT, NULL,
-			  "not known: /sys/kernel/security/lockdown is not there "
-			  "(no lockdown, or not mounted)");
+		host_add_check(h, "lockdown", CHECK_FACT, NULL,
+			       "not known: /sys/kernel/security/lockdown is not there "
+			       "(no lockdown, or not mounted)");
 	else if (strstr(line, "[confidentiality]"))
-		add_check(h, "lockdown", CHECK_MISSING,
-			  "boot with lockdown=integrity, or without Secure Boot: with "
-			  "confidentiality no BPF program may read memory",
-			  "confidentiality");
+		host_add_check(h, "lockdown", CHECK_MISSING,
+			       "boot with lockdown=integrity, or without Secure Boot: with "
+			       "confidentiality no BPF program may read memory",
+			       "confidentiality");
 	else
-		add_check(h, "lockdown", CHECK_GOOD, NULL, "%s",
-			  strstr(line, "[integrity]") ? "integrity" : "none");
+		host_add_check(h, "lockdown", CHECK_GOOD, NULL, "%s",
+			       strstr(line, "[integrity]") ? "integrity" : "none");
 }
 
 static void check_trial(struct host *h)
 {
 	if (h->can_trace)
-		add_check(h, "trial", CHECK_GOOD, NULL,
-			  "BPF programs load, with task storage, process events and ring buffers; "
-			  "a child of seep was traced");
+		host_add_check(
+			h, "trial", CHECK_GOOD, NULL,
+			"BPF programs load, with task storage, process events and ring buffers; "
+			"a child of seep was traced");
 	else
-		add_check(h, "trial", CHECK_MISSING, h->refusal.hint, "%s", h->refusal.text);
+		host_add_check(h, "trial", CHECK_MISSING, h->refusal.hint, "%s", h->refusal.text);
 }
 
 /* Best first, as link_best() tries them. */
@@ -199,16 +196,17 @@ static void check_links(struct host *h)
 		err = link_try(c->kind, &d);
 		if (!err) {
 			better_works = true;
-			add_check(h, c->name, CHECK_GOOD, NULL, "%s",
-				  h->can_trace && h->costs.link == c->kind
-					  ? "a probe ran; these are used"
-					  : "a probe ran");
+			host_add_check(h, c->name, CHECK_GOOD, NULL, "%s",
+				       h->can_trace && h->costs.link == c->kind
+					       ? "a probe ran; these are used"
+					       : "a probe ran");
 		} else if (better_works || err == -EPERM) {
 			/* Nobody misses it; or the capabilities' check says what is missing. */
-			add_check(h, c->name, CHECK_FACT, NULL, "%s", d.text);
+			host_add_check(h, c->name, CHECK_FACT, NULL, "%s", d.text);
 		} else {
-			add_check(h, c->name, c->kind == LINK_PERF ? CHECK_MISSING : CHECK_LESS,
-				  c->hint, "%s", d.text);
+			host_add_check(h, c->name,
+				       c->kind == LINK_PERF ? CHECK_MISSING : CHECK_LESS, c->hint,
+				       "%s", d.text);
 		}
 	}
 }
@@ -219,17 +217,18 @@ static void check_memlock(struct host *h, const struct rlimit *memlock, uint64_t
 	bool can_raise = has(bits, CAP_SYS_RESOURCE);
 
 	if (memlock->rlim_cur == RLIM_INFINITY)
-		add_check(h, "RLIMIT_MEMLOCK", CHECK_GOOD, NULL, "unlimited");
+		host_add_check(h, "RLIMIT_MEMLOCK", CHECK_GOOD, NULL, "unlimited");
 	else
-		add_check(h, "RLIMIT_MEMLOCK", can_raise || h->can_trace ? CHECK_GOOD : CHECK_LESS,
-			  can_raise || h->can_trace
-				  ? NULL
-				  : "matters before Linux 5.11: ulimit -l unlimited, "
-				    "LimitMEMLOCK=infinity in a unit, or CAP_SYS_RESOURCE",
-			  "%llu KiB%s", (unsigned long long)memlock->rlim_cur >> 10,
-			  can_raise	 ? ", which seep raises for itself"
-			  : h->can_trace ? ", which is no limit for BPF here"
-					 : "");
+		host_add_check(h, "RLIMIT_MEMLOCK",
+			       can_raise || h->can_trace ? CHECK_GOOD : CHECK_LESS,
+			       can_raise || h->can_trace
+				       ? NULL
+				       : "matters before Linux 5.11: ulimit -l unlimited, "
+					 "LimitMEMLOCK=infinity in a unit, or CAP_SYS_RESOURCE",
+			       "%llu KiB%s", (unsigned long long)memlock->rlim_cur >> 10,
+			       can_raise      ? ", which seep raises for itself"
+			       : h->can_trace ? ", which is no limit for BPF here"
+					      : "");
 }
 
 static void check_perf_paranoid(struct host *h, uint64_t bits)
@@ -238,12 +237,13 @@ static void check_perf_paranoid(struct host *h, uint64_t bits)
 	char line[32];
 
 	if (read_line("/proc/sys/kernel/perf_event_paranoid", line, sizeof(line)))
-		add_check(h, "perf events", CHECK_MISSING,
-			  "a kernel with CONFIG_PERF_EVENTS=y: they tell of libraries that are "
-			  "loaded later",
-			  "/proc/sys/kernel/perf_event_paranoid is not there");
+		host_add_check(
+			h, "perf events", CHECK_MISSING,
+			"a kernel with CONFIG_PERF_EVENTS=y: they tell of libraries that are "
+			"loaded later",
+			"/proc/sys/kernel/perf_event_paranoid is not there");
 	else
-		add_check(
+		host_add_check(
 			h, "perf events", allowed ? CHECK_GOOD : CHECK_MISSING,
 			allowed ? NULL
 				: "give seep CAP_PERFMON, or: sysctl kernel.perf_event_paranoid=0",
@@ -256,13 +256,14 @@ static void check_debuginfod(struct host *h)
 	const char *urls = getenv("DEBUGINFOD_URLS");
 
 	if (urls && *urls)
-		add_check(h, "debuginfod", CHECK_GOOD, NULL, "DEBUGINFOD_URLS=%s", urls);
+		host_add_check(h, "debuginfod", CHECK_GOOD, NULL, "DEBUGINFOD_URLS=%s", urls);
 	else
-		add_check(h, "debuginfod", CHECK_FACT,
-			  "for names and lines of programs whose debug packages are not installed: "
-			  "export DEBUGINFOD_URLS=https://debuginfod.elfutils.org (sudo "
-			  "--preserve-env=DEBUGINFOD_URLS)",
-			  "DEBUGINFOD_URLS is not set: no network is used");
+		host_add_check(
+			h, "debuginfod", CHECK_FACT,
+			"for names and lines of programs whose debug packages are not installed: "
+			"export DEBUGINFOD_URLS=https://debuginfod.elfutils.org (sudo "
+			"--preserve-env=DEBUGINFOD_URLS)",
+			"DEBUGINFOD_URLS is not set: no network is used");
 }
 
 static void check_tracefs(struct host *h)
@@ -271,14 +272,14 @@ static void check_tracefs(struct host *h)
 	_cleanup_close_ int fd = tracefs_open(&d);
 
 	if (fd < 0)
-		add_check(h, "trace --mmap", CHECK_LESS, d.hint, "%s", d.text);
+		host_add_check(h, "trace --mmap", CHECK_LESS, d.hint, "%s", d.text);
 	else if (faccessat(fd, "events/syscalls/sys_enter_brk/id", R_OK, 0))
-		add_check(h, "trace --mmap", CHECK_LESS,
-			  "a kernel with CONFIG_FTRACE_SYSCALLS=y, or more capabilities",
-			  "no tracepoints of system calls in tracefs: %s", strerror(errno));
+		host_add_check(h, "trace --mmap", CHECK_LESS,
+			       "a kernel with CONFIG_FTRACE_SYSCALLS=y, or more capabilities",
+			       "no tracepoints of system calls in tracefs: %s", strerror(errno));
 	else
-		add_check(h, "trace --mmap", CHECK_GOOD, NULL,
-			  "tracefs has tracepoints of system calls");
+		host_add_check(h, "trace --mmap", CHECK_GOOD, NULL,
+			       "tracefs has tracepoints of system calls");
 }
 
 static void on_mapping(void *arg, pid_t pid, const struct mapping *m)
@@ -319,6 +320,7 @@ void host_examine(enum link_kind link, struct host *ret)
 	check_links(ret);
 	check_memlock(ret, &memlock, bits);
 	check_perf_paranoid(ret, bits);
+	features_examine(link, ret);
 	check_tracefs(ret);
 	check_debuginfod(ret);
 }

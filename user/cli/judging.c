@@ -148,47 +148,41 @@ void judging_site(struct judging *j, const struct snapshot *s, const struct snap
 	keep_text(texts, judging_site_text(&judgement, clock_realtime_ns()), &to->evidence);
 }
 
-static void drop_old(struct judging *j)
+static bool drop_old_site(void *judging, void *judged)
 {
-	struct {
-		uint64_t *items;
-		size_t n, cap;
-	} old = {0};
-	struct judged_process *p;
-	struct judged_site *site;
-	size_t cursor = 0, n_sites;
-	uint64_t key;
+	const struct judging *j = judging;
+	struct judged_site *site = judged;
 
-	while ((site = hashmap_next(&j->sites, &cursor, &key)))
-		if (site->reading != j->reading && vec_push(&old, key))
-			break;
-	n_sites = old.n;
-	cursor = 0;
-	while ((p = hashmap_next(&j->processes, &cursor, &key)))
-		if (p->reading != j->reading && vec_push(&old, key))
-			break;
-	for (size_t i = 0; i < n_sites; i++) {
-		site = hashmap_take(&j->sites, old.items[i]);
-		judge_destroy(site->judge);
-		free(site);
-	}
-	for (size_t i = n_sites; i < old.n; i++) {
-		p = hashmap_take(&j->processes, old.items[i]);
-		judged_memory_done(&p->memory);
-		free(p);
-	}
-	free(old.items);
+	if (site->reading == j->reading)
+		return false;
+	judge_destroy(site->judge);
+	free(site);
+	return true;
+}
+
+static bool drop_old_process(void *judging, void *judged)
+{
+	const struct judging *j = judging;
+	struct judged_process *p = judged;
+
+	if (p->reading == j->reading)
+		return false;
+	judged_memory_done(&p->memory);
+	free(p);
+	return true;
 }
 
 void judging_end(struct judging *j)
 {
-	drop_old(j);
+	hashmap_sweep(&j->sites, drop_old_site, j);
+	hashmap_sweep(&j->processes, drop_old_process, j);
 }
 
 void judging_done(struct judging *j)
 {
 	j->reading++;
-	drop_old(j);
+	hashmap_sweep(&j->sites, drop_old_site, j);
+	hashmap_sweep(&j->processes, drop_old_process, j);
 	hashmap_done(&j->sites);
 	hashmap_done(&j->processes);
 }

@@ -20,7 +20,7 @@ const struct manual_section manual_trace[] = {
 	 "--comm and its like choose, as seep-watch(1) does: nothing is probed. Whoever is found to grow "
 	 "is traced for --escalate-for, the worst first, at most --escalate-most at once, then "
 	 "released (its last report says so), and left alone for ten minutes. Its memory from before "
-	 "is not seen, as with -p. --growth traces by touched pages instead, for programs "
+	 "is not seen, as with -p; its children are suspects by themselves, if at all. --growth traces by touched pages instead, for programs "
 	 "whose allocator has no symbols. Reports hold first what the watch sees, then what is "
 	 "traced. It takes one to three minutes of growth before the watch says so.\n"},
 	{"CHOOSING PROCESSES",

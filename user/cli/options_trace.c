@@ -146,7 +146,7 @@ static const struct option_spec options[] = {
 	 .man = "For any allocator and language, also where no allocation function is found, at a "
 		"cost that follows the growth: see GROWTH. --sample-bytes SIZE sets the mean "
 		"distance of the sampled pages, here 64k without it and rounded up to a power of "
-		"two; 4k takes every page. Not with -s, -t, -z, -Z, -O, -S and --mmap."},
+		"two; 4k takes every page. Not with -s, -t, -z, -Z, -O, -S, --mmap and --budget."},
 	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
 	 .help = "only the allocation functions that FILE defines",
 	 .man = "A library or an executable. Without it, those of every file that the target has "
@@ -203,16 +203,17 @@ static const struct option_spec options[] = {
 		"report names it."},
 	{"budget", 0, "PERCENT", OPTION_INTO_COUNT(struct trace_options, budget_percent), LIMIT,
 	 .max = 100,
-	 .help = "CPU time that probes may cost, in percent of each target's own; 0: no bound",
-	 .man = "Without it, what is named by -p or started is traced exactly, whatever that costs. "
-		"With it each process is recorded as well as the budget allows, which its reports "
+	 .help = "CPU time that probes may cost, in percent of each target's own; 0: no bound "
+		 "(default 0 with -p and commands, else 5)",
+	 .man = "What is named by -p or started is traced exactly without it, whatever that costs, as "
+		"is all with --growth, which places no probes, and with -s. With it each process is recorded as well as the budget allows, which its reports "
 		"say: exact, sampled by bytes, in windows of time, or not at all until its load "
 		"falls. Less than a thousandth of a CPU is always allowed. See GOVERNOR in "
 		"seep-trace(1)."},
 	{"link", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, link), .choices = options_links,
 	 LIMIT, .help = "how to attach the probes",
 	 .man = "best takes the cheapest kind that this kernel lets attach; the others force "
-		"one, for tests: session (kernel 6.13 and later), multi (6.6 and later), perf "
+		"one, for tests: session (kernel 6.13 and later), multi (6.11 and later), perf "
 		"(all)."},
 
 	{"wa-missing-free", 'F', NULL, OPTION_INTO_FLAG(struct trace_options, wa_missing_free),
@@ -332,6 +333,8 @@ static int check(const struct trace_options *o, struct diag *d)
 			  o->max_size_bytes || o->object || o->symbols_prefix || o->mmap))
 		return options_error(d, "--growth follows no allocations: it takes none of -s, -t, "
 					"-z, -Z, -O, -S and --mmap");
+	if (o->growth && o->budget_percent && o->budget_percent != BUDGET_UNSET)
+		return options_error(d, "--growth places no probes: there is nothing for --budget");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
 	return 0;
