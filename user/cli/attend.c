@@ -14,11 +14,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hashmap.h"
-#include "cli/scanning.h"
-#include "cli/traced.h"
-#include "cli/tracing.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
+#include "daemon/scanning.h"
+#include "daemon/traced.h"
+#include "daemon/tracing.h"
 
 #define WAIT_MS 200 /* at most, between looks at the clock and the progress */
 

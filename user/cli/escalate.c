@@ -9,7 +9,7 @@
 #include "attach/cover.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/tracing.h"
+#include "daemon/tracing.h"
 #include "output/output.h"
 #include "output/watch.h"
 #include "process/identity.h"

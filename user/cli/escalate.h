@@ -10,8 +10,8 @@
 
 #include "base/diag.h"
 #include "base/hashmap.h"
-#include "cli/passes.h"
 #include "cli/watch_view.h"
+#include "daemon/passes.h"
 
 struct tracing;
 struct watch_output_options;

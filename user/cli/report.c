@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "cli/suppressing.h"
 #include "cli/terminal.h"
 #include "collect/capture.h"
+#include "daemon/suppressing.h"
 #include "output/output.h"
 
 #define NOT_SHOWN UINT32_MAX

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/vec.h"
-#include "cli/accounting.h"
-#include "cli/blocks.h"
 #include "cli/sink.h"
+#include "daemon/accounting.h"
+#include "daemon/blocks.h"
 
 #define SAID_MAX_BYTES (8u << 20)
 

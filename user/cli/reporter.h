@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "cli/assemble.h"
+#include "daemon/assemble.h"
 
 struct reporter;
 struct sink;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/assemble.h"
-#include "cli/blocks.h"
-#include "cli/scanning.h"
+#include "daemon/assemble.h"
+#include "daemon/blocks.h"
+#include "daemon/scanning.h"
 #include "process/maps.h"
 #include "reach/roots.h"
 

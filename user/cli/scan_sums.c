@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "base/hashmap.h"
-#include "cli/assemble.h"
-#include "cli/blocks.h"
-#include "cli/scanning.h"
+#include "daemon/assemble.h"
+#include "daemon/blocks.h"
+#include "daemon/scanning.h"
 #include "reach/leaks.h"
 
 #define NO_SITE UINT32_MAX

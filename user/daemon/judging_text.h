@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SEEP_DAEMON_JUDGING_TEXT_H
+#define SEEP_DAEMON_JUDGING_TEXT_H
+/* Evidence in words. */
+#include <stddef.h>
+#include <stdint.h>
+
+struct judgement;
+
+/* What speaks for a site's verdict, without a full stop. now_ns: CLOCK_REALTIME of the judgement. The caller frees it; NULL: there is
+ * nothing to say, or no memory. */
+char *judging_site_text(const struct judgement *j, uint64_t now_ns);
+
+/* The same of a process: n of its stacks do what verb says ("leak", "grow"), the fastest of them is stack. */
+char *judging_process_text(const char *verb, size_t n, double bytes_per_second, uint64_t stack);
+
+/* The same of memory that is not outstanding, by unexplained_verdict(): it grew by so many bytes in so many seconds; the rate is that of
+ * all that is resident. */
+char *judging_memory_text(const char *verdict, double bytes, double seconds,
+			  double bytes_per_second);
+
+#endif
