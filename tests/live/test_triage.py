@@ -43,7 +43,7 @@ def leaks():
         if len(folders) != 1 or stat.S_IMODE(folders[0].stat().st_mode) != 0o700:
             return [*complaints, f"in the evidence's folder: {folders}"]
         files = {f.name: f for f in folders[0].iterdir()}
-        if set(files) != {"report.txt", "capture.seep", "stacks.folded"}:
+        if set(files) != {"report.txt", "capture.seep", "stacks.folded", "heap.pprof"}:
             return [*complaints, f"files {set(files)}"]
         first, last = out.split("] triage after ")
         if "first look" not in first or LEAK not in first:

@@ -21,6 +21,7 @@ enum options_format {
 	OPTIONS_FORMAT_TEXT,
 	OPTIONS_FORMAT_NDJSON,
 	OPTIONS_FORMAT_FOLDED,
+	OPTIONS_FORMAT_PPROF,
 };
 
 enum options_color {

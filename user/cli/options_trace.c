@@ -109,7 +109,7 @@ static const struct option_spec options[] = {
 		"combined with sampling."},
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct trace_options, top), SHOW, .max = 1000000,
 	 .help = "only the N largest call sites of each process; 0 for all",
-	 .man = "For text and folded; ndjson and captures hold all sites."},
+	 .man = "For text, folded and pprof; ndjson and captures hold all sites."},
 	{"top-processes", 0, "N", OPTION_INTO_COUNT(struct trace_options, top_processes), SHOW,
 	 .max = 1000000, .help = "only the N processes that hold most; 0 for all",
 	 .man = "For text; the others are summed up in a line. ndjson and captures hold all."},
@@ -118,7 +118,7 @@ static const struct option_spec options[] = {
 	{"suppressions", 0, "FILE", OPTION_INTO_PATH(struct trace_options, suppressions), SHOW,
 	 .help = "leave out call sites by rules, as for LeakSanitizer or valgrind",
 	 .man = "Lines leak:PATTERN, or valgrind's blocks of Memcheck:Leak. What is left out is counted: as a "
-		"line in text, as [suppressed] in folded; ndjson has all sites, with the rule as "
+		"line in text, as [suppressed] in folded and pprof; ndjson has all sites, with the rule as "
 		"\"suppressed\"."},
 	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct trace_options, combined_only), SHOW,
 	 .help = "only the totals of each process, no stacks"},
@@ -159,7 +159,8 @@ static const struct option_spec options[] = {
 	{"format", 0, NULL, OPTION_INTO_CHOICE(struct trace_options, format),
 	 .choices = options_formats, OUTPUT, .help = "form of the report",
 	 .man = "text is for people. ndjson is one JSON object a line, see RECORDS in seep(1). "
-		"folded is one line a stack for flame graphs, of the last report only."},
+		"folded is one line a stack for flame graphs, pprof a profile for 'go tool pprof', "
+		"Pyroscope or speedscope (gzip), both of the last report only."},
 	{"output", 0, "FILE", OPTION_INTO_PATH(struct trace_options, output), OUTPUT,
 	 .help = "write the report to FILE, not to stdout"},
 	{"write", 'w', "FILE", OPTION_INTO_PATH(struct trace_options, capture), OUTPUT,

@@ -76,7 +76,7 @@ static const struct manual_section sections[] = {
 	 "first are those that leak, then those that grow, the most first.\n"},
 	{"EVIDENCE",
 	 "The folder has report.txt (the screen and all call sites), capture.seep (for 'seep report' and 'seep "
-	 "diff') and stacks.folded (for flame graphs). They are there from the first look on, so that "
+	 "diff'), stacks.folded (for flame graphs) and heap.pprof (for 'go tool pprof', speedscope, Pyroscope). They are there from the first look on, so that "
 	 "they outlive the process. The folder is root's alone: names and stacks of a program may be "
 	 "secret.\n"},
 	{0},

@@ -150,12 +150,15 @@ static int render(struct render *r, const struct report_options *o)
 		.end = on_end,
 	};
 	struct diag d = {0};
-	int err;
+	int err, finish_err;
 
-	fill_options(r, o);
 	err = suppressing_load(&r->suppressing, o->suppressions, &d);
 	if (!err)
+		err = output_prepare(r->format, &r->options);
+	if (!err)
 		err = capture_read(o->path, &visitor, r, &d);
+	finish_err = output_finish(&r->options, r->out);
+	err = err ? err : finish_err;
 	select_done(r);
 	suppressing_done(&r->suppressing);
 	if (err && d.text[0]) {
@@ -188,6 +191,9 @@ int cmd_report(int argc, char **argv)
 
 	if (err)
 		return command_settle(&command_report, err, &d);
+	fill_options(&r, &o);
+	if (terminal_refuses(r.format, o.output, &d))
+		return log_diag(&d);
 	if (o.output) {
 		if (is_same_file(o.output, o.path)) {
 			log_error("%s: is the capture itself; give --output another file",

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
 #include "collect/capture.h"
 
 #define PATIENCE_MS 1000 /* with a reader that takes nothing when we are to end */
@@ -82,6 +83,12 @@ static int make_patient(struct sink *sink)
 
 int sink_open(struct sink *sink, const char *path, const char *capture, struct diag *d)
 {
+	int err = sink->format ? terminal_refuses(sink->format, path, d) : 0;
+
+	if (!err && sink->format && output_prepare(sink->format, &sink->options))
+		err = diag_set(d, ENOMEM, "out of memory");
+	if (err)
+		return err;
 	sink->stream = stdout;
 	sink->stream_name = "standard output";
 	if (path) {
@@ -175,9 +182,9 @@ void sink_explain(const struct sink *sink, int err, struct diag *d)
 
 int sink_close(struct sink *sink, struct diag *d)
 {
-	int err = 0, capture_err;
+	int err = sink->stream ? output_finish(&sink->options, sink->stream) : 0, capture_err;
 
-	if (sink->stream && sink->stream != stdout && fclose(sink->stream))
+	if (sink->stream && sink->stream != stdout && fclose(sink->stream) && !err)
 		err = -errno;
 	sink->stream = NULL;
 	capture_err = capture_writer_destroy(sink->capture);

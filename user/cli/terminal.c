@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/terminal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "output/output.h"
 
 unsigned terminal_width(const char *output)
 {
@@ -38,4 +40,13 @@ bool terminal_utf8(void)
 			return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
 	}
 	return false;
+}
+
+int terminal_refuses(const struct output_format *format, const char *output, struct diag *d)
+{
+	if (!format->binary || output || !isatty(STDOUT_FILENO))
+		return 0;
+	return diag_set_hint(d, EINVAL, EXIT_USAGE, "give --output FILE, or a pipe",
+			     "--format %s is binary, and standard output is a terminal",
+			     format->name);
 }

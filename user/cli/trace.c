@@ -73,10 +73,9 @@ static struct timespec to_timespec(uint64_t ns)
 	return (struct timespec){.tv_sec = ns / NS_PER_SECOND, .tv_nsec = ns % NS_PER_SECOND};
 }
 
-/* Folded stacks are one report, at the end. */
 static bool reports_periodically(const struct trace *t)
 {
-	return t->options.format != OPTIONS_FORMAT_FOLDED;
+	return !t->sink.format->last_only;
 }
 
 static int open_passes(struct trace *t)
@@ -184,7 +183,7 @@ static int report_watch(struct trace *t, uint64_t time_ns, bool last, char **ret
 	FILE *f;
 	int err;
 
-	if (!t->options.escalate || t->options.format == OPTIONS_FORMAT_FOLDED)
+	if (!t->options.escalate || !reports_periodically(t))
 		return 0;
 	f = open_memstream(ret, ret_n);
 	if (!f)

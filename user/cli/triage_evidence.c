@@ -66,9 +66,22 @@ static int write_text(FILE *f, const struct triage_report *t)
 
 static int write_folded(FILE *f, const struct triage_report *t)
 {
-	const struct output_options options = {0};
+	const struct output_options options = {.is_last = true};
 
 	return output_folded.report(f, &options, t->session, t->report);
+}
+
+static int write_profile(FILE *f, const struct triage_report *t)
+{
+	struct output_options options = {.is_last = true};
+	int err = output_prepare(&output_pprof, &options), finish_err;
+
+	if (!err)
+		err = output_pprof.session(f, &options, t->session);
+	if (!err)
+		err = output_pprof.report(f, &options, t->session, t->report);
+	finish_err = output_finish(&options, f);
+	return err ? err : finish_err;
 }
 
 static int write_file(const struct triage_evidence *e, const char *name,
@@ -98,6 +111,7 @@ void triage_evidence_write(struct triage_evidence *e, const struct triage_report
 		return;
 	note(e, write_file(e, "report.txt", write_text, t));
 	note(e, write_file(e, "stacks.folded", write_folded, t));
+	note(e, write_file(e, "heap.pprof", write_profile, t));
 }
 
 int triage_evidence_close(struct triage_evidence *e, const struct session *session,

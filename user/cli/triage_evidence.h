@@ -2,7 +2,7 @@
 #ifndef SEEP_CLI_TRIAGE_EVIDENCE_H
 #define SEEP_CLI_TRIAGE_EVIDENCE_H
 /* The folder that a triage leaves behind, for those who come after the process was restarted: report.txt (the screen, in full),
- * capture.seep (all reports, with names), stacks.folded. Each is as complete as the triage when it ends, however it ends. */
+ * capture.seep (all reports, with names), stacks.folded, heap.pprof. Each is as complete as the triage when it ends, however it ends. */
 #include <sys/types.h>
 
 #include "base/diag.h"

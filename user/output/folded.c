@@ -55,11 +55,10 @@ static void put_site(FILE *f, const struct process_report *p, const struct site 
 	fprintf(f, " %" PRIu64 "\n", value);
 }
 
-/* Mappings are the same memory as the pages that were touched in them. */
 static uint64_t value_of(const struct output_options *o, const struct session *session,
 			 const struct site *s)
 {
-	if (session->mode == REPORT_SAMPLED_PAGES && s->kind != SITE_FAULT)
+	if (!output_is_counted(session, s))
 		return 0;
 	return o->by_count ? s->outstanding_allocations : s->outstanding_bytes;
 }
@@ -104,11 +103,8 @@ static int folded_report(FILE *f, const struct output_options *o, const struct s
 	size_t from, to;
 
 	for (from = 0; from < r->n_sites; from = to) {
-		uint32_t process = r->sites[from].process;
-
-		for (to = from + 1; to < r->n_sites && r->sites[to].process == process;)
-			to++;
-		if (r->processes[process].final)
+		to = output_sites_end(r, from);
+		if (o->is_last || r->processes[r->sites[from].process].final)
 			put_process(f, o, s, r, from, to);
 	}
 	return stream_flush(f);
@@ -116,5 +112,6 @@ static int folded_report(FILE *f, const struct output_options *o, const struct s
 
 const struct output_format output_folded = {
 	.name = "folded",
+	.last_only = true,
 	.report = folded_report,
 };

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_OUTPUT_OUTPUT_H
 #define SEEP_OUTPUT_OUTPUT_H
-/* Reports as text, ndjson or folded stacks. An output takes const data and a stream: no globals, no clock. Every call
+/* Reports as text, ndjson, folded stacks or a pprof profile. An output takes const data and a stream: no globals, no clock. Every call
  * returns 0 or -errno of the stream (-EPIPE when the reader is gone). */
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "model/report.h"
+
+struct pprof;
 
 struct output_options {
 	size_t top_processes; /* text: those that hold most, 0: all */
@@ -17,14 +19,17 @@ struct output_options {
 	bool blocks;	    /* -a: block() will be called */
 	unsigned width;	    /* columns of the terminal, 0: unlimited */
 	bool verbose;
+	bool is_last; /* folded and pprof: the report is the last of all its processes, marked or not */
+	struct pprof
+		*pprof; /* pprof only: what it keeps between its calls; output_prepare() makes it */
 };
-
-struct output;
 
 /* One table of functions per format; calls come in this order: session, then for each report: report, blocks_begin ...
  * block ... , report_end; at last end. NULL members do nothing. */
 struct output_format {
 	const char *name;
+	bool last_only; /* there is no time in it: of each process only the report marked final is written */
+	bool binary; /* nothing for a terminal */
 	int (*session)(FILE *f, const struct output_options *o, const struct session *s);
 	int (*report)(FILE *f, const struct output_options *o, const struct session *s,
 		      const struct report *r);
@@ -37,9 +42,19 @@ struct output_format {
 		   const struct session_end *e);
 };
 
-/* Folded stacks have no time: of each process only the report marked final is written, and what -T leaves out goes into
- * one line "comm-pid;[other] BYTES". */
-extern const struct output_format output_text, output_ndjson, output_folded;
+/* In folded and pprof, what -T leaves out goes into one line or sample "[other]". */
+extern const struct output_format output_text, output_ndjson, output_folded, output_pprof;
+
+/* Before a format's first call. Returns 0 or -ENOMEM. */
+int output_prepare(const struct output_format *format, struct output_options *o);
+/* After its last one, whether or not that was end(): what was written is complete then, as far as it goes. Returns 0 or -errno of
+ * the stream. Accepts options that are not prepared. */
+int output_finish(struct output_options *o, FILE *f);
+
+/* Where the sites of the process end that those from `from` on are of. */
+size_t output_sites_end(const struct report *r, size_t from);
+/* Whether a site's figures are part of the sums: mappings are the same memory as the pages that were touched in them. */
+bool output_is_counted(const struct session *session, const struct site *s);
 
 /* By name, or NULL. */
 const struct output_format *output_find(const char *name);

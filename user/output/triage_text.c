@@ -208,6 +208,7 @@ int triage_text(FILE *f, const struct output_options *o, bool utf8, const struct
 		text_put_memory(f, p->memory, is_sampled(t, p));
 	}
 	text_put_named(f, "\n  evidence     ", t->evidence_path);
-	fputs(t->evidence_path ? ": report.txt, capture.seep, stacks.folded\n\n" : "\n", f);
+	fputs(t->evidence_path ? ": report.txt, capture.seep, stacks.folded, heap.pprof\n\n" : "\n",
+	      f);
 	return stream_flush(f);
 }
