@@ -428,24 +428,24 @@ static void test_watch(void **state)
 	split(&l, "watch");
 	assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), 0);
 	assert_int_equal(o.interval_ns, 5 * SECOND);
-	assert_int_equal(o.top, 20);
-	assert_int_equal(o.pids.n, 0);
-	assert_true(!o.count && !o.duration_ns && !o.all && !o.comm && !o.output);
+	assert_int_equal(o.show.top, 20);
+	assert_int_equal(o.show.pids.n, 0);
+	assert_true(!o.count && !o.duration_ns && !o.show.all && !o.comm && !o.output);
 
 	split(&l,
 	      "watch -p 5,6 -p 7 --comm a* --exe /b --cgroup /c --container dddd --user e -a -T 3 "
 	      "--sort limit --format ndjson --output f --color never -v --for 2m 500ms 9");
 	assert_int_equal(watch_options_parse(l.argc, l.argv, &o, &d), 0);
-	assert_int_equal(o.pids.n, 3);
+	assert_int_equal(o.show.pids.n, 3);
 	assert_string_equal(o.comm, "a*");
 	assert_string_equal(o.exe, "/b");
 	assert_string_equal(o.cgroup, "/c");
 	assert_string_equal(o.container, "dddd");
 	assert_string_equal(o.user, "e");
 	assert_string_equal(o.output, "f");
-	assert_true(o.all && o.verbose && !o.quiet && !o.cgroups);
-	assert_int_equal(o.top, 3);
-	assert_int_equal(o.sort, OPTIONS_WATCH_LIMIT);
+	assert_true(o.show.all && o.verbose && !o.quiet && !o.show.cgroups);
+	assert_int_equal(o.show.top, 3);
+	assert_int_equal(o.show.sort, WATCH_SORT_LIMIT);
 	assert_int_equal(o.format, OPTIONS_FORMAT_NDJSON);
 	assert_int_equal(o.color, OPTIONS_COLOR_NEVER);
 	assert_int_equal(o.duration_ns, 120 * SECOND);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "cli/watch_view.h"
+#include "daemon/watch_view.h"
 
 #define NO_PID 4194304 /* above every pid_max: nothing is read of /proc */
 #define N 4
@@ -23,7 +23,7 @@ struct fixture {
 	struct watch_pass pass;
 	struct watcher_item items[N + 2];
 	struct trend *trend;
-	struct watch_options options;
+	struct watch_view_options options;
 	struct watch_view view;
 	struct watch_report report;
 };
@@ -63,7 +63,7 @@ static void setup(struct fixture *x)
 	}
 	x->pass = (struct watch_pass){
 		.processes = x->processes, .n_processes = N, .cgroups = x->cgroups, .n_cgroups = 2};
-	x->options = (struct watch_options){.top = 20};
+	x->options = (struct watch_view_options){.top = 20};
 	x->view.options = &x->options;
 }
 
@@ -113,13 +113,13 @@ static void only_what_grows_is_shown(void **state)
 static void suspects_come_first_in_each_order(void **state)
 {
 	static const struct {
-		enum options_watch_sort sort;
+		enum watch_sort sort;
 		const char *shown;
 	} cases[] = {
-		{OPTIONS_WATCH_WORST, "abcd 01"},
-		{OPTIONS_WATCH_GROWTH, "abcd 01"},
-		{OPTIONS_WATCH_SIZE, "adcb 10"},
-		{OPTIONS_WATCH_LIMIT, "abcd 01"},
+		{WATCH_SORT_WORST, "abcd 01"},
+		{WATCH_SORT_GROWTH, "abcd 01"},
+		{WATCH_SORT_SIZE, "adcb 10"},
+		{WATCH_SORT_LIMIT, "abcd 01"},
 	};
 	struct fixture x;
 
@@ -130,7 +130,7 @@ static void suspects_come_first_in_each_order(void **state)
 		x.options.sort = cases[i].sort;
 		assert_string_equal(shown(&x), cases[i].shown);
 	}
-	x.options.sort = OPTIONS_WATCH_LIMIT;
+	x.options.sort = WATCH_SORT_LIMIT;
 	x.items[3].seconds_to_limit = 1;
 	assert_string_equal(shown(&x), "adbc 01");
 	teardown(&x);
@@ -149,8 +149,6 @@ static void rows_are_limited_but_for_suspects(void **state)
 	assert_int_equal(x.report.n_more_cgroups, 1);
 	x.items[1].suspect = true;
 	assert_string_equal(shown(&x), "abc 0");
-	x.options.format = OPTIONS_FORMAT_NDJSON;
-	assert_string_equal(shown(&x), "abcd 01");
 	x.options.all = false;
 	assert_string_equal(shown(&x), "ab 0");
 	x.options.top = 0;

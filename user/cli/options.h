@@ -10,6 +10,7 @@
 
 #include "base/diag.h"
 #include "daemon/trace_options.h"
+#include "daemon/watch_view.h"
 #include "process/select.h"
 
 enum options_sort {
@@ -30,26 +31,15 @@ enum options_color {
 	OPTIONS_COLOR_NEVER,
 };
 
-enum options_watch_sort {
-	OPTIONS_WATCH_WORST, /* as struct watcher has them */
-	OPTIONS_WATCH_GROWTH,
-	OPTIONS_WATCH_SIZE,
-	OPTIONS_WATCH_LIMIT, /* who reaches it first */
-};
-
 /* `seep watch`. Strings are the caller's argv. */
 struct watch_options {
-	struct pid_list pids; /* what is shown; empty: all */
-	const char *comm;     /* these five as in struct selector; NULL: any */
+	struct watch_view_options show;
+	const char *comm; /* these five as in struct selector; NULL: any */
 	const char *exe;
 	const char *cgroup;
 	const char *container;
 	const char *user;
 	bool escalate;	    /* trace who grows: `seep trace --escalate` */
-	bool all;	    /* also what does not grow */
-	bool cgroups;	    /* no processes */
-	uint64_t top;	    /* rows beside the suspects, 0: all */
-	int sort;	    /* enum options_watch_sort */
 	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
 	int color;	    /* enum options_color */
 	const char *output; /* NULL: stdout */

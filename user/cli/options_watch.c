@@ -8,7 +8,7 @@
 #include "cli/option_spec.h"
 
 static const struct watch_options defaults = {
-	.top = 20,
+	.show.top = 20,
 	.interval_ns = 5 * NS_PER_SECOND,
 };
 
@@ -37,7 +37,7 @@ static const struct option_choice sorts[] = {{"worst"}, {"growth"}, {"size"}, {"
 #define LIMIT .group = "Limits"
 
 static const struct option_spec options[] = {
-	{"pid", 'p', "PID,...", OPTION_INTO_PIDS(struct watch_options, pids), TARGET,
+	{"pid", 'p', "PID,...", OPTION_INTO_PIDS(struct watch_options, show.pids), TARGET,
 	 .help = "these, whether they grow or not",
 	 .man = "May be given more than once. When all have ended, so does seep."},
 	{"comm", 0, "GLOB", OPTION_INTO_STRING(struct watch_options, comm), TARGET,
@@ -59,15 +59,16 @@ static const struct option_spec options[] = {
 	 .man = "With its reports below those of the watch; 'seep trace' has options for how long "
 		"and how many. Not with -p, -a, --cgroups, --sort and -T."},
 
-	{"all", 'a', NULL, OPTION_INTO_FLAG(struct watch_options, all), SHOW,
+	{"all", 'a', NULL, OPTION_INTO_FLAG(struct watch_options, show.all), SHOW,
 	 .help = "also processes and cgroups that do not grow",
 	 .man = "With ndjson every process, whatever -T says."},
-	{"cgroups", 0, NULL, OPTION_INTO_FLAG(struct watch_options, cgroups), SHOW,
+	{"cgroups", 0, NULL, OPTION_INTO_FLAG(struct watch_options, show.cgroups), SHOW,
 	 .help = "only cgroups, not their processes"},
-	{"top", 'T', "N", OPTION_INTO_COUNT(struct watch_options, top), SHOW, .max = 1000000,
+	{"top", 'T', "N", OPTION_INTO_COUNT(struct watch_options, show.top), SHOW, .max = 1000000,
 	 .help = "besides the suspects only the first N; 0 for all",
 	 .man = "N processes and N cgroups. Suspects are always shown."},
-	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct watch_options, sort), .choices = sorts, SHOW,
+	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct watch_options, show.sort), .choices = sorts,
+	 SHOW,
 	 .help = "order, suspects first in each: what hurts soonest, by growth, by memory, by time "
 		 "to the limit"},
 
@@ -123,9 +124,10 @@ const struct command command_watch = {
 
 static int check(const struct watch_options *o, struct diag *d)
 {
-	if (o->cgroups && o->pids.n)
+	if (o->show.cgroups && o->show.pids.n)
 		return options_error(d, "--cgroups shows no processes: leave out -p");
-	if (o->escalate && (o->pids.n || o->all || o->cgroups || o->sort || o->top != defaults.top))
+	if (o->escalate && (o->show.pids.n || o->show.all || o->show.cgroups || o->show.sort ||
+			    o->show.top != defaults.show.top))
 		return options_error(
 			d,
 			"--escalate chooses by itself: not with -p, -a, --cgroups, --sort and -T");
@@ -150,6 +152,6 @@ int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct
 
 void watch_options_done(struct watch_options *o)
 {
-	free(o->pids.items);
-	o->pids = (struct pid_list){0};
+	free(o->show.pids.items);
+	o->show.pids = (struct pid_list){0};
 }

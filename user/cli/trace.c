@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "cli/calls.h"
 #include "cli/commands.h"
-#include "cli/escalate.h"
+#include "daemon/escalate.h"
 #include "cli/options.h"
 #include "cli/reporter.h"
 #include "cli/signals.h"

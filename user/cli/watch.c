@@ -19,7 +19,7 @@
 #include "cli/signals.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
-#include "cli/watch_view.h"
+#include "daemon/watch_view.h"
 #include "daemon/passes.h"
 #include "output/watch.h"
 #include "process/container.h"
@@ -110,10 +110,10 @@ static int describe_session(struct watch *w)
 	const struct watch_options *o = &w->options;
 	int err = 0;
 
-	for (size_t i = 0; i < o->pids.n && !err; i++) {
+	for (size_t i = 0; i < o->show.pids.n && !err; i++) {
 		char pid[16];
 
-		snprintf(pid, sizeof(pid), "%d", o->pids.items[i]);
+		snprintf(pid, sizeof(pid), "%d", o->show.pids.items[i]);
 		err = add_target(w, "pid", pid);
 	}
 	err = err ? err : add_target(w, "comm", o->comm);
@@ -141,8 +141,8 @@ static int check_pids(const struct watch *w, struct diag *d)
 
 	if (!id)
 		return diag_set(d, ENOMEM, "out of memory");
-	for (size_t i = 0; i < w->options.pids.n; i++) {
-		int err = identity_read(w->options.pids.items[i], id, d);
+	for (size_t i = 0; i < w->options.show.pids.n; i++) {
+		int err = identity_read(w->options.show.pids.items[i], id, d);
 
 		if (err)
 			return err;
@@ -157,7 +157,7 @@ static struct watch_output_options output_options(const struct watch_options *o)
 		.utf8 = terminal_utf8(),
 		.width = terminal_width(o->output),
 		.verbose = o->verbose,
-		.all = o->all,
+		.all = o->show.all,
 	};
 }
 
@@ -222,7 +222,7 @@ static int on_timer(struct watch *w, struct diag *d)
 	if (err)
 		return err;
 	if (view_is_over(&w->view, w->passes.last))
-		w->end = w->options.pids.n > 1 ? "the targets ended" : "the target ended";
+		w->end = w->options.show.pids.n > 1 ? "the targets ended" : "the target ended";
 	if (w->n_ticks < w->next_report || w->end)
 		return 0;
 	while (w->next_report <= w->n_ticks)
@@ -355,7 +355,10 @@ int cmd_watch(int argc, char **argv)
 		return command_settle(&command_watch, r, &d);
 	if (w.options.escalate)
 		return escalate(&w.options);
-	w.view.options = &w.options;
+	/* Who reads all as records wants them all. */
+	if (w.options.show.all && w.options.format == OPTIONS_FORMAT_NDJSON)
+		w.options.show.top = 0;
+	w.view.options = &w.options.show;
 	w.view.selector = (struct selector){
 		.comm_glob = w.options.comm,
 		.exe_glob = w.options.exe,

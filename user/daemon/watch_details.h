@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef SEEP_CLI_WATCH_DETAILS_H
-#define SEEP_CLI_WATCH_DETAILS_H
+#ifndef SEEP_DAEMON_WATCH_DETAILS_H
+#define SEEP_DAEMON_WATCH_DETAILS_H
 /* What /proc says about the processes and cgroups that a report of `seep watch` shows: read when first shown, not before, as it
  * costs more than all the rest of watching. Not thread-safe. */
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/escalate.h"
+#include "daemon/escalate.h"
 
 #include <errno.h>
 #include <stdlib.h>

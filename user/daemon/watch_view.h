@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef SEEP_CLI_WATCH_VIEW_H
-#define SEEP_CLI_WATCH_VIEW_H
+#ifndef SEEP_DAEMON_WATCH_VIEW_H
+#define SEEP_DAEMON_WATCH_VIEW_H
 /* From a pass and its trends to what `seep watch` shows: chosen, ordered, cut, and then only named. Not thread-safe. */
 #include "analyze/watcher.h"
-#include "cli/options.h"
-#include "cli/watch_details.h"
+#include "daemon/trace_options.h"
+#include "daemon/watch_details.h"
 #include "model/watch_report.h"
 #include "process/select.h"
+
+enum watch_sort {
+	WATCH_SORT_WORST, /* as struct watcher has them */
+	WATCH_SORT_GROWTH,
+	WATCH_SORT_SIZE,
+	WATCH_SORT_LIMIT, /* who reaches it first */
+};
+
+struct watch_view_options {
+	struct pid_list pids; /* empty: all */
+	bool all;	      /* also what does not grow */
+	bool cgroups;	      /* no processes */
+	uint64_t top;	      /* rows beside the suspects, 0: all */
+	int sort;	      /* enum watch_sort */
+};
 
 /* A process given by -p. */
 struct watched_pid {
@@ -21,7 +36,7 @@ struct view_rows {
 
 /* Zeroed but for the options, borrowed, and the selector. */
 struct watch_view {
-	const struct watch_options *options;
+	const struct watch_view_options *options;
 	struct selector selector;
 	struct details_cache details;
 	struct {

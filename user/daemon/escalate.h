@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef SEEP_CLI_ESCALATE_H
-#define SEEP_CLI_ESCALATE_H
+#ifndef SEEP_DAEMON_ESCALATE_H
+#define SEEP_DAEMON_ESCALATE_H
 /* From watching to tracing: whoever the watch suspects is traced for a while, few at once, worst first, and then left alone again.
  * Not thread-safe. */
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 
 #include "base/diag.h"
 #include "base/hashmap.h"
-#include "cli/watch_view.h"
+#include "daemon/watch_view.h"
 #include "daemon/passes.h"
 
 struct tracing;
@@ -30,7 +30,7 @@ struct escalation {
 	struct passes passes;
 	struct hashmap attempts; /* pid -> struct attempt */
 	size_t n_active;
-	struct watch_options view_options;
+	struct watch_view_options view_options;
 	struct watch_view view;
 	uint64_t start_ns, n_reports;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/watch_details.h"
+#include "daemon/watch_details.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/watch_view.h"
+#include "daemon/watch_view.h"
 
 #include <errno.h>
 #include <math.h>
@@ -111,7 +111,7 @@ static void count_member(struct choice *c, const struct watch_pass *pass,
 static void choose(struct watch_view *v, const struct watch_pass *pass, struct choice *c,
 		   size_t n_items)
 {
-	const struct watch_options *o = v->options;
+	const struct watch_view_options *o = v->options;
 
 	for (size_t i = 0; i < n_items; i++) {
 		const struct watcher_item *item = &c->items[i];
@@ -145,20 +145,20 @@ static double memory_bytes(const struct watcher_item *item)
 }
 
 /* Larger comes first; NAN last. */
-static double sort_key(const struct watcher_item *item, enum options_watch_sort sort)
+static double sort_key(const struct watcher_item *item, enum watch_sort sort)
 {
 	double key = 0;
 
 	switch (sort) {
-	case OPTIONS_WATCH_WORST:
+	case WATCH_SORT_WORST:
 		break;
-	case OPTIONS_WATCH_GROWTH:
+	case WATCH_SORT_GROWTH:
 		key = item->estimate.bytes_per_second;
 		break;
-	case OPTIONS_WATCH_SIZE:
+	case WATCH_SORT_SIZE:
 		key = memory_bytes(item);
 		break;
-	case OPTIONS_WATCH_LIMIT:
+	case WATCH_SORT_LIMIT:
 		key = -item->seconds_to_limit;
 		break;
 	}
@@ -178,11 +178,11 @@ static int compare(const void *a, const void *b, void *sort)
 }
 
 /* How many of the sorted ones are shown. */
-static size_t cut(const struct watch_options *o, const struct chosen *chosen, size_t n)
+static size_t cut(const struct watch_view_options *o, const struct chosen *chosen, size_t n)
 {
 	size_t n_suspects = 0;
 
-	if (!o->top || (o->all && o->format == OPTIONS_FORMAT_NDJSON))
+	if (!o->top)
 		return n;
 	while (n_suspects < n && chosen[n_suspects].item->suspect)
 		n_suspects++;
