@@ -4,15 +4,9 @@
 #include <stdbool.h>
 
 struct collector_event;
-struct reporter;
+struct tracer;
 
-/* What -t shows: one line for each allocation and free. */
-struct calls {
-	struct reporter *reporter; /* who writes them */
-	bool ndjson;
-};
-
-/* As tracing.on_call; arg is a struct calls. */
-bool calls_print(void *arg, const struct collector_event *e);
+/* What -t shows: one line for each allocation and free, written by the tracer. Returns as tracer_say(). */
+bool calls_print(struct tracer *t, bool ndjson, const struct collector_event *e);
 
 #endif

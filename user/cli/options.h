@@ -13,11 +13,6 @@
 #include "daemon/watch_view.h"
 #include "process/select.h"
 
-enum options_sort {
-	OPTIONS_SORT_SIZE,
-	OPTIONS_SORT_COUNT,
-};
-
 enum options_format {
 	OPTIONS_FORMAT_TEXT,
 	OPTIONS_FORMAT_NDJSON,

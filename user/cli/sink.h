@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/diag.h"
+#include "daemon/reporter.h"
 #include "output/output.h"
 
 struct capture_writer;
@@ -35,6 +36,8 @@ int sink_report_end(struct sink *sink, const struct session *s, const struct rep
 int sink_end(struct sink *sink, const struct session *s, const struct session_end *e);
 /* Text between reports; flushed. */
 int sink_text(struct sink *sink, const char *text, size_t n);
+/* The sink as a trace's writer; borrowed. */
+struct report_writer sink_writer(struct sink *sink);
 /* Closes both. Returns 0, or the first error of the stream or capture that was not yet returned, with a diag. */
 int sink_close(struct sink *sink, struct diag *d);
 /* Turns an error of the calls above into words: which of the two could not be written. -EPIPE: no text (the reader left). */

@@ -15,6 +15,11 @@ struct pid_list {
 	size_t n, cap;
 };
 
+enum options_sort {
+	OPTIONS_SORT_SIZE,
+	OPTIONS_SORT_COUNT,
+};
+
 enum options_link {
 	OPTIONS_LINK_BEST, /* the first of the following that attaches */
 	OPTIONS_LINK_SESSION,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef SEEP_CLI_REPORTER_H
-#define SEEP_CLI_REPORTER_H
+#ifndef SEEP_DAEMON_REPORTER_H
+#define SEEP_DAEMON_REPORTER_H
 /* Finishes and writes reports in a thread of its own, one at a time, so that new processes are found and probed meanwhile however long
  * names take or a reader of our output lets us wait. It is the reports that have the thread, not the events: signals, timers and events
  * stay in one loop, which alone changes what is known of the processes, takes the counters for a report and forgets who was reported
- * for the last time. What the thread shares with it is only what assemble.h names, and the sink, which is the thread's as long as
+ * for the last time. What the thread shares with it is only what assemble.h names, and the writer, which is the thread's as long as
  * that runs. All functions are for the loop's thread. */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,12 +12,24 @@
 #include "daemon/assemble.h"
 
 struct reporter;
-struct sink;
+
+/* Who takes what a trace reports, in this order: session, then for each report: report, block ..., report_end; at last end; text between
+ * reports. Each returns 0 or -errno; explain turns that into words, none for -EPIPE: the reader has left. */
+struct report_writer {
+	int (*session)(void *arg, const struct session *s);
+	int (*report)(void *arg, const struct session *s, const struct report *r);
+	int (*block)(void *arg, const struct report *r, const struct block *b);
+	int (*report_end)(void *arg, const struct session *s, const struct report *r);
+	int (*end)(void *arg, const struct session *s, const struct session_end *e);
+	int (*text)(void *arg, const char *text, size_t n);
+	void (*explain)(void *arg, int err, struct diag *d);
+	void *arg;
+};
 
 /* All borrowed for the reporter's life. */
 struct reporter_options {
 	struct assembly *assembly;
-	struct sink *sink;
+	const struct report_writer *writer;
 	const struct session *session;
 	bool blocks;		/* -a */
 	bool memory;		/* the last report says what memory is made of */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/reporter.h"
+#include "daemon/reporter.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/vec.h"
-#include "cli/sink.h"
 #include "daemon/accounting.h"
 #include "daemon/blocks.h"
 
@@ -49,23 +48,24 @@ static int write_block(void *arg, const struct block *b)
 {
 	struct reporter *r = arg;
 
-	return sink_block(r->options.sink, &r->job.report.report, b);
+	return r->options.writer->block(r->options.writer->arg, &r->job.report.report, b);
 }
 
 static int write_report(struct reporter *r, struct job *job)
 {
 	const struct reporter_options *o = &r->options;
+	const struct report_writer *w = o->writer;
 	const struct report *report = &job->report.report;
-	int err = sink_report(o->sink, o->session, report);
+	int err = w->report(w->arg, o->session, report);
 
 	if (!err && o->blocks)
 		err = blocks_each(o->assembly, &job->report, write_block, r);
 	if (!err)
-		err = sink_report_end(o->sink, o->session, report);
+		err = w->report_end(w->arg, o->session, report);
 	if (!err && job->last)
 		err = assembly_losses(o->assembly, report, &job->end.losses, &job->end.n_losses);
 	if (!err && job->last)
-		err = sink_end(o->sink, o->session, &job->end);
+		err = w->end(w->arg, o->session, &job->end);
 	free(job->end.losses);
 	job->end.losses = NULL;
 	return err;
@@ -73,6 +73,7 @@ static int write_report(struct reporter *r, struct job *job)
 
 static void do_job(struct reporter *r, struct job *job)
 {
+	const struct report_writer *w = r->options.writer;
 	bool wanted;
 
 	job->err = assemble_finish(r->options.assembly, &job->report, &job->diag);
@@ -82,22 +83,23 @@ static void do_job(struct reporter *r, struct job *job)
 		accounting_fill(r->options.assembly, &job->report);
 	wanted = job->last || job->report.report.n_processes || !r->options.only_if_processes;
 	if (job->n_preface)
-		job->err = sink_text(r->options.sink, job->preface, job->n_preface);
+		job->err = w->text(w->arg, job->preface, job->n_preface);
 	if (!job->err && wanted)
 		job->err = write_report(r, job);
 	if (job->err)
-		sink_explain(r->options.sink, job->err, &job->diag);
+		w->explain(w->arg, job->err, &job->diag);
 }
 
 /* Writes what was said until now. Called and returns with the lock, which is not held meanwhile. */
 static void write_said(struct reporter *r)
 {
+	const struct report_writer *w = r->options.writer;
 	struct text said = r->said;
 	int err;
 
 	r->said = (struct text){0};
 	pthread_mutex_unlock(&r->lock);
-	err = sink_text(r->options.sink, said.items, said.n);
+	err = w->text(w->arg, said.items, said.n);
 	free(said.items);
 	pthread_mutex_lock(&r->lock);
 	if (err && !r->said_err) {
@@ -239,7 +241,7 @@ int reporter_settle(struct reporter *r, bool *ret_lost, struct diag *d)
 	err = r->said_err;
 	pthread_mutex_unlock(&r->lock);
 	if (err)
-		sink_explain(r->options.sink, err, d);
+		r->options.writer->explain(r->options.writer->arg, err, d);
 	if (!done)
 		return err;
 	if (!err && r->job.err) {
