@@ -12,20 +12,23 @@ import shutil
 import subprocess
 import tempfile
 
-from lib import SEEP, Failure, Skip, run_seep, start_tap, target_path
+from lib import SEEP, Failure, Program, Skip, run_seep, start_tap, target_path
 from pprof import Profile
 
 LEAK = "session_parse_cookie"
 GO = shutil.which("go") or shutil.which("/usr/lib/go-1.19/bin/go")
 
 
-def trace(folder, *options):
+def trace(folder):
     """A profile, and a capture of the same trace."""
     folder = pathlib.Path(folder)
-    code, _, err = run_seep(
-        "trace", "--format", "pprof", "--output", folder / "heap", "-w", folder / "capture",
-        *options, "2", "2", "--", target_path("leaky_server"), "--self-load", "500",
-    )  # fmt: skip
+    server = [target_path("leaky_server"), "--self-load", "500"]
+    with Program(server, stdout=subprocess.PIPE) as program:
+        program.process.stdout.readline()
+        code, _, err = run_seep(
+            "trace", "--format", "pprof", "--output", folder / "heap", "-w", folder / "capture",
+            "-p", program.pid, "2", "2",
+        )  # fmt: skip
     if code:
         raise Failure(f"exit code {code}: {err}")
     return folder / "heap", folder / "capture"
