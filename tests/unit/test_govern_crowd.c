@@ -99,6 +99,46 @@ static void test_short_lived_within_budget(void **state)
 	assert_true(ratio <= BUDGET);
 }
 
+/* Probes move, and nothing else goes on meanwhile. */
+static double move_for(struct simulation *all, double seconds)
+{
+	struct govern_sample sample;
+
+	all->now_ns += seconds * 1e9;
+	sample = sim_sample(all);
+	govern_moved(&all->law, &sample, seconds * 1e9, (uint64_t)all->now_ns);
+	return seconds;
+}
+
+/* Where moving probes stops others, that is within the budget, too: from the first move on, but for the window that follows it. */
+static void test_moves_that_stop_others_are_rare(void **state)
+{
+	const double move_seconds = 0.5, run_seconds = 2000;
+	double moved = 0, end_ns;
+	struct simulation all;
+	struct build b;
+	unsigned parts;
+
+	(void)state;
+	start_build(&all, &b, 5);
+	all.law.stops = true;
+	end_ns = all.now_ns + run_seconds * 1e9;
+	parts = all.law.orders.parts;
+	while (all.now_ns < end_ns) {
+		if (all.now_ns >= all.next_ns) {
+			sim_govern(&all);
+			if (all.law.orders.parts != parts)
+				moved += move_for(&all, move_seconds);
+			parts = all.law.orders.parts;
+		}
+		sim_tick(&all);
+	}
+	print_message("moving for %.1f s of %.0f s, duty %.5f\n", moved, run_seconds,
+		      govern_duty(&all.law));
+	assert_true(moved > 10 * move_seconds);
+	assert_true(moved <= BUDGET * run_seconds + 4 * move_seconds);
+}
+
 static void check_mean(const char *what, double sum, double squares, double tolerance)
 {
 	double mean = sum / N_RUNS, sigma = sqrt((squares / N_RUNS - mean * mean) / N_RUNS);
@@ -174,7 +214,7 @@ static void run_pair(struct simulation *lead, struct simulation *hot, double sec
 		if (lead->law.opened && lead->until_ns > lead->now_ns &&
 		    hot->until_ns != lead->until_ns) {
 			sample = sim_sample(hot);
-			govern_moved(&hot->law, &sample, (uint64_t)lead->now_ns);
+			govern_moved(&hot->law, &sample, 0, (uint64_t)lead->now_ns);
 			hot->scale = lead->scale;
 			if (hot->scale > 0 && hot->law.phases[GOVERN_OPEN].wall_ns > 0)
 				hot->scale = govern_scale(&hot->law, lead->law.cycle_ns);
@@ -254,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short_lived_within_budget),
 		cmocka_unit_test(test_short_lived_unbiased),
+		cmocka_unit_test(test_moves_that_stop_others_are_rare),
 		cmocka_unit_test(test_follower_within_budget),
 		cmocka_unit_test(test_follower_unbiased),
 	};

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from test_lifecycle import Maps, finals, read_records  # noqa: E402
 
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 N_LIBCS = int(os.environ.get("LIBCS", "50"))
+N_BUILDS = int(os.environ.get("BUILDS", "12"))
 N_SLEEPERS = int(os.environ.get("SLEEPERS", "1500"))
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(2)"]
 MAKEFILE = """\
@@ -107,18 +109,26 @@ def build():
             shutil.copy(source, folder)
         pathlib.Path(folder, "Makefile").write_text(MAKEFILE)
         make(folder)  # what is read from disk the first time is not seep's doing
-        clean(folder)
-        bare = make(folder)
+        bares = []
+        for _ in range(4):
+            clean(folder)
+            bares.append(make(folder))
+        bare = statistics.mean(bares)
         (exact,), comms, complaints = traced_build(folder, 1, "--budget", "0")
-        governed, comms_governed, more = traced_build(folder, 3)
+        governed, comms_governed, more = traced_build(folder, N_BUILDS)
+    ratio = statistics.mean(governed) / bare
     print(
-        f"#   the build takes {bare:.1f} s, under seep {', '.join(f'{s / bare:.2f}' for s in governed)} times that, without a "
-        f"budget {exact / bare:.2f}, {dict(comms)}, {dict(comms_governed)}"
+        f"#   the build takes {', '.join(f'{s:.1f}' for s in bares)} s; under seep {ratio:.2f} times that in the mean ("
+        f"{', '.join(f'{s / bare:.2f}' for s in governed)}), without a budget {exact / bare:.2f}, {dict(comms)}, "
+        f"{dict(comms_governed)}"
     )
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
-    # The ratio is not judged: links are perf events here, and moving those takes as long as one of these builds.
+    # The budget is 5%. There is as much noise on top, and the first second, until the governor knows what it costs; a quarter of what it
+    # would be without is far more.
+    if ratio - 1 > (exact / bare - 1) / 4:
+        complaints.append(f"{ratio:.2f} times as slow with a budget of 5%")
     return complaints + more
 
 

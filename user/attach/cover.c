@@ -377,6 +377,11 @@ int cover_set_shared(struct cover *c, unsigned parts, struct diag *d)
 	return err;
 }
 
+bool cover_moving_stops(const struct cover *c)
+{
+	return kernel_link(c->kernel) == LINK_PERF;
+}
+
 uint64_t cover_closing_cpu_ns(struct cover *c)
 {
 	return closer_cpu_ns(c->closer);

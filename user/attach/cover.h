@@ -53,6 +53,9 @@ int cover_set_parts(struct cover *c, pid_t pid, unsigned parts, struct diag *d);
 /* COVER_FILES: the same for all files, those to come included. They stand, or are gone, on return. Returns 0 or the first -errno with a
  * diag. */
 int cover_set_shared(struct cover *c, unsigned parts, struct diag *d);
+/* Whether who forks or maps memory meanwhile has to wait while probes are moved: each perf event link is registered by itself, and
+ * uprobe_register() keeps fork out of all processes until it has been through them (dup_mmap_sem), after a grace period each time. */
+bool cover_moving_stops(const struct cover *c);
 /* CPU time of ours that removing probes took so far. Thread-safe. */
 uint64_t cover_closing_cpu_ns(struct cover *c);
 

@@ -36,6 +36,7 @@
 #define COSTS_ERROR 0.1 /* of what a trap costs here */
 #define SURELY_BUSIER 1.5
 #define MEASURE_NS (NS_PER_SECOND)
+#define LEAST_CYCLE_MOVES 4
 #define LEAST_CYCLE_NS (4 * (GOVERN_SKIP_NS + GOVERN_WINDOW_NS + GOVERN_FOLLOW_NS))
 #define LOOK_NS (NS_PER_SECOND / 10)
 #define LOOK_WAIT_FIRST_NS (30 * NS_PER_SECOND)
@@ -327,6 +328,7 @@ static void detach(struct govern *g, uint64_t now_ns)
 static void begin_windows(struct govern *g, double cycle_ns, uint64_t now_ns)
 {
 	g->cycle_ns = fmax(cycle_ns, g->least_cycle_ns);
+	g->moved_ns = 0;
 	g->orders = (struct govern_orders){.gated = true, .sample_interval = g->base_interval};
 	g->cycle = (struct govern_sums){0};
 	forget_phases(g, 0, 0);
@@ -434,6 +436,15 @@ static struct govern_sums as_if_open(const struct govern *g)
 	return all;
 }
 
+/* A cycle is so many times as long as probes move in it. */
+static void settle_moves(struct govern *g)
+{
+	double apart = g->stops ? fmax(1 / g->budget, LEAST_CYCLE_MOVES) : LEAST_CYCLE_MOVES;
+
+	g->least_cycle_ns = fmax(g->least_cycle_ns / 2, g->moved_ns * apart);
+	g->moved_ns = 0;
+}
+
 /* A cycle is over: its cost says how long the next one is. */
 static void end_cycle(struct govern *g, uint64_t now_ns)
 {
@@ -441,7 +452,9 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 	double load = c->overhead_ns / allowed_ns(g, c), cycle_ns = g->cycle_ns, up, skipped;
 	const struct govern_sums all = as_if_open(g);
 
+	settle_moves(g);
 	if (g->measures) {
+		g->cycle_ns = fmax(g->cycle_ns, g->least_cycle_ns);
 		end_measuring(g, now_ns);
 		return;
 	}
@@ -461,7 +474,7 @@ static void end_cycle(struct govern *g, uint64_t now_ns)
 			(g->frees_stay ? 1.5 : 1) * FREES_STAY_MOST;
 	load += g->others.moving_load;
 	cycle_ns = fmax(cycle_ns * fmin(fmax(load / AIM, 0.5), 4), g->others.cycle_ns);
-	if (cycle_ns > 1.5 * GOVERN_CYCLE_MOST_NS) {
+	if (fmax(cycle_ns, g->least_cycle_ns) > 1.5 * GOVERN_CYCLE_MOST_NS) {
 		note_worse(g, g->ratio, now_ns);
 		detach(g, now_ns);
 		return;
@@ -695,18 +708,24 @@ void govern_resume(struct govern *g, uint64_t now_ns)
 	set_interval(g, cheap ? 0 : WINDOWS_BACK_INTERVAL, now_ns);
 }
 
-void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t now_ns)
+void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t moving_ns,
+		  uint64_t now_ns)
 {
 	struct govern_sums d = difference(g, s, now_ns);
+	uint64_t pause_ns = g->stops ? moving_ns / g->budget : 0;
+
+	g->moved_ns += moving_ns;
 
 	add(&g->cycle, &d, 1);
 	add_phase(g, GOVERN_OPENS, &d);
 	/* Frees alone stand only from now on, and what is measured takes as long as it should. */
 	g->follow_until_ns += d.wall_ns;
 	if (g->measures && !g->opened)
-		g->open_ns += d.wall_ns;
+		g->open_ns += d.wall_ns + pause_ns;
 	if (g->measures)
-		g->cycle_end_ns += d.wall_ns;
+		g->cycle_end_ns += d.wall_ns + pause_ns;
+	if (g->mode == GOVERN_DETACHED && !g->looking)
+		g->look_ns += pause_ns;
 }
 
 double govern_duty(const struct govern *g)

@@ -98,6 +98,8 @@ struct govern {
 	/* It is a crowd's: what a pair takes differs from program to program, so that it says nothing of costs, and their pace only
 	 * over many cycles. */
 	bool many;
+	/* While probes move, others wait: that has to be within the budget, too. */
+	bool stops;
 	enum govern_mode mode;
 	struct govern_orders orders;
 	uint64_t since_ns;  /* in this mode since */
@@ -124,7 +126,8 @@ struct govern {
 	struct govern_sums cycle,
 		phases[GOVERN_PHASES]; /* this cycle; this and those before, each half of the next */
 	struct govern_need others;     /* of those that follow, in the cycle that ends */
-	uint64_t least_cycle_ns;       /* moving probes takes its time */
+	double moved_ns;	       /* in this cycle: how long probes moved */
+	double least_cycle_ns;	       /* by that, in this cycle and those before */
 	struct govern_sums paces[GOVERN_PHASES]; /* as phases, for longer: for the inflation */
 	/* Of what each window's allocations stand for, by second of its cycle. */
 	double n_windows, sum_rates, sum_squares, window_entries;
@@ -165,8 +168,10 @@ void govern_follow_cycle(struct govern *g, uint64_t cycle_ns, bool recorded,
 			 struct govern_need *all);
 /* It no longer follows, as all probes stand. */
 void govern_resume(struct govern *g, uint64_t now_ns);
-/* Probes were moved since the last step, and took their time for it: as the step that ordered it said they stand only now. */
-void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
+/* Probes were moved since the last step, and took their time for it: as the step that ordered it said they stand only now.
+ * moving_ns: how long it took since the last call; of a follower 0. */
+void govern_moved(struct govern *g, const struct govern_sample *s, uint64_t moving_ns,
+		  uint64_t now_ns);
 /* The window that was ordered began. */
 void govern_opened(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
 /* The scale for a window of a cycle so long, by how much this process is slowed down in windows. */

@@ -344,6 +344,7 @@ static int start_crowd(struct governor *gov, uint64_t now_ns, struct diag *d)
 	govern_init(&s->law, &gov->costs, gov->options.budget, gov->options.base_interval, now_ns,
 		    now_ns);
 	s->law.many = true;
+	s->law.stops = cover_moving_stops(gov->cover);
 	s->done = s->law.orders;
 	s->next_ns = now_ns;
 	subject_sample(s, &s->law.last);

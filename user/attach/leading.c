@@ -11,7 +11,6 @@
 
 #define STEP_NS (NS_PER_SECOND / 5) /* while probes stand: a build is not to be slowed for long */
 #define SOON_NS 2000000 /* calls that began before a window closed have ended, nearly always */
-#define LEAST_CYCLE_MOVES 4
 
 static bool follows(const struct subject *s)
 {
@@ -60,9 +59,7 @@ static void follow(struct leading *l, uint64_t now_ns)
 	if (law->measures)
 		law->cycle_ns = fmin(fmax(law->cycle_ns, law->cycle.wall_ns * need.moving_load),
 				     GOVERN_CYCLE_MOST_NS);
-	law->least_cycle_ns =
-		fmax(law->least_cycle_ns / 2.0, LEAST_CYCLE_MOVES * (double)l->moving_ns);
-	l->moving_ns = l->moving_cpu_ns = 0;
+	l->moving_cpu_ns = 0;
 }
 
 /* Without the lock: it takes milliseconds, or a second where links are perf events. Only the governor's thread, which this is, frees
@@ -94,10 +91,11 @@ static void moved(struct leading *l)
 		struct subject *s = l->followers->items[i];
 
 		if (follows(s) && !subject_sample(s, &sample))
-			govern_moved(&s->law, &sample, now_ns);
+			govern_moved(&s->law, &sample, 0, now_ns);
 	}
 	subject_sample(&l->crowd, &sample);
-	govern_moved(&l->crowd.law, &sample, now_ns);
+	govern_moved(&l->crowd.law, &sample, l->moving_ns, now_ns);
+	l->moving_ns = 0;
 }
 
 /* One that has not been through a window of its own is thought to be slowed down in them as the others are. */
@@ -115,7 +113,7 @@ static void open_windows(struct leading *l, const struct govern_orders *o)
 			continue;
 		if (scale > 0 && s->law.phases[GOVERN_OPEN].wall_ns > 0)
 			scale = govern_scale(&s->law, law->cycle_ns);
-		govern_moved(&s->law, &sample, now_ns);
+		govern_moved(&s->law, &sample, 0, now_ns);
 		subject_open_gate(s, o->sample_interval, scale, now_ns + o->window_ns);
 	}
 	subject_sample(&l->crowd, &sample);

@@ -18,8 +18,9 @@ struct leading {
 	struct crowd *members;
 	struct subjects *followers;
 	struct subject crowd;
-	uint64_t joined_ns;		   /* crowd.law.since_ns when the followers joined last */
-	uint64_t moving_ns, moving_cpu_ns; /* in this cycle: how long it took, and what it cost */
+	uint64_t joined_ns;	/* crowd.law.since_ns when the followers joined last */
+	uint64_t moving_ns;	/* how long it took, since the law was told */
+	uint64_t moving_cpu_ns; /* in this cycle: what it cost */
 };
 
 /* Whether all follow. */
