@@ -56,6 +56,7 @@ struct loss {
 };
 
 struct process_report {
+	uint32_t instance; /* which process of a session, as in model/snapshot.h; 0: not known. Not saved */
 	uint32_t pid;
 	uint64_t start_ns;  /* CLOCK_REALTIME when it was first seen: the same in all its reports */
 	double age_seconds; /* 0: unknown */
