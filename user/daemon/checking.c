@@ -16,6 +16,7 @@
 #include "daemon/traced.h"
 #include "daemon/tracing.h"
 #include "process/launch.h"
+#include "reach/freed.h"
 
 #define MOST_THREADS 4
 #define FEW_BLOCKS 10000 /* one thread has looked at them before others have begun */
@@ -141,6 +142,8 @@ static int add_blocks(struct adding *a)
 		struct checked_leak *leak;
 		struct scan_count *count = &a->to->reachable;
 
+		if (block->birth_ns == REACH_FREED)
+			continue;
 		if (s->leaks[i]) {
 			leak = leak_of(a, a->stacks[i], a->stacks[root == REACH_NONE ? i : root],
 				       s->kinds[i]);

@@ -9,6 +9,9 @@
 #include "collect/collector.h"
 #include "collect/threads.h"
 #include "process/freeze.h"
+#include "process/maps.h"
+#include "reach/freed.h"
+#include "reach/glibc_heap.h"
 #include "reach/leaks.h"
 #include "reach/pass.h"
 
@@ -97,13 +100,40 @@ static int prepare_blocks(struct scanning *s, uint32_t instance, struct diag *d)
 		   : 0;
 }
 
+/* Of a process that stands: where it uses glibc's malloc. Another one's memory is all taken for the program's. */
+static int leave_out_freed(struct scanning *s)
+{
+	struct glibc_heap heap = {0};
+	struct maps maps = {0};
+	struct diag ignored = {0};
+	uint8_t *marks;
+	int err = 0;
+
+	if (!maps_read(s->pid, &maps, &ignored) && !glibc_heap_read(s->pid, &maps, &heap, &ignored))
+		err = reach_freed_add(&s->blocks, &heap);
+	glibc_heap_done(&heap);
+	maps_done(&maps);
+	marks = err ? NULL : calloc(s->blocks.n + 1, 1);
+	if (!marks)
+		return -ENOMEM;
+	free(s->marks);
+	s->marks = marks;
+	reach_freed_mark(&s->blocks, marks);
+	return 0;
+}
+
 int scanning_prepare_stopped(struct scanning *s, uint32_t instance, struct thread_state *threads,
 			     size_t n_threads, struct diag *d)
 {
+	int err;
+
 	forget_pass(s);
 	s->threads = threads;
 	s->n_threads = n_threads;
-	return prepare_blocks(s, instance, d);
+	err = prepare_blocks(s, instance, d);
+	if (!err && leave_out_freed(s))
+		err = diag_set(d, ENOMEM, "out of memory");
+	return err;
 }
 
 int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct diag *d)

@@ -47,7 +47,7 @@ int scanning_open(struct scanning *s, pid_t pid, struct collector *collector,
 		  const struct reach_options *options, struct diag *d);
 void scanning_close(struct scanning *s);
 /* The same for a process that stands for good, whose threads are known: without a reader of threads, for one pass. pid: that of one of
- * its threads that still has its memory. */
+ * its threads that still has its memory. What malloc keeps of freed memory is no root then (reach/freed.h). */
 int scanning_open_stopped(struct scanning *s, pid_t pid, struct collector *collector,
 			  const struct reach_options *options, struct diag *d);
 
