@@ -158,4 +158,7 @@ struct session_end {
 	size_t n_losses;
 };
 
+/* The number of the living process with that pid, or of what it was last when it has ended; n_processes when there is neither. */
+uint32_t report_find(const struct report *r, uint32_t pid);
+
 #endif
