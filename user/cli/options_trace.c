@@ -255,6 +255,8 @@ static const struct example examples[] = {
 	 "six reports of blocks that have been held for a minute or longer"},
 	{"seep trace -w run.seep -- ./server --port 8080",
 	 "a command from its first allocation, saved for later"},
+	{"seep trace --check --suppressions lsan.supp -- ./run_tests",
+	 "in CI: fails with 5 if anything is lost when a process ends"},
 	{"seep trace --comm 'php-fpm*' --user www-data 60",
 	 "these processes, and those of this name that start later, once a minute"},
 	{"seep trace -p 1234 --sample-bytes 512k --for 1h 60",

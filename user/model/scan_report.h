@@ -52,7 +52,7 @@ void scan_report_order(struct scan_report *r);
 /* What --check says at last of all processes of a command. */
 struct check_sums {
 	uint64_t n_checked, n_leaking; /* processes */
-	uint64_t n_unchecked;	       /* that still run, or whose end was not seen in time */
+	uint64_t n_unchecked;	       /* that still run, or whose end could not be looked at */
 	struct scan_count direct, indirect, suppressed; /* cycles are indirect */
 	bool command_ended;
 	int command_status; /* wait(2) */

@@ -229,7 +229,7 @@ int check_text(FILE *f, const struct output_options *o, const struct check_sums 
 	fputs("\n", f);
 	if (c->n_unchecked)
 		fprintf(f,
-			"  not checked: %s process%s that still run, or whose end came too fast\n",
+			"  not checked  %s process%s: still running, or its end could not be looked at\n",
 			unchecked, c->n_unchecked == 1 ? "" : "es");
 	put_command(f, c);
 	fputs("\n", f);
