@@ -38,6 +38,7 @@
 #define TCACHE_CHUNK 0x290
 #define TCACHE_LARGEST (MIN_CHUNK + 16 * (N_TCACHE_LISTS - 1))
 #define MOST_ON_LIST 65536
+#define STORAGE_MOST (1 << 20)
 #define WINDOW (256 << 10)
 #define PAGE 4096ULL
 #define MOST_CHUNKS (32 << 20) /* x 16 B */
@@ -162,6 +163,23 @@ static int walk_area(struct walk *w, const struct area *a)
 	return 0;
 }
 
+/* The thread-local storage of a static program lies before malloc's first chunk, which is the first thread's tcache then. */
+static void skip_storage(struct walk *w, struct area *a)
+{
+	uint64_t size, first = a->first;
+
+	w->window_n = 0;
+	while (first + HEADER <= a->end && first - a->first < STORAGE_MOST &&
+	       !peek_word(w, first + 8, &size)) {
+		if (size == (TCACHE_CHUNK | PREV_INUSE)) {
+			w->heap->unparsed_bytes += first - a->first;
+			a->first = first;
+			return;
+		}
+		first += HEADER;
+	}
+}
+
 static int walk_main(struct walk *w)
 {
 	struct area a = {.is_main = true};
@@ -180,6 +198,7 @@ static int walk_main(struct walk *w)
 	if (!a.end)
 		return 0;
 	w->heap->n_arenas++;
+	skip_storage(w, &a);
 	return walk_area(w, &a);
 }
 
