@@ -54,8 +54,9 @@ void checking_destroy(struct checking *c)
 	free(c);
 }
 
-/* The instance whose own memory pid works in, 0: another one's, or it is not traced. What it has mapped is read once more, for names. */
-static instance_id own_instance(struct tracing *t, pid_t pid)
+/* The instance whose own memory pid works in, 0: another one's, or it is not traced. What it has mapped is read once more, for names,
+ * unless its first thread, by which that is read, may be gone. */
+static instance_id own_instance(struct tracing *t, pid_t pid, bool has_first)
 {
 	instance_id instance = kernel_instance(t->kernel, pid, NULL);
 	struct traced *p;
@@ -64,7 +65,7 @@ static instance_id own_instance(struct tracing *t, pid_t pid)
 	p = hashmap_get(&t->traced, instance);
 	if (p && p->pid != pid)
 		instance = 0;
-	else if (p && p->space && !p->lender)
+	else if (p && has_first && p->space && !p->lender)
 		traced_refresh(t, p);
 	pthread_mutex_unlock(&t->lock);
 	return instance;
@@ -218,7 +219,7 @@ static int look(struct checking *c, instance_id instance, const struct launch_th
 void checking_ending(struct checking *c, pid_t pid, const struct launch_thread *threads, size_t n)
 {
 	uint64_t began_ns = clock_monotonic_ns();
-	instance_id instance = own_instance(c->tracing, pid);
+	instance_id instance = own_instance(c->tracing, pid, threads[n - 1].tid == pid);
 	struct checked *p, *before;
 	struct diag d = {0};
 
