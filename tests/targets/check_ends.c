@@ -117,7 +117,6 @@ SITE void *end_all(void *arg)
 {
 	(void)arg;
 	usleep(100000);
-	lose();
 	exit(0);
 }
 
@@ -184,7 +183,7 @@ static void end(const char *how)
 		execute();
 	} else if (!strcmp(how, "threads"))
 		start_threads();
-	else if (!strcmp(how, "last-thread")) /* twice */
+	else if (!strcmp(how, "last-thread"))
 		leave_to_thread();
 	else if (!strcmp(how, "daemon")) { /* twice */
 		if (daemon(1, 1))
