@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "model/report.h"
+
+uint32_t report_find(const struct report *r, uint32_t pid)
+{
+	uint32_t found = r->n_processes;
+
+	for (uint32_t i = 0; i < r->n_processes; i++)
+		if (r->processes[i].pid == pid &&
+		    (found == r->n_processes || !r->processes[i].ended))
+			found = i;
+	return found;
+}
