@@ -83,6 +83,7 @@ size_t view_count(struct watch_view *v, const struct watch_pass *pass)
 {
 	size_t n = 0;
 
+	v->details.selector = &v->selector;
 	for (size_t i = 0; i < pass->n_processes; i++)
 		n += is_selected(v, pass, &pass->processes[i]);
 	return n;
