@@ -192,6 +192,7 @@ static void test_trace_messages(void **state)
 		const char *line, *text;
 	} cases[] = {
 		{"-p 1 -s x", "-s: 'x' is not a number; give one between 1 and 16777216"},
+		{"-p 1 -o -5", "-o: '-5' is not a duration; give one between 0 and 8760h"},
 		{"-p 1 --sample-rate 0",
 		 "--sample-rate: '0' is out of range; give one between 1 and 16777216"},
 		{"-p 1 -s 18446744073709551620",

@@ -100,7 +100,9 @@ static void format_value(enum option_type type, uint64_t value, char out[OPTION_
 {
 	size_t i = 0;
 
-	if (type == OPTION_DURATION) {
+	if (type == OPTION_DURATION && !value) {
+		snprintf(out, OPTION_TEXT_SIZE, "0");
+	} else if (type == OPTION_DURATION) {
 		while (i + 1 < ARRAY_SIZE(units) && value % units[i].ns)
 			i++;
 		snprintf(out, OPTION_TEXT_SIZE, "%llu%s", (unsigned long long)(value / units[i].ns),
