@@ -95,6 +95,9 @@ sed '/"type":"site"/s/"outstanding_\([a-z]*\)":\([1-9][0-9]*\)/"outstanding_\1":
 	>"$work/grown.ndjson"
 sed '/"type":"site"/s/"site":"..../"site":"beef/' "$work/grown.ndjson" | gzip -nc >"$work/rebuilt.seep"
 gzip -nc "$work/grown.ndjson" >"$work/grown.seep"
+# An exact trace within a budget: some of its processes were sampled.
+sed '/"type":"site"/s/"interval_\(bytes\|allocations\)":0/"interval_\1":7/g' "$work/grown.ndjson" |
+	gzip -nc >"$work/governed.seep"
 compare diff.text diff everything.seep grown.seep
 compare diff.ndjson diff --format ndjson everything.seep grown.seep
 compare diff_shrank.text diff -T 2 --sort count grown.seep everything.seep
@@ -102,6 +105,7 @@ compare diff_rebuilt.text diff everything.seep rebuilt.seep
 compare diff_itself.text diff everything.seep everything.seep
 compare diff_reports.text diff everything.seep
 compare diff_sampled.text diff sampled.seep everything.seep
+compare diff_governed.text diff everything.seep governed.seep
 compare diff_cut diff cut.seep everything.seep
 compare diff_no_report diff --before 77 everything.seep
 compare diff_no_end.text diff -T 1 everything.seep no_end.seep

@@ -23,8 +23,15 @@ static void format_change(uint64_t before, uint64_t after, bool is_bytes, char o
 	snprintf(out, FORMAT_SIZE, "%c%.*s", after < before ? '-' : '+', FORMAT_SIZE - 2, value);
 }
 
-static void put_held(FILE *f, bool sampled, const struct held *h)
+/* A budget samples processes of an exact trace, too. */
+static bool is_estimate(enum report_mode mode, const struct held *h)
 {
+	return mode != REPORT_EXACT || h->interval_bytes || h->interval_allocations;
+}
+
+static void put_held(FILE *f, enum report_mode mode, const struct held *h)
+{
+	bool sampled = is_estimate(mode, h);
 	char bytes[TEXT_AMOUNT_SIZE], count[TEXT_AMOUNT_SIZE];
 
 	text_amount_bytes(sampled, h->bytes, h->interval_bytes, bytes);
@@ -45,7 +52,7 @@ static void put_moment(FILE *f, const char *label, const struct difference_momen
 	text_put_named(f, ": ", m->hostname);
 	fprintf(f, ", %s, %s after the start\n        %zu process%s, ", time, elapsed,
 		m->n_processes, m->n_processes == 1 ? "" : "es");
-	put_held(f, m->mode != REPORT_EXACT, &m->held);
+	put_held(f, m->mode, &m->held);
 	fputs(" allocations\n", f);
 }
 
@@ -109,11 +116,12 @@ static void put_item(FILE *f, const struct output_options *o, const struct diffe
 		fputs(": gone", f);
 	if (d->within_error)
 		fputs(": within the error of sampling", f);
-	if (d->change != DIFFERENCE_NEW && d->change != DIFFERENCE_GONE) {
+	if ((d->change != DIFFERENCE_NEW && d->change != DIFFERENCE_GONE) ||
+	    is_estimate(r->before.mode, &d->before) || is_estimate(r->after.mode, &d->after)) {
 		fputs("\n        from ", f);
-		put_held(f, r->before.mode != REPORT_EXACT, &d->before);
+		put_held(f, r->before.mode, &d->before);
 		fputs(" to ", f);
-		put_held(f, r->after.mode != REPORT_EXACT, &d->after);
+		put_held(f, r->after.mode, &d->after);
 	}
 	fprintf(f, "\n        stack %016" PRIx64 "%s\n", d->site.fingerprint,
 		d->by_family ? ", by the names of its functions: the code is another" : "");
