@@ -192,7 +192,7 @@ static void text_has_the_figures(void **state)
 		   "         416 B  freed, cached for the next allocations\n"
 		   "      -4.0 MiB  of all these never written, given back or swapped out\n"
 		   "      19.0 MiB  files: code and data as on disk\n"
-		   "     3 B more is outstanding outside of glibc's heap\n");
+		   "  of these rows, 3 B recorded, and outstanding, outside of glibc's heap\n");
 	assert_has(text, "not seen: what it allocated in the 59 m 50 s before the trace began\n");
 	assert_has(text, "not seen: files without symbols: /opt/x\\ty.so\n");
 	assert_has(text, "lost 1,234,567 live_map_full: allocations were not recorded");

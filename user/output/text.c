@@ -265,7 +265,8 @@ void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 	put_part(f, false, m->shared_bytes, 0, "shared memory");
 	format_bytes(m->elsewhere_bytes, bytes);
 	if (m->elsewhere_bytes)
-		fprintf(f, "     %s more is outstanding outside of glibc's heap\n", bytes);
+		fprintf(f, "  of these rows, %s %s, and outstanding, outside of glibc's heap\n",
+			bytes, sampled ? "recorded as samples" : "recorded");
 }
 
 static void put_limit_hits(FILE *f, const struct process_report *p)
@@ -382,6 +383,7 @@ static void put_sum(FILE *f, const struct report *r, bool sampled)
 	for (size_t i = 0; i < r->n_processes; i++) {
 		bytes += r->processes[i].outstanding_bytes;
 		allocations += r->processes[i].outstanding_allocations;
+		sampled |= r->processes[i].estimated;
 	}
 	text_amount_bytes(sampled, bytes, 0, amount);
 	text_amount_count(sampled, allocations, 0, count);
@@ -414,7 +416,7 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 	put_sum(f, r, s->mode != REPORT_EXACT);
 	fputs("\n\n", f);
 	if (!r->n_processes)
-		fputs("no traced process is left\n\n", f);
+		fputs("no process is traced now\n\n", f);
 	for (size_t i = 0; i < r->n_processes; i++) {
 		struct text_sites sites = {.process = &r->processes[i],
 					   .items = r->n_sites ? &r->sites[from] : NULL};

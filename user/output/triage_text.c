@@ -96,7 +96,29 @@ static struct scan_count unreachable(const struct scan_report *s)
 				   s->direct.bytes + s->cycle.bytes + s->indirect.bytes};
 }
 
-static void put_scan(FILE *f, const struct triage_report *t)
+static bool is_sampled(const struct triage_report *t, const struct process_report *p)
+{
+	return t->session->mode != REPORT_EXACT || p->estimated;
+}
+
+/* What was not recorded is not judged; nor is what came or moved while the scan went on. */
+static void put_all_reachable(FILE *f, const struct scan_report *s, bool sampled)
+{
+	char count[FORMAT_SIZE];
+
+	fputs("  unreachable  nothing: the program still points to all ", f);
+	format_count(s->reachable.n, count);
+	if (sampled)
+		fprintf(f, "of %s recorded block%s", count, plural(s->reachable.n));
+	else
+		fputs("that it allocated meanwhile", f);
+	format_count(s->open.n, count);
+	if (s->open.n)
+		fprintf(f, "; open: %s block%s, new or changing", count, plural(s->open.n));
+	fputs("\n", f);
+}
+
+static void put_scan(FILE *f, const struct triage_report *t, bool sampled)
 {
 	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
 	struct scan_count lost;
@@ -111,17 +133,11 @@ static void put_scan(FILE *f, const struct triage_report *t)
 	format_bytes(lost.bytes, bytes);
 	format_count(lost.n, count);
 	if (!lost.n)
-		fputs("  unreachable  nothing: the program still points to all that it allocated meanwhile\n",
-		      f);
+		put_all_reachable(f, t->scan, sampled);
 	else
 		fprintf(f,
-			"  unreachable  %s in %s block%s: nothing in the program points to them any more\n",
-			bytes, count, plural(lost.n));
-}
-
-static bool is_sampled(const struct triage_report *t, const struct process_report *p)
-{
-	return t->session->mode != REPORT_EXACT || p->estimated;
+			"  unreachable  %s in %s %sblock%s: nothing in the program points to them any more\n",
+			bytes, count, sampled ? "recorded " : "", plural(lost.n));
 }
 
 static void put_traced(FILE *f, const struct triage_report *t, const struct process_report *p)
@@ -197,7 +213,7 @@ int triage_text(FILE *f, const struct output_options *o, bool utf8, const struct
 	put_heading(f, o, t, p);
 	put_verdict(f, o, t);
 	put_size(f, utf8, t, p);
-	put_scan(f, t);
+	put_scan(f, t, is_sampled(t, p));
 	put_traced(f, t, p);
 	text_put_losses(f, o, "  ", p->losses, p->n_losses);
 	text_put_losses(f, o, "  ", t->report->losses, t->report->n_losses);
