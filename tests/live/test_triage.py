@@ -7,13 +7,16 @@ evidence, its forms, and what it refuses.
 import json
 import os
 import pathlib
+import pty
+import re
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 
-from lib import Failure, Program, Seep, Target, run_seep, start_tap, target_path, wait_until
+from lib import SEEP, Failure, Program, Seep, Target, run_seep, start_tap, target_path, wait_until
 
 LEAK = "session_parse_cookie"
 
@@ -151,6 +154,58 @@ def refused():
     return complaints
 
 
+KEEPS = """
+kept = []
+while True:
+    for i in range(2000):
+        block = bytearray(700 + i)
+    kept.append(block)
+"""
+
+
+def seen_in_part():
+    """What a budget left out is neither judged nor called reachable, and time would not help."""
+    with Program([sys.executable, "-c", KEEPS]) as program:
+        time.sleep(1)
+        records = records_of(program.pid, "--for", "9s", "--budget", "1")
+        code, out, err = run_seep(
+            "triage", "-p", program.pid, "--for", "9s", "--budget", "1", "--no-evidence"
+        )
+        program.process.kill()
+    look = [r for r in records if r["type"] == "triage"][-1]
+    last = out.split("] triage after ")[-1]
+    complaints = [] if code == 0 else [f"exit code {code}: {err}"]
+    if look["verdict"] == "outside-malloc" or "in part" not in look["evidence"]:
+        complaints.append(f"{look['verdict']}: {look['evidence']}")
+    if "look longer" in last or " recorded block" not in last:
+        complaints.append(last)
+    return complaints
+
+
+def counts_down():
+    """On a terminal: what is left until the verdict, each second once. Nobody reads it before the end."""
+    with Server() as server:
+        master, slave = pty.openpty()
+        seep = [SEEP, "triage", "-p", str(server.pid), "--for", "5s", "--no-evidence"]
+        with Program(seep, stdout=subprocess.DEVNULL, stderr=slave) as program:
+            code = program.wait()
+        os.close(slave)
+        text = b""
+        try:
+            while chunk := os.read(master, 65536):
+                text += chunk
+        except OSError:
+            pass
+        os.close(master)
+    counts = [int(n) for n in re.findall(rb"tracing, (\d+) s to go", text)]
+    complaints = [] if code == 0 else [f"exit code {code}"]
+    if not counts or counts[0] < 4 or counts != sorted(counts, reverse=True):
+        complaints.append(f"counts {counts}")
+    if len(counts) > 2 * 6:
+        complaints.append(f"written {len(counts)} times")
+    return complaints
+
+
 if __name__ == "__main__":
     tap = start_tap()
     tap.run("a server that leaks", leaks)
@@ -159,5 +214,7 @@ if __name__ == "__main__":
     tap.run("the process ends meanwhile", ends_meanwhile)
     tap.run("interrupted", interrupted)
     tap.run("by name", by_name)
+    tap.run("seen in part", seen_in_part)
+    tap.run("counts down", counts_down)
     tap.run("refused", refused)
     tap.end()

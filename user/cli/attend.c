@@ -75,23 +75,26 @@ static void settle(struct attend *a, uint64_t until_ns)
 	on_signals(a);
 }
 
-/* A line on the terminal, taken off again by an empty one. */
-static void show_progress(const struct attend *a, const char *text)
+/* A line on the terminal, taken off again by an empty one. Events come by the thousand; what stands there is not written again. */
+static void show_progress(struct attend *a, const char *text)
 {
-	if (a->shows_progress)
-		fprintf(stderr, "\r\033[K%s", text);
+	if (!a->shows_progress || !strcmp(text, a->shown))
+		return;
+	fprintf(stderr, "\r\033[K%s", text);
+	snprintf(a->shown, sizeof(a->shown), "%s", text);
 }
 
 bool attend_until(struct attend *a, uint64_t time_ns, const char *doing)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	char text[80];
+	uint64_t goal_ns = a->goal_ns > time_ns ? a->goal_ns : time_ns;
+	char text[sizeof(a->shown)];
 
 	while (now_ns < time_ns && !a->end && !(doing && a->hurry) &&
 	       tracing_is_traced(a->tracing, a->pid)) {
 		if (doing) {
 			snprintf(text, sizeof(text), "%s, %.0f s to go", doing,
-				 (double)(time_ns - now_ns) / NS_PER_SECOND);
+				 (double)(goal_ns - now_ns) / NS_PER_SECOND);
 			show_progress(a, text);
 		}
 		settle(a, time_ns);
@@ -123,7 +126,7 @@ static int one_pass(struct attend *a, const struct attend_passes *passes, unsign
 	struct pass p = {.attend = a, .passes = passes};
 	eventfd_t n_passed;
 	pthread_t thread;
-	char text[80];
+	char text[sizeof(a->shown)];
 	int err = pthread_create(&thread, NULL, run_pass, &p);
 
 	if (err)

@@ -23,6 +23,8 @@ struct attend {
 	bool hurry;	 /* SIGINT came once: on with what is next */
 	const char *end; /* why all is to end before its time, or NULL */
 	bool shows_progress;
+	char shown[80];	  /* of it, on the terminal now */
+	uint64_t goal_ns; /* what progress counts down to; 0: the end of each wait */
 };
 
 /* clang-format off */

@@ -111,6 +111,19 @@ static bool proves_leak(const struct scan_report *s)
 	       roots.bytes >= PROOF_SHARE * (s->reachable.bytes + roots.bytes);
 }
 
+/* Once in windows, what was freed is never all known: time does not help, a larger budget does. */
+static void fill_partly_seen(struct triage_report *r, bool grows)
+{
+	if (grows) {
+		r->verdict = "growing";
+		r->confidence = r->memory.confidence;
+	}
+	r->evidence = grows ? "its memory grows; its allocations were seen in part, within the "
+			      "budget: '--budget 0' sees all"
+			    : "its allocations were seen in part, within the budget: look again, "
+			      "with '--budget 0' or a larger one";
+}
+
 /* A scan proves, the sites know why, the memory knows what they do not see. */
 static void fill_verdict(struct triage_report *r, const struct process_report *p)
 {
@@ -124,6 +137,9 @@ static void fill_verdict(struct triage_report *r, const struct process_report *p
 		r->confidence = PROOF_CONFIDENCE;
 		if (!is(p->verdict, "leak"))
 			r->evidence = "it loses the last pointers to what it allocates";
+	} else if (r->final && p->estimated && is(p->verdict, "unknown") &&
+		   r->session->mode == REPORT_EXACT) {
+		fill_partly_seen(r, grows && sure);
 	} else if (!is(p->verdict, "leak") && !is(p->verdict, "growing") && grows && sure) {
 		r->verdict = r->session->mode == REPORT_SAMPLED_PAGES ? "growing"
 								      : "outside-malloc";
@@ -335,6 +351,7 @@ static int run(struct triage *t, struct diag *d)
 	int err;
 
 	sample_memory(t);
+	t->attend.goal_ns = t->start_ns + t->options.duration_ns;
 	err = wait_and_sample(t, d);
 	if (err || t->ended)
 		return err;

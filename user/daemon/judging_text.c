@@ -119,15 +119,16 @@ char *judging_memory_text(const char *verdict, double bytes, double seconds,
 	const char *next =
 		!strcmp(verdict, "fragmentation")
 			? "long-lived blocks among short-lived ones keep it from shrinking"
-		: !strcmp(verdict, "outside-malloc") ? "--mmap or --growth show whose it is"
-						     : "a filter or sampling leaves them out";
+		: !strcmp(verdict, "outside-malloc")
+			? "--mmap or --growth show whose it is"
+			: "a filter, sampling or a budget leaves them out";
 
 	rate_text(bytes_per_second, rate);
 	format_bytes(bytes, amount);
 	format_seconds(seconds, lasts);
 	return asprintf(
 		       &text,
-		       "resident memory grows by %s/min, what is outstanding does not; %s by %s in %s; %s",
+		       "resident memory grows by %s/min, what is surely kept explains less than half of it; %s by %s in %s; %s",
 		       rate, what, amount, lasts, next) < 0
 		       ? NULL
 		       : text;
