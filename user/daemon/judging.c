@@ -15,11 +15,6 @@
 
 #define STRANGE_SMOOTHING 0.6 /* weight of what was known before the last reading */
 
-struct judged_site {
-	struct judge *judge;
-	uint64_t reading; /* the last that had it */
-};
-
 struct judged_process {
 	uint64_t reading;
 	struct judge_frame frame;
@@ -28,6 +23,7 @@ struct judged_process {
 	uint32_t pid;
 	uint64_t start_ns; /* of the process, CLOCK_REALTIME */
 	struct judged_memory memory;
+	struct judging_room room;
 	bool blind; /* frees went unseen for a while: what is outstanding may be long gone */
 };
 
@@ -46,6 +42,7 @@ static double seconds_of(const struct judging *j, uint64_t time_ns)
 void judging_start(struct judging *j)
 {
 	j->reading++;
+	judged_sites_begin(&j->sites);
 }
 
 /* How fast it frees what was there before the trace. */
@@ -61,6 +58,16 @@ static void note_strange(struct judged_process *p, uint64_t frees, double second
 			 : rate;
 	p->strange_frees = frees;
 	p->seconds = seconds;
+}
+
+static void note_room(struct judged_process *p, const struct process_report *report)
+{
+	p->room.whose = !report->limit_bytes || !report->rss_bytes ? NULL
+			: report->container			   ? "container"
+								   : "cgroup";
+	p->room.bytes = report->limit_bytes > report->rss_bytes
+				? (double)(report->limit_bytes - report->rss_bytes)
+				: 0;
 }
 
 void judging_process(struct judging *j, const struct snapshot *s,
@@ -82,29 +89,12 @@ void judging_process(struct judging *j, const struct snapshot *s,
 	p->reading = j->reading;
 	p->pid = report->pid;
 	p->start_ns = report->start_ns;
+	note_room(p, report);
 	if (!j->pages)
 		judged_memory_add(&p->memory, seconds_of(j, s->time_ns), report->rss_bytes);
 	p->blind |= report->mode && strcmp(report->mode, "exact") != 0 &&
 		    strcmp(report->mode, "sampled") != 0;
 	note_strange(p, from->unknown_frees + from->inherited_frees, seconds_of(j, s->time_ns));
-}
-
-static struct judged_site *get_site(struct judging *j, const struct snapshot_site *from)
-{
-	uint64_t key = from->stack ^
-		       ((uint64_t)from->instance << 8 | from->kind) * 0x9e3779b97f4a7c15ULL;
-	struct judged_site *site = hashmap_get(&j->sites, key);
-
-	if (site || (!from->births && !from->frees) || j->sites.n >= JUDGED_MOST)
-		return site;
-	site = calloc(1, sizeof(*site));
-	if (!site || judge_create(&site->judge) || hashmap_put(&j->sites, key, site)) {
-		if (site)
-			judge_destroy(site->judge);
-		free(site);
-		return NULL;
-	}
-	return site;
 }
 
 static void keep_text(struct note_list *texts, char *text, const char **ret)
@@ -116,48 +106,34 @@ static void keep_text(struct note_list *texts, char *text, const char **ret)
 }
 
 void judging_site(struct judging *j, const struct snapshot *s, const struct snapshot_site *from,
-		  struct site *to, struct note_list *texts)
+		  uint64_t fingerprint)
+{
+	if (hashmap_get(&j->processes, from->instance))
+		judged_sites_add(&j->sites, s, from, fingerprint);
+}
+
+void judging_fill(struct judging *j, const struct snapshot_site *from, struct site *to,
+		  struct note_list *texts)
 {
 	const struct judged_process *p = hashmap_get(&j->processes, from->instance);
-	struct judged_site *site = p ? get_site(j, from) : NULL;
-	struct judge_sample sample = {
-		.seconds = seconds_of(j, s->time_ns),
-		.allocations = from->n_stacks,
-		.frees = (double)from->n_stacks - (double)from->n_sampled,
-		.bytes = (double)from->allocated_bytes - (double)from->freed_bytes,
-		.weight = from->n_stacks ? from->allocations / (double)from->n_stacks : 1,
-		.born = from->births ? s->births.items[from->births - 1].born : NULL,
-	};
+	bool first = false;
+	const struct judge *judge = p && !p->blind ? judged_sites_get(&j->sites, from, &first)
+						   : NULL;
 	struct judge_frame frame;
 	struct judgement judgement;
 
-	if (!site)
-		return;
-	site->reading = j->reading;
-	judge_add(site->judge, &sample);
-	if (p->blind || !to)
+	if (!judge)
 		return;
 	frame = p->frame;
 	/* A page is touched once, whoever uses it then; of an unknown stack everybody is one. */
 	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP);
-	judge_site(site->judge, &frame, &judgement);
+	judge_site(judge, &frame, &judgement);
 	to->verdict = judgement.verdict;
 	to->confidence = judgement.confidence;
-	if (!isnan(judgement.bytes_per_second))
+	if (first && !isnan(judgement.bytes_per_second))
 		to->growth_bytes_per_second = judgement.bytes_per_second;
-	keep_text(texts, judging_site_text(&judgement, clock_realtime_ns()), &to->evidence);
-}
-
-static bool drop_old_site(void *judging, void *judged)
-{
-	const struct judging *j = judging;
-	struct judged_site *site = judged;
-
-	if (site->reading == j->reading)
-		return false;
-	judge_destroy(site->judge);
-	free(site);
-	return true;
+	keep_text(texts, judging_site_text(&judgement, &p->room, clock_realtime_ns()),
+		  &to->evidence);
 }
 
 static bool drop_old_process(void *judging, void *judged)
@@ -172,18 +148,17 @@ static bool drop_old_process(void *judging, void *judged)
 	return true;
 }
 
-void judging_end(struct judging *j)
+void judging_end(struct judging *j, const struct snapshot *s)
 {
-	hashmap_sweep(&j->sites, drop_old_site, j);
+	judged_sites_end(&j->sites, seconds_of(j, s->time_ns));
 	hashmap_sweep(&j->processes, drop_old_process, j);
 }
 
 void judging_done(struct judging *j)
 {
 	j->reading++;
-	hashmap_sweep(&j->sites, drop_old_site, j);
+	judged_sites_done(&j->sites);
 	hashmap_sweep(&j->processes, drop_old_process, j);
-	hashmap_done(&j->sites);
 	hashmap_done(&j->processes);
 }
 

@@ -41,10 +41,26 @@ static void share_text(double share, char ret[16])
 		strcpy(ret, "under 0.01%");
 }
 
-static char *residue_text(const struct judgement *j, uint64_t now_ns)
+#define LIMIT_SIZE 96
+
+/* "; 40 min to the container's limit at that rate", or nothing. */
+static void limit_text(double bytes_per_second, const struct judging_room *room,
+		       char ret[LIMIT_SIZE])
+{
+	char lasts[FORMAT_SIZE];
+
+	ret[0] = 0;
+	if (!room->whose || !(bytes_per_second > 0))
+		return;
+	format_seconds(room->bytes / bytes_per_second, lasts);
+	snprintf(ret, LIMIT_SIZE, "; %s to the %s's limit at that rate", lasts, room->whose);
+}
+
+static char *residue_text(const struct judgement *j, const struct judging_room *room,
+			  uint64_t now_ns)
 {
 	char rate[FORMAT_SIZE], low[FORMAT_SIZE], high[FORMAT_SIZE], age[FORMAT_SIZE];
-	char watched[FORMAT_SIZE], since[24], share[16], freed[48], *text;
+	char watched[FORMAT_SIZE], since[24], share[16], freed[48], limit[LIMIT_SIZE], *text;
 
 	rate_text(j->bytes_per_second, rate);
 	rate_text(j->low_bytes_per_second, low);
@@ -53,6 +69,7 @@ static char *residue_text(const struct judgement *j, uint64_t now_ns)
 	format_seconds(j->watched_seconds, watched);
 	since_text(now_ns, j->since_seconds, since);
 	share_text(j->kept_share, share);
+	limit_text(j->bytes_per_second, room, limit);
 	if (j->n_freed < 1)
 		snprintf(freed, sizeof(freed), "none");
 	else
@@ -60,16 +77,16 @@ static char *residue_text(const struct judgement *j, uint64_t now_ns)
 	return asprintf(
 		       &text,
 		       "%s of what it allocated more than %s ago is still there; of %.0f such blocks %s "
-		       "was freed in the last %s; it grows by %s/min (%s to %s), evenly since %s%s%s",
-		       share, age, j->n_watched, freed, watched, rate, low, high, since,
+		       "was freed in the last %s; it grows by %s/min (%s to %s), evenly since %s%s%s%s",
+		       share, age, j->n_watched, freed, watched, rate, low, high, since, limit,
 		       j->doubt ? "; " : "", j->doubt ? j->doubt : "") < 0
 		       ? NULL
 		       : text;
 }
 
-char *judging_site_text(const struct judgement *j, uint64_t now_ns)
+char *judging_site_text(const struct judgement *j, const struct judging_room *room, uint64_t now_ns)
 {
-	char rate[FORMAT_SIZE], since[24], lasts[FORMAT_SIZE], *text = NULL;
+	char rate[FORMAT_SIZE], since[24], lasts[FORMAT_SIZE], limit[LIMIT_SIZE], *text = NULL;
 	int n = 0;
 
 	since_text(now_ns, j->since_seconds, since);
@@ -77,12 +94,14 @@ char *judging_site_text(const struct judgement *j, uint64_t now_ns)
 	if (!strcmp(j->verdict, "unknown"))
 		return NULL;
 	if (!isnan(j->kept_share))
-		return residue_text(j, now_ns);
+		return residue_text(j, room, now_ns);
 	rate_text(j->bytes_per_second, rate);
+	limit_text(j->bytes_per_second, room, limit);
 	if (!strcmp(j->verdict, "growing"))
-		n = asprintf(&text, "it has grown by %s/min since %s; %s", rate, since,
+		n = asprintf(&text, "it has grown by %s/min since %s; %s%s", rate, since,
 			     j->freed_share > FREED_SHARE ? "its blocks come and go"
-							  : "too early to say whether it stays");
+							  : "too early to say whether it stays",
+			     limit);
 	else if (!strcmp(j->verdict, "warming-up"))
 		n = asprintf(&text, "it grew ever more slowly in the last %s", lasts);
 	else if (!strcmp(j->verdict, "steady"))
