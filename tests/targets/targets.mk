@@ -201,7 +201,7 @@ $(TARGETS_OUT)/watch_list: tests/targets/watch_list.c $(LIBSEEP)
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SEEP_CFLAGS) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
-$(TARGETS_OUT)/watch_memory: TARGETS_LIBS = -lpthread
+$(TARGETS_OUT)/watch_memory $(TARGETS_OUT)/memory_outside: TARGETS_LIBS = -lpthread
 
 # The same program with nothing to find an allocator by.
 TARGETS += $(TARGETS_OUT)/growth_pages_static
