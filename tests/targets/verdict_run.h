@@ -18,7 +18,6 @@ struct scenario {
 	const char *name;
 	void (*step)(void); /* does what is due by now */
 	const char *truth;
-	bool in_child; /* works in a child of the process that is traced */
 };
 
 static double clock_seconds(void)
@@ -29,7 +28,7 @@ static double clock_seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static int scenario_work(const struct scenario *s, double speed)
+static int scenario_work(const struct scenario *s, bool in_child, double speed)
 {
 	double start;
 
@@ -39,7 +38,7 @@ static int scenario_work(const struct scenario *s, double speed)
 	printf("{\"ready\": %d}\n", (int)getpid());
 	fflush(stdout);
 	/* Long enough for a tracer to attach to the parent first. */
-	if (s->in_child) {
+	if (in_child) {
 		usleep(3000000 / speed);
 		if (fork())
 			return waitpid(-1, NULL, 0) < 0;
@@ -51,8 +50,10 @@ static int scenario_work(const struct scenario *s, double speed)
 	}
 }
 
-/* Returns the program's exit code; does not return while a scenario works. */
-static int scenarios_run(const struct scenario *scenarios, size_t n, int argc, char **argv)
+/* in_child: the step of the one that works in a child of the process that is traced, or NULL. Returns the program's exit code; does not
+ * return while a scenario works. */
+static int scenarios_run(const struct scenario *scenarios, size_t n, void (*in_child)(void),
+			 int argc, char **argv)
 {
 	double speed = argc > 2 ? atof(argv[2]) : 1;
 	const bool list = argc == 2 && !strcmp(argv[1], "--list");
@@ -61,7 +62,7 @@ static int scenarios_run(const struct scenario *scenarios, size_t n, int argc, c
 		if (list)
 			printf("%s %s\n", scenarios[i].name, scenarios[i].truth);
 		else if (argc >= 2 && !strcmp(argv[1], scenarios[i].name) && speed > 0)
-			return scenario_work(&scenarios[i], speed);
+			return scenario_work(&scenarios[i], scenarios[i].step == in_child, speed);
 	}
 	if (list)
 		return 0;

@@ -55,5 +55,5 @@ static const struct scenario scenarios[] = {
 
 int main(int argc, char **argv)
 {
-	return scenarios_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc, argv);
+	return scenarios_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), NULL, argc, argv);
 }

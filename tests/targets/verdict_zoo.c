@@ -41,7 +41,7 @@ static const struct scenario scenarios[] = {
 	{"half", half, "leak_half=leak"},
 	{"unjoined", unjoined, "leak_threads=leak"},
 	{"streams", streams, "leak_stream_buffer=leak"},
-	{"worker", worker, "leak_of_worker=leak churn_of_worker=calm", .in_child = true},
+	{"worker", worker, "leak_of_worker=leak churn_of_worker=calm"},
 	{"slow-big", slow_big, "leak_slow_big=leak"},
 	{"two-sizes", two_sizes, "leak_two_sizes=leak"},
 	{"vector-linear", vector_linear, "grow_vector=grows"},
@@ -88,5 +88,6 @@ static const struct scenario scenarios[] = {
 
 int main(int argc, char **argv)
 {
-	return scenarios_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), argc, argv);
+	return scenarios_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), worker, argc,
+			     argv);
 }

@@ -56,6 +56,7 @@ struct triage {
 	struct triage_evidence evidence;
 	struct trend *trend; /* of resident memory */
 	struct identity id;
+	struct cgroup_usage cgroup; /* at the start */
 	pid_t pid;
 	uint64_t start_ns;
 	bool has_scan, scanned;
@@ -76,14 +77,19 @@ static void sample_memory(struct triage *t)
 static void fill_memory(struct triage *t, const struct process_report *p, struct triage_memory *ret)
 {
 	struct trend_estimate e;
+	struct cgroup_usage cgroup = {0};
 
 	trend_estimate(t->trend, &e);
+	identity_cgroup_usage(t->pid, &cgroup);
 	*ret = (struct triage_memory){
 		.growth_bytes_per_second = e.bytes_per_second,
 		.growth_low_bytes_per_second = e.low_bytes_per_second,
 		.growth_high_bytes_per_second = e.high_bytes_per_second,
 		.growing_since_seconds = e.since_seconds,
 		.seconds_to_limit = NAN,
+		.cgroup_bytes = cgroup.bytes,
+		.cgroup_cache_bytes = cgroup.cache_bytes,
+		.cgroup_cache_before_bytes = t->cgroup.cache_bytes,
 		.verdict = e.verdict,
 		.confidence = e.confidence,
 	};
@@ -109,6 +115,12 @@ static bool proves_leak(const struct scan_report *s)
 	       roots.bytes >= PROOF_SHARE * (s->reachable.bytes + roots.bytes);
 }
 
+static bool grows_by_its_record(const struct process_report *p)
+{
+	return is(p->verdict, "leak") || is(p->verdict, "growing") ||
+	       is(p->verdict, "fragmentation") || is(p->verdict, "outside-malloc");
+}
+
 /* A scan proves, the sites know why, the memory knows what they do not see. */
 static void fill_verdict(struct triage_report *r, const struct process_report *p)
 {
@@ -122,15 +134,14 @@ static void fill_verdict(struct triage_report *r, const struct process_report *p
 		r->confidence = PROOF_CONFIDENCE;
 		if (!is(p->verdict, "leak"))
 			r->evidence = "it loses the last pointers to what it allocates";
-	} else if (!is(p->verdict, "leak") && !is(p->verdict, "growing") && grows && sure) {
-		r->verdict = r->session->mode == REPORT_SAMPLED_PAGES ? "growing"
-								      : "outside-malloc";
+	} else if (!grows_by_its_record(p) && grows && sure) {
+		r->verdict = "growing";
 		r->confidence = r->memory.confidence;
 		r->evidence =
 			r->session->mode == REPORT_SAMPLED_PAGES
 				? "its memory grows; the stacks below touch the new pages"
-				: "its memory grows, but what it allocates and keeps does not: see "
-				  "'seep trace --growth' for who touches new pages";
+				: "its memory grows, what it allocates and keeps does not; too early to "
+				  "say whether malloc's heap does";
 	} else if (is(p->verdict, "unknown") && !is(r->memory.verdict, "unknown") && sure) {
 		r->verdict = r->memory.verdict;
 		r->confidence = r->memory.confidence;
@@ -422,6 +433,7 @@ static int start(struct triage *t, struct diag *d)
 		err = diag_set(d, ENOMEM, "out of memory");
 	if (err)
 		return err;
+	identity_cgroup_usage(t->pid, &t->cgroup);
 	t->start_ns = clock_monotonic_ns();
 	err = trace_session_init(&t->session, &t->trace, &t->tracing, d);
 	if (!err && !t->options.no_evidence)

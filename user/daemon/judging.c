@@ -2,6 +2,7 @@
 #include "daemon/judging.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,13 +226,30 @@ static bool sum_sites(const struct sums *s, struct process_report *p, struct not
 	return true;
 }
 
-/* Memory that is not outstanding: worth a look only where so few are traced that it costs nothing to speak of. */
+/* Behind what is said already. */
+static void add_text(struct note_list *texts, char *text, const char **ret)
+{
+	char *both;
+
+	if (!*ret || !text) {
+		keep_text(texts, text, ret);
+		return;
+	}
+	if (asprintf(&both, "%s; besides, %s", *ret, text) < 0)
+		both = NULL;
+	free(text);
+	keep_text(texts, both, ret);
+}
+
+/* Memory that is not outstanding; a leak stays one, whatever else grows. Worth a look only where so few are traced that it costs
+ * nothing to speak of. */
 static void judge_memory(struct judging *j, const struct report *r, const struct sums *s,
 			 struct process_report *p, struct note_list *texts)
 {
 	struct judged_process *judged;
 	const char *verdict;
 	size_t cursor = 0;
+	double confidence;
 	char *text;
 
 	if (r->n_processes > ACCOUNTING_MOST || p->ended)
@@ -242,12 +260,15 @@ static void judge_memory(struct judging *j, const struct report *r, const struct
 	if (!judged)
 		return;
 	verdict = judged_memory_verdict(&judged->memory, p->pid, judged->seconds,
-					s->leak_rate + s->growing_rate, &text, &p->confidence);
+					s->leak_rate + s->growing_rate, &text, &confidence);
 	if (!verdict)
 		return;
-	p->verdict = verdict;
-	p->evidence = NULL;
-	keep_text(texts, text, &p->evidence);
+	if (strcmp(p->verdict, "leak") != 0) {
+		p->verdict = verdict;
+		p->confidence = confidence;
+		p->evidence = NULL;
+	}
+	add_text(texts, text, &p->evidence);
 }
 
 void judging_sum(struct judging *j, struct report *r, struct note_list *texts)
@@ -261,8 +282,7 @@ void judging_sum(struct judging *j, struct report *r, struct note_list *texts)
 
 		if (!sum_sites(&sums[i], p, texts))
 			p->verdict = calm_verdict(&sums[i]);
-		if (strcmp(p->verdict, "leak") != 0)
-			judge_memory(j, r, &sums[i], p, texts);
+		judge_memory(j, r, &sums[i], p, texts);
 	}
 	free(sums);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "analyze/judge.h"
+#include "analyze/unexplained.h"
 #include "base/clock.h"
 #include "output/output.h"
 
@@ -126,28 +127,43 @@ char *judging_process_text(const char *verb, size_t n, double bytes_per_second, 
 		       : text;
 }
 
-char *judging_memory_text(const char *verdict, double bytes, double seconds,
-			  double bytes_per_second)
+/* What to look at next. */
+static const char *next_of(const struct unexplained *u)
 {
-	char rate[FORMAT_SIZE], amount[FORMAT_SIZE], lasts[FORMAT_SIZE], *text;
-	const char *what = !strcmp(verdict, "fragmentation")
+	if (!strcmp(u->verdict, "fragmentation"))
+		return "long-lived blocks among short-lived ones keep it from shrinking";
+	if (strcmp(u->verdict, "outside-malloc") != 0)
+		return "a filter or sampling leaves them out";
+	switch (u->part) {
+	case UNEXPLAINED_STACKS:
+		return "most of it is stacks of threads: see who starts them, and whether they end";
+	case UNEXPLAINED_CODE:
+		return "most of it is code made at run time, as by a JIT: --mmap shows who makes it";
+	case UNEXPLAINED_SHARED:
+		return "most of it is shared memory, also of files in a tmpfs: --mmap shows who maps it";
+	default:
+		return "--mmap or --growth show whose it is";
+	}
+}
+
+char *judging_memory_text(const struct unexplained *u, double seconds, double bytes_per_second)
+{
+	char rate[FORMAT_SIZE], amount[FORMAT_SIZE], lasts[FORMAT_SIZE], threads[64] = "", *text;
+	const char *what = !strcmp(u->verdict, "fragmentation")
 				   ? "the unused part of malloc's heap grew"
-			   : !strcmp(verdict, "outside-malloc")
+			   : !strcmp(u->verdict, "outside-malloc")
 				   ? "memory outside of malloc's heap grew"
 				   : "malloc's heap grew by blocks that were not recorded";
-	const char *next =
-		!strcmp(verdict, "fragmentation")
-			? "long-lived blocks among short-lived ones keep it from shrinking"
-		: !strcmp(verdict, "outside-malloc") ? "--mmap or --growth show whose it is"
-						     : "a filter or sampling leaves them out";
 
 	rate_text(bytes_per_second, rate);
-	format_bytes(bytes, amount);
+	format_bytes(u->bytes, amount);
 	format_seconds(seconds, lasts);
+	if (u->part == UNEXPLAINED_STACKS)
+		snprintf(threads, sizeof(threads), ", with %.0f threads more", u->n_threads);
 	return asprintf(
 		       &text,
-		       "resident memory grows by %s/min, what is outstanding does not; %s by %s in %s; %s",
-		       rate, what, amount, lasts, next) < 0
+		       "resident memory grows by %s/min, what is outstanding does not; %s by %s in %s%s; %s",
+		       rate, what, amount, lasts, threads, next_of(u)) < 0
 		       ? NULL
 		       : text;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct judgement;
+struct unexplained;
 
 /* What is left up to a memory limit. */
 struct judging_room {
@@ -21,9 +22,7 @@ char *judging_site_text(const struct judgement *j, const struct judging_room *ro
 /* The same of a process: n of its stacks do what verb says ("leak", "grow"), the fastest of them is stack. */
 char *judging_process_text(const char *verb, size_t n, double bytes_per_second, uint64_t stack);
 
-/* The same of memory that is not outstanding, by unexplained_verdict(): it grew by so many bytes in so many seconds; the rate is that of
- * all that is resident. */
-char *judging_memory_text(const char *verdict, double bytes, double seconds,
-			  double bytes_per_second);
+/* The same of memory that is not outstanding, which grew for so many seconds; the rate is that of all that is resident. */
+char *judging_memory_text(const struct unexplained *u, double seconds, double bytes_per_second);
 
 #endif
