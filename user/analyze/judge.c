@@ -20,6 +20,8 @@
 	0.8		/* of the age of the oldest that stayed: who died older was not outlived */
 #define GONE_RATIO 0.25 /* of what stays: so many that died so old may be followed by it */
 #define GONE_MIN 8
+#define SURVIVAL_MIN 16 /* allocations of which a share is worth to tell */
+#define SURVIVAL_LATE 3 /* times the age */
 
 struct point {
 	double seconds, allocations, frees, bytes;
@@ -354,4 +356,21 @@ void judge_site(const struct judge *j, const struct judge_frame *frame, struct j
 	find_floors(j, &floors);
 	if (!judge_growing(j, &floors, ret))
 		judge_calm(j, &floors, ret);
+}
+
+double judge_survival(const struct judge *j, const struct judge_frame *f, double age_seconds)
+{
+	double now = j->now.seconds, left = 0, allocated;
+	size_t end = 0;
+
+	if (!j->n_points)
+		return NAN;
+	while (end < JUDGE_SLOTS && f->edges[end + 1] <= now - age_seconds) {
+		left += (int32_t)j->now.born[end] > 0 ? j->now.born[end] : 0;
+		end++;
+	}
+	if (f->edges[end] <= f->began_seconds || now - f->edges[end] > SURVIVAL_LATE * age_seconds)
+		return NAN;
+	allocated = allocated_until(j, f->began_seconds, f->edges[end]);
+	return allocated < SURVIVAL_MIN ? NAN : fmin(1, left / allocated);
 }

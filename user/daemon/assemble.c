@@ -69,6 +69,7 @@ static void fill_site(const struct snapshot_site *from, const struct named_stack
 		.frees = llround(from->frees),
 		.oldest_age_seconds = from->oldest_ns < 0 ? -1 : from->oldest_ns / NS_PER_SECOND,
 		.median_age_seconds = from->median_ns < 0 ? -1 : from->median_ns / NS_PER_SECOND,
+		.survival = {NAN, NAN, NAN, NAN},
 		.growth_bytes_per_second = NAN,
 		.verdict = "unknown",
 	};

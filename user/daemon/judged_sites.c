@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/judged_sites.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "analyze/judge.h"
@@ -10,7 +11,7 @@ struct group {
 	struct judge *judge;
 	uint64_t key;
 	size_t n_stacks;
-	bool asked;
+	struct judged_site site;
 	double gone; /* allocations, and as many frees, of stacks that are there no more */
 	/* Of this reading. */
 	uint64_t reading;
@@ -51,8 +52,12 @@ static struct group *get_group(struct judged_sites *js, uint64_t key)
 	if (!g)
 		return NULL;
 	g->key = key;
-	if (!judge_create(&g->judge) && !hashmap_put(&js->groups, key, g))
+	for (size_t i = 0; i < SITE_AGES; i++)
+		g->site.survival[i] = NAN;
+	if (!judge_create(&g->judge) && !hashmap_put(&js->groups, key, g)) {
+		g->site.judge = g->judge;
 		return g;
+	}
 	group_free(g);
 	return NULL;
 }
@@ -102,7 +107,7 @@ static void sum(struct judged_sites *js, struct group *g, const struct snapshot 
 	if (g->reading != js->reading) {
 		g->reading = js->reading;
 		g->samples = g->n_left = g->allocations = g->bytes = 0;
-		g->asked = false;
+		g->site.asked = false;
 		for (size_t i = 0; i < JUDGE_SLOTS; i++)
 			g->born[i] = 0;
 	}
@@ -173,16 +178,11 @@ void judged_sites_end(struct judged_sites *js, double seconds)
 	}
 }
 
-const struct judge *judged_sites_get(struct judged_sites *js, const struct snapshot_site *from,
-				     bool *ret_first)
+struct judged_site *judged_sites_get(struct judged_sites *js, const struct snapshot_site *from)
 {
 	struct stack *s = hashmap_get(&js->stacks, key_of(from->stack, from));
 
-	if (!s)
-		return NULL;
-	*ret_first = !s->group->asked;
-	s->group->asked = true;
-	return s->group->judge;
+	return s ? &s->group->site : NULL;
 }
 
 void judged_sites_done(struct judged_sites *js)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/hashmap.h"
+#include "model/report.h"
 #include "model/snapshot.h"
 
 #define JUDGED_MOST 4096 /* sites that are followed, 5 kB each; those beyond stay unknown */
@@ -29,10 +30,14 @@ void judged_sites_add(struct judged_sites *js, const struct snapshot *s,
 /* Forgets what the reading did not have, and adds a sample of all else. seconds: since the session began. */
 void judged_sites_end(struct judged_sites *js, double seconds);
 
-/* The history of a site of the last reading, or NULL. ret_first: nobody has asked for it since that ended, so that what is said of it
- * is not said twice of stacks that share it. Borrowed until the next reading. */
-const struct judge *judged_sites_get(struct judged_sites *js, const struct snapshot_site *from,
-				     bool *ret_first);
+struct judged_site {
+	const struct judge *judge;
+	bool asked; /* already since the last reading, by another stack of the site */
+	double survival[SITE_AGES]; /* kept for who asks, NAN at first */
+};
+
+/* The history of a site of the last reading, or NULL. Borrowed until the next one. */
+struct judged_site *judged_sites_get(struct judged_sites *js, const struct snapshot_site *from);
 void judged_sites_done(struct judged_sites *js);
 
 #endif

@@ -113,26 +113,38 @@ void judging_site(struct judging *j, const struct snapshot *s, const struct snap
 		judged_sites_add(&j->sites, s, from, fingerprint);
 }
 
+/* What cannot be known now stays as it was. */
+static void fill_survival(struct judged_site *site, const struct judge_frame *frame,
+			  struct site *to)
+{
+	for (size_t i = 0; i < SITE_AGES; i++) {
+		double share = judge_survival(site->judge, frame, site_age_seconds[i]);
+
+		site->survival[i] = isnan(share) ? site->survival[i] : share;
+		to->survival[i] = site->survival[i];
+	}
+}
+
 void judging_fill(struct judging *j, const struct snapshot_site *from, struct site *to,
 		  struct note_list *texts)
 {
 	const struct judged_process *p = hashmap_get(&j->processes, from->instance);
-	bool first = false;
-	const struct judge *judge = p && !p->blind ? judged_sites_get(&j->sites, from, &first)
-						   : NULL;
+	struct judged_site *site = p && !p->blind ? judged_sites_get(&j->sites, from) : NULL;
 	struct judge_frame frame;
 	struct judgement judgement;
 
-	if (!judge)
+	if (!site)
 		return;
 	frame = p->frame;
 	/* A page is touched once, whoever uses it then; of an unknown stack everybody is one. */
 	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP);
-	judge_site(judge, &frame, &judgement);
+	judge_site(site->judge, &frame, &judgement);
+	fill_survival(site, &frame, to);
 	to->verdict = judgement.verdict;
 	to->confidence = judgement.confidence;
-	if (first && !isnan(judgement.bytes_per_second))
+	if (!site->asked && !isnan(judgement.bytes_per_second))
 		to->growth_bytes_per_second = judgement.bytes_per_second;
+	site->asked = true;
 	keep_text(texts, judging_site_text(&judgement, &p->room, clock_realtime_ns()),
 		  &to->evidence);
 }

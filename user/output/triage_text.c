@@ -195,6 +195,7 @@ static void put_site(FILE *f, const struct output_options *o, const struct triag
 	}
 	fputs("\n", f);
 	text_put_evidence(f, indent, s->evidence);
+	text_put_survival(f, indent, s);
 	text_put_frames(f, o, s->frames, s->n_frames, s->truncated);
 }
 
