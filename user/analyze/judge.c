@@ -18,7 +18,7 @@
 #define STRANGE_RATIO 0.3 /* of the growth: frees of unseen blocks may be what balances it */
 #define OUTLIVED_RATIO                                                                             \
 	0.8		/* of the age of the oldest that stayed: who died older was not outlived */
-#define GONE_RATIO 0.25 /* of what stays: so many that died so old may be followed by it */
+#define GONE_RATIO 0.05 /* of what stays: when so many died so old, it may follow */
 #define GONE_MIN 8
 #define SURVIVAL_MIN 16 /* allocations of which a share is worth to tell */
 #define SURVIVAL_LATE 3 /* times the age */

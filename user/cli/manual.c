@@ -75,7 +75,8 @@ const struct manual_section manual_trace[] = {
 	 "recorded and are outstanding, headers and padding of these, blocks in use that were not recorded "
 	 "(allocated before the trace; with sampling also those not sampled), what was freed and is cached by "
 	 "threads and arenas, what is free, and, less, what of all these is not resident. The rest is as the "
-	 "kernel has it: anonymous memory, files, shared memory. What other allocators have is anonymous "
+	 "kernel has it: anonymous memory (and of it stacks of threads that do not run just now, and code made at run time), files, "
+	 "shared memory. What other allocators have is anonymous "
 	 "memory; how much of it is outstanding is said. The process runs on meanwhile, so the figures "
 	 "are of slightly different moments. Not with --all, --growth or more than 16 processes.\n"},
 	{"GOVERNOR",
