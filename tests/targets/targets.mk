@@ -235,3 +235,13 @@ $(TARGETS_OUT)/scan_zoo_lsan: tests/targets/scan_zoo.c tests/targets/targets.mk
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(TARGETS_CFLAGS) -fsanitize=leak $< -o $@ -lpthread
+
+# The ends of a command, also linked statically, and as LeakSanitizer judges them.
+TARGETS += $(TARGETS_OUT)/check_ends_static $(TARGETS_OUT)/check_ends_lsan
+$(TARGETS_OUT)/check_ends: TARGETS_LIBS = -lpthread
+$(TARGETS_OUT)/check_ends_static: CHECK_ENDS_FLAGS = -static
+$(TARGETS_OUT)/check_ends_lsan: CHECK_ENDS_FLAGS = -fsanitize=leak
+$(TARGETS_OUT)/check_ends_%: tests/targets/check_ends.c tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g $(CHECK_ENDS_FLAGS) $(TARGETS_CFLAGS) $< -o $@ -lpthread

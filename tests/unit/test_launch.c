@@ -48,6 +48,8 @@ struct record {
 	/* What to look for at each mapped: a library, and the file that its constructor writes. */
 	const char *library, *marker;
 	bool saw_library, too_late;
+	size_t n_endings, n_ending_threads; /* of on_ending; the latter of its last call */
+	pid_t ending_pid;
 };
 
 static char directory[] = "/tmp/test_launch.XXXXXX";
@@ -95,7 +97,27 @@ static void on_ended(void *arg, pid_t pid, int status)
 	record(arg, (struct event){.kind = ENDED, .pid = pid, .status = status});
 }
 
-static const struct launch_hooks hooks = {on_mapped, on_execed, on_forked, on_ended};
+/* Of the process's end: how many threads, and whether the last one's memory can be read. */
+static void on_ending(void *arg, pid_t pid, const struct launch_thread *threads, size_t n)
+{
+	struct record *r = arg;
+	struct maps maps = {0};
+
+	assert_true(n > 0);
+	assert_int_equal(maps_read(threads[n - 1].tid, &maps, NULL), 0);
+	assert_true(maps.n > 0 && maps_find(&maps, threads[n - 1].registers.rsp));
+	maps_done(&maps);
+	pthread_mutex_lock(&r->lock);
+	r->n_endings++;
+	r->ending_pid = pid;
+	r->n_ending_threads = n;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static const struct launch_hooks plain_hooks = {on_mapped, on_execed, on_forked, on_ended, NULL};
+static const struct launch_hooks ending_hooks = {on_mapped, on_execed, on_forked, on_ended,
+						 on_ending};
+static const struct launch_hooks *hooks = &plain_hooks;
 
 static struct record *new_record(void)
 {
@@ -110,7 +132,7 @@ static struct launch *start(char *const argv[], bool follow, struct record *r)
 	struct launch *l = NULL;
 	struct diag d = {0};
 
-	if (launch_create(argv, follow, &hooks, r, &l, &d))
+	if (launch_create(argv, follow, hooks, r, &l, &d))
 		fail_msg("%s", d.text);
 	assert_int_equal(launch_go(l), 0);
 	return l;
@@ -257,7 +279,7 @@ static void test_nothing_before_go(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(launch_create((char *[]){"touch", (char *)marker, NULL}, true, &hooks, r,
+	assert_int_equal(launch_create((char *[]){"touch", (char *)marker, NULL}, true, hooks, r,
 				       &l, NULL),
 			 0);
 	pid = launch_pid(l);
@@ -268,7 +290,7 @@ static void test_nothing_before_go(void **state)
 	assert_int_equal(access(marker, F_OK), -1);
 	assert_int_equal(r->n_of[EXECED], 0);
 	launch_destroy(NULL);
-	assert_int_equal(launch_create((char *[]){NULL}, true, &hooks, r, &l, NULL), -EINVAL);
+	assert_int_equal(launch_create((char *[]){NULL}, true, hooks, r, &l, NULL), -EINVAL);
 }
 
 /* The library's file must be reported before its constructor has run. */
@@ -492,6 +514,52 @@ static void test_threads(void **state)
 	assert_int_equal(n_sharing, 4); /* posix_spawn's, not fork's */
 }
 
+static void test_ending(void **state)
+{
+	static const char *const ends[] = {"return", "kill", "pthread_exit"};
+	char *program = build(
+		"ending", "-pthread",
+		"#include <pthread.h>\n#include <signal.h>\n#include <string.h>\n#include <unistd.h>\n"
+		"#include <stdlib.h>\n"
+		"static void *wait(void *arg) { for (;;) pause(); return arg; }\n"
+		"static void *finish(void *arg) { return arg; }\n"
+		"static void *end(void *arg) { usleep(50000); exit(0); return arg; }\n"
+		"int main(int argc, char **argv) { pthread_t t; (void)argc;\n"
+		" for (int i = 0; i < 3; i++) pthread_create(&t, 0, wait, 0);\n"
+		" pthread_create(&t, 0, finish, 0); pthread_join(t, 0);\n"
+		" if (!strcmp(argv[1], \"kill\")) raise(SIGKILL);\n"
+		" if (!strcmp(argv[1], \"pthread_exit\")) { pthread_create(&t, 0, end, 0); pthread_exit(0); }\n"
+		" return 0; }\n");
+
+	(void)state;
+	hooks = &ending_hooks;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		_cleanup_free_ struct record *r = new_record();
+		struct launch *l = start((char *[]){program, (char *)ends[i], NULL}, true, r);
+		pid_t pid = launch_pid(l);
+
+		wait_for(l);
+		launch_destroy(l);
+		assert_int_equal(r->n_endings, 1);
+		assert_int_equal(r->ending_pid, pid);
+		assert_int_equal(r->n_ending_threads, 4);
+	}
+	hooks = &plain_hooks;
+}
+
+/* With stops at the ends of all threads. */
+static void test_all_ending(void **state)
+{
+	hooks = &ending_hooks;
+	test_true(state);
+	test_pipeline(state);
+	test_many_forks(state);
+	test_no_follow(state);
+	test_exit_codes_and_signals(state);
+	test_threads(state);
+	hooks = &plain_hooks;
+}
+
 /* The child of a constructor's fork inherits the trap at the entry point, and then runs into it. */
 static void test_constructor_forks(void **state)
 {
@@ -630,7 +698,7 @@ static void test_our_death(void **state)
 		struct launch *l = NULL;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (launch_create((char *[]){"sleep", "60", NULL}, true, &hooks, r, &l, NULL) ||
+		if (launch_create((char *[]){"sleep", "60", NULL}, true, hooks, r, &l, NULL) ||
 		    launch_go(l))
 			_exit(1);
 		pid = launch_pid(l);
@@ -674,7 +742,7 @@ static void test_refused(void **state)
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 			_exit(1);
-		if (launch_create((char *[]){"true", NULL}, true, &hooks, NULL, &l, &d) != -EPERM)
+		if (launch_create((char *[]){"true", NULL}, true, hooks, NULL, &l, &d) != -EPERM)
 			_exit(2);
 		_exit(d.exit_code == EXIT_REFUSED && strstr(d.text, "cannot be traced") && d.hint[0]
 			      ? 0
@@ -713,6 +781,8 @@ int main(void)
 		cmocka_unit_test(test_stop_and_continue),
 		cmocka_unit_test(test_job_control),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_ending),
+		cmocka_unit_test(test_all_ending),
 		cmocka_unit_test(test_constructor_forks),
 		cmocka_unit_test(test_destroy_while_running),
 		cmocka_unit_test(test_destroy_while_stopped),

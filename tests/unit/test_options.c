@@ -71,7 +71,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.stack, OPTIONS_STACK_CFI);
 	assert_int_equal(o.unwind_memory_bytes, 64 << 20);
 	assert_false(o.trace || o.show_allocs || o.combined_only || o.no_follow || o.mmap ||
-		     o.growth || o.verbose || o.quiet);
+		     o.growth || o.verbose || o.quiet || o.check);
 	trace_options_done(&o);
 }
 
@@ -205,6 +205,14 @@ static void test_trace_messages(void **state)
 		{"-p 1 --stack dwarf", "--stack: 'dwarf' is not known; give one of cfi|fp|none"},
 		{"-p 1 --unwind-memory 4095",
 		 "--unwind-memory: '4095' is out of range; give one between 4k and 64G"},
+		{"--check -p 1",
+		 "--check goes with a command, -c CMD or -- COMMAND: of a process that runs, 'seep scan -p PID' says what it has lost"},
+		{"--check -s 2 -- ls",
+		 "--check needs every allocation: it takes none of -s, --sample-bytes, --growth, -o, -z, -Z and --budget"},
+		{"--check 5 1 -- ls",
+		 "--check ends with its command: it takes no COUNT and no --for"},
+		{"--check --format pprof -- ls", "--check is told as text or ndjson, not as pprof"},
+		{"--check -t -- ls", "--check takes neither -t, nor -a but with --format ndjson"},
 		{"-p 1 --growth --budget 5",
 		 "--growth places no probes: there is nothing for --budget"},
 		{"-p 1 --escalate-for 5s", "--escalate-for and --escalate-most go with --escalate"},

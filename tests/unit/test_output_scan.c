@@ -78,6 +78,17 @@ static void assert_says(const char *text, const char *const *wanted)
 			fail_msg("'%s' is not in:\n%s", wanted[i], text);
 }
 
+static const struct check_sums sums = {
+	.n_checked = 2,
+	.n_leaking = 1,
+	.n_unchecked = 1,
+	.direct = {1, 100},
+	.indirect = {2, 200},
+	.suppressed = {1, 5},
+	.command_ended = true,
+	.command_status = 3 << 8,
+};
+
 static void text(void **state)
 {
 	static const char *const wanted[] = {
@@ -147,6 +158,7 @@ static void ndjson(void **state)
 	example_init(&x);
 	assert_int_equal(scan_ndjson_report(f, &x.scan), 0);
 	assert_int_equal(scan_path_ndjson(f, &x.path), 0);
+	assert_int_equal(check_ndjson(f, 0, &sums), 0);
 	fclose(f);
 	r = record(out, "scan");
 	assert_int_equal(number(r, "pid"), 5);
@@ -161,6 +173,35 @@ static void ndjson(void **state)
 	assert_int_equal(json_array_size(json_object_get(r, "steps")), 6);
 	assert_true(json_is_true(json_object_get(r, "reachable")));
 	json_decref(r);
+	r = record(out, "check");
+	assert_int_equal(number(r, "indirect_blocks"), 2);
+	assert_int_equal(number(r, "command_status"), 3 << 8);
+	json_decref(r);
+	free(out);
+}
+
+static void check_as_text(void **state)
+{
+	const struct output_options o = {0};
+	struct check_sums c = sums;
+	char *out = NULL;
+	size_t n;
+	FILE *f = open_memstream(&out, &n);
+
+	(void)state;
+	assert_int_equal(check_text(f, &o, &c), 0);
+	c.direct = c.indirect = (struct scan_count){0};
+	c.command_status = 9;
+	c.n_unchecked = 0;
+	assert_int_equal(check_text(f, &o, &c), 0);
+	fclose(f);
+	assert_string_equal(
+		out,
+		"check: 300 B in 3 blocks unreachable, in 1 of 2 processes; 5 B in 1 block suppressed\n"
+		"  not checked  1 process: still running, or its end could not be looked at\n"
+		"  the command ended with exit code 3\n\n"
+		"check: nothing unreachable in 2 processes; 5 B in 1 block suppressed\n"
+		"  the command was ended by signal 9 (Killed)\n\n");
 	free(out);
 }
 
@@ -169,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text),
 		cmocka_unit_test(ndjson),
+		cmocka_unit_test(check_as_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

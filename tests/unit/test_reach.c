@@ -10,8 +10,11 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "process/maps.h"
 #include "reach/candidates.h"
+#include "reach/freed.h"
+#include "reach/glibc_heap.h"
 #include "reach/leaks.h"
 #include "reach/mark.h"
 #include "reach/roots.h"
@@ -498,6 +501,45 @@ static void candidates(void **state)
 	reach_blocks_done(&b);
 }
 
+/* The last word of 1 is the header of a freed chunk, which malloc's list in an arena's structure and another freed chunk point to; only
+ * memory that was freed points to 0. 2 is over what looks freed. */
+static void freed_memory(void **state)
+{
+	const uint64_t heap = BASE + 4 * PAGE, arena = BASE + 256;
+	struct heap_chunk chunks[] = {
+		{heap + 64 + 64, 64, HEAP_FREE},
+		{heap + 256, 64, HEAP_TCACHED},
+		{heap + 512, 256, HEAP_TOP},
+	};
+	uint64_t states[] = {arena};
+	const struct glibc_heap found = {
+		.chunks = chunks, .n_chunks = ARRAY_SIZE(chunks), .states = {states, 1, 1}};
+	const struct reach_options options = {.interior = true, .n_threads = 1};
+	struct reach_progress progress = {0};
+	struct world w;
+
+	(void)state;
+	world_init(&w, 16 * PAGE);
+	assert_int_equal(reach_blocks_add(&w.blocks, heap, 48, 1), 0);
+	assert_int_equal(reach_blocks_add(&w.blocks, heap + 64, 56, 2), 0);
+	assert_int_equal(reach_blocks_add(&w.blocks, heap + 528, 48, 3), 0);
+	put(&w.memory, arena + 96, heap + 112);
+	put(&w.memory, heap + 256, heap + 112);
+	put(&w.memory, heap + 256 + 8, heap);
+	put(&w.memory, BASE, heap + 528);
+	assert_int_equal(reach_blocks_finish(&w.blocks), 0);
+	assert_int_equal(reach_freed_add(&w.blocks, &found), 0);
+	assert_int_equal(w.blocks.n, 3 + 3); /* the arena, two chunks */
+	reach_freed_mark(&w.blocks, w.marks);
+	add_root(&w, BASE, BASE + 16 * PAGE);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &options, &progress, w.marks),
+			 0);
+	assert_false(w.marks[reach_blocks_at(&w.blocks, heap)]);
+	assert_false(w.marks[reach_blocks_at(&w.blocks, heap + 64)]);
+	assert_true(w.marks[reach_blocks_at(&w.blocks, heap + 528)]);
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +552,7 @@ int main(void)
 		cmocka_unit_test(random_graphs),
 		cmocka_unit_test(stacks_are_cut),
 		cmocka_unit_test(candidates),
+		cmocka_unit_test(freed_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

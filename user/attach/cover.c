@@ -321,6 +321,11 @@ int cover_update(struct cover *c, pid_t pid, struct diag *d)
 		err = maps_read(pid, &maps, d);
 	if (err)
 		return err;
+	/* Its first thread has ended, and others may go on with what is probed: the probes are theirs. */
+	if (!maps.n) {
+		maps_done(&maps);
+		return diag_set(d, ESRCH, "process %d has no memory any more", pid);
+	}
 	pthread_mutex_lock(&c->lock);
 	err = update_locked(c, pid, &maps, d);
 	pthread_mutex_unlock(&c->lock);

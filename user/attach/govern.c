@@ -93,7 +93,7 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 	       returns = s->n_returns - g->last.n_returns,
 	       stepped = s->n_stepped - g->last.n_stepped, run_ns = s->run_ns - g->last.run_ns;
 	struct govern_sums d = {
-		.wall_ns = now_ns - g->last_ns,
+		.wall_ns = now_ns > g->last_ns ? now_ns - g->last_ns : 0,
 		.cpu_ns = s->cpu_ns > g->last.cpu_ns ? s->cpu_ns - g->last.cpu_ns : 0,
 		.n_entries = entries,
 		.n_frees = frees,
@@ -111,7 +111,8 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 	/* Counters come in lumps and costs are medians: some of its time is always its own. */
 	d.own_ns = fmax(d.cpu_ns - d.overhead_ns, 0.05 * d.cpu_ns);
 	g->last = *s;
-	g->last_ns = now_ns;
+	if (now_ns > g->last_ns)
+		g->last_ns = now_ns;
 	g->total_overhead_ns += d.overhead_ns;
 	return d;
 }
@@ -697,7 +698,9 @@ double govern_error(const struct govern *g)
 	own_ns = fmax(follow->cpu_ns - follow->overhead_ns, LEAST_OWN * follow->overhead_ns);
 	if (follow->n_frees >= ENOUGH_FREES)
 		pace = fmin(COSTS_ERROR * follow->overhead_ns / own_ns, 1);
-	return hypot(student(n + FIRST_WINDOWS - 1) * sqrt(spread / n), 1.96 * pace);
+	/* The cycle that goes on has had its window or not: that is half of one, at most. */
+	return hypot(hypot(student(n + FIRST_WINDOWS - 1) * sqrt(spread / n), 1.96 * pace),
+		     1.96 * 0.5 / n);
 }
 
 void govern_resume(struct govern *g, uint64_t now_ns)

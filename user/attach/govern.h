@@ -145,7 +145,8 @@ struct govern {
 /* budget: overhead by own time, > 0. base_interval: of --sample-bytes, 0: everything. seed: any. */
 void govern_init(struct govern *g, const struct govern_costs *costs, double budget,
 		 uint64_t base_interval, uint64_t seed, uint64_t now_ns);
-/* Takes in the counters and renews g->orders. now_ns never falls. Returns when to call next, CLOCK_MONOTONIC ns: earlier does
+/* Takes in the counters and renews g->orders. now_ns may lag behind that of the call before, as callers read the clock before they wait for a
+ * lock; that counts as no time. Returns when to call next, CLOCK_MONOTONIC ns: earlier does
  * no harm. */
 uint64_t govern_step(struct govern *g, const struct govern_sample *s, uint64_t now_ns);
 /* It begins sampled, as the process that it was forked from. */

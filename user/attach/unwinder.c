@@ -341,6 +341,9 @@ static int update_once(struct unwinder *u, struct process *p, pid_t pid, uint64_
 	bool holds, done;
 	int err = maps_read(pid, &maps, d);
 
+	/* Its first thread has ended: others may go on with what is known. */
+	if (!err && !maps.n)
+		err = diag_set(d, ESRCH, "process %d has no memory any more", pid);
 	if (!err)
 		err = codes_list(&maps, &codes);
 	if (err)

@@ -18,6 +18,8 @@ enum exit_code {
 	EXIT_USAGE = 2,
 	EXIT_REFUSED = 3, /* the kernel or the privileges do not allow it */
 	EXIT_LOST = 4,	  /* finished, but events were lost */
+	EXIT_LEAKED = 5,  /* --check: unreachable blocks remained */
+	EXIT_COMMAND = 6, /* --check: none did, but the command failed */
 };
 
 /* Sets the text, exit_code EXIT_RUNTIME, no hint; d may be NULL. Returns -err, so that callers can write

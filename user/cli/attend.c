@@ -52,6 +52,7 @@ static void on_signals(struct attend *a)
 			continue;
 		}
 		a->end = info.ssi_signo == SIGINT ? "interrupted" : "terminated";
+		eventfd_write(a->signals.told, 1);
 		if (a->scanning)
 			a->scanning->progress.stop = true;
 	}

@@ -229,7 +229,23 @@ const struct manual_section manual_trace[] = {
 	 "never what a missing target means.\n"},
 	{"EXIT STATUS",
 	 "As in seep(1). The exit status of a traced command is part of the report, not seep's "
-	 "own: 0 when the trace was complete, 4 when events were lost.\n"},
+	 "own: 0 when the trace was complete, 4 when events were lost. With --check see CHECKING.\n"},
+	{"CHECKING",
+	 "With --check each process of a command stands at its end, however that comes (return, exit, _exit, a "
+	 "signal), for one exact pass over its memory, as in 'seep scan --stop': which of the blocks that it "
+	 "allocated does nothing point to any more? Roots are the registers and stacks of all threads that the end "
+	 "took, all data, and what a fork inherited; freed memory and glibc's own lists are none. What globals hold "
+	 "is no leak, as with LeakSanitizer, and functions of atexit have run. Other than there, ends by _exit and "
+	 "by signals are judged, too. What a program holds when it executes another one is not judged. A process "
+	 "that works in another one's memory (vfork) is judged with that.\n"
+	 "\n"
+	 "Text has a scan for each process that lost something, and at last one line for all of them and how "
+	 "the command ended; ndjson has the records scan, leak and check beside the others. A site that "
+	 "--suppressions names is no leak, nor is what its blocks lead to.\n"
+	 "\n"
+	 "The exit code is 5 when unreachable blocks remained; else 6 when the command itself failed; else 4 when events "
+	 "were lost or a process could not be checked: it still ran at the end, or the kernel killed it for want of "
+	 "memory. SIGINT and SIGTERM let the command end first; a second one gives up.\n"},
 	{0},
 };
 
@@ -351,17 +367,23 @@ const struct manual_section manual_seep[] = {
 	 "null).\n"
 	 "\n"
 	 "= scan\n"
-	 "Of seep scan, one: pid, complete, passes, unsettled_blocks (that the last pass met though those before had "
+	 "Of seep scan, one, and of trace --check for each process that was looked at: pid, complete, passes, unsettled_blocks (that the last pass met though those before had "
 	 "missed them: where it is not 0, some leaks may be in use), pointers (interior or start), and by kind of unreachable "
 	 "blocks direct_bytes, direct_blocks, cycle_bytes, cycle_blocks, indirect_bytes, indirect_blocks; "
-	 "reachable_bytes, reachable_blocks, open_bytes, open_blocks (neither); pass_bytes and "
+	 "suppressed_bytes and suppressed_blocks (unreachable, and in none of these); reachable_bytes, "
+	 "reachable_blocks, open_bytes, open_blocks (neither); pass_bytes and "
 	 "pass_seconds (read in the last pass, and how long it took), stopped_seconds (how long the process "
 	 "stood, 0 without --stop), threads, running_threads (whose registers were a moment old). What the "
 	 "kinds are is said in seep-scan(1).\n"
 	 "\n"
 	 "= leak\n"
-	 "Of seep scan, one per site with unreachable blocks: pid, site, the kinds as above, held_bytes and "
+	 "Of both, one per site with unreachable blocks: pid, site, the kinds as above, held_bytes and "
 	 "held_blocks (indirect ones of any site that this site's roots lead to), example (an address).\n"
+	 "\n"
+	 "= check\n"
+	 "Of trace --check, before the end: processes (that were looked at), leaking_processes, unchecked_processes, "
+	 "direct_bytes, direct_blocks, indirect_bytes, indirect_blocks (cycles included), suppressed_bytes, "
+	 "suppressed_blocks, command_status (as of wait(2); null: it still runs).\n"
 	 "\n"
 	 "= path\n"
 	 "Of seep scan --paths, one: pid, address, known (it lies in a traced block), reachable, root (null, or "
@@ -416,7 +438,13 @@ const struct manual_section manual_seep[] = {
 	 "to get it.\n"
 	 "\n"
 	 "= 4\n"
-	 "Done, but events were lost. The report says which and how many.\n"},
+	 "Done, but events were lost. The report says which and how many.\n"
+	 "\n"
+	 "= 5\n"
+	 "trace --check: unreachable blocks remained when a process ended.\n"
+	 "\n"
+	 "= 6\n"
+	 "trace --check: none did, but the command itself failed.\n"},
 	{"ENVIRONMENT",
 	 "= NO_COLOR\n"
 	 "When set and not empty, text is not coloured unless --color always is given.\n"

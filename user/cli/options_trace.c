@@ -92,6 +92,11 @@ static const struct option_spec options[] = {
 	 .help = "how long each suspect is traced"},
 	{"escalate-most", 0, "N", OPTION_INTO_COUNT(struct trace_options, escalate_most), TARGET,
 	 .min = 1, .max = 1000, .help = "suspects traced at once, the worst first"},
+	{"check", 0, NULL, OPTION_INTO_FLAG(struct trace_options, check), TARGET,
+	 .help = "with a command: report what nothing points to when a process ends; exit code 5 if "
+		 "anything",
+	 .man = "For tests in CI. Each process of the command stands at its end, its memory still there, "
+		"for one exact pass, as with 'seep scan --stop'. See CHECKING in seep-trace(1)."},
 	{"no-follow", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_follow), TARGET,
 	 .help = "do not trace the processes that the target starts"},
 
@@ -250,6 +255,8 @@ static const struct example examples[] = {
 	 "six reports of blocks that have been held for a minute or longer"},
 	{"seep trace -w run.seep -- ./server --port 8080",
 	 "a command from its first allocation, saved for later"},
+	{"seep trace --check --suppressions lsan.supp -- ./run_tests",
+	 "in CI: fails with 5 if anything is lost when a process ends"},
 	{"seep trace --comm 'php-fpm*' --user www-data 60",
 	 "these processes, and those of this name that start later, once a minute"},
 	{"seep trace -p 1234 --sample-bytes 512k --for 1h 60",
@@ -307,6 +314,31 @@ static int check_target(struct trace_options *o, struct diag *d)
 	return select ? selector_check(&o->select, d) : 0;
 }
 
+/* --check judges all that a command has allocated, or nothing. */
+static int check_check(const struct trace_options *o, struct diag *d)
+{
+	if (!o->argv && !o->command)
+		return options_error(
+			d,
+			"--check goes with a command, -c CMD or -- COMMAND: of a process that runs, "
+			"'seep scan -p PID' says what it has lost");
+	if (o->sample_bytes || o->sample_rate > 1 || o->growth || o->older_ns ||
+	    o->min_size_bytes || o->max_size_bytes ||
+	    (o->budget_percent && o->budget_percent != BUDGET_UNSET))
+		return options_error(d, "--check needs every allocation: it takes none of -s, "
+					"--sample-bytes, --growth, -o, -z, -Z and --budget");
+	if (o->count || o->duration_ns)
+		return options_error(
+			d, "--check ends with its command: it takes no COUNT and no --for");
+	if (o->format != OPTIONS_FORMAT_TEXT && o->format != OPTIONS_FORMAT_NDJSON)
+		return options_error(d, "--check is told as text or ndjson, not as %s",
+				     options_format_name(o->format));
+	if (o->trace || (o->show_allocs && o->format == OPTIONS_FORMAT_TEXT))
+		return options_error(d,
+				     "--check takes neither -t, nor -a but with --format ndjson");
+	return 0;
+}
+
 /* Rules between options. */
 static int check(const struct trace_options *o, struct diag *d)
 {
@@ -338,7 +370,7 @@ static int check(const struct trace_options *o, struct diag *d)
 		return options_error(d, "--growth places no probes: there is nothing for --budget");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
-	return 0;
+	return o->check ? check_check(o, d) : 0;
 }
 
 /* Pages come in powers of two, 4 KiB at least. */

@@ -44,6 +44,7 @@ static int open_sink(struct scan *s, struct diag *d)
 {
 	const struct scan_options *o = &s->options;
 
+	s->sink.signals = &s->attend.signals;
 	s->sink.format = output_find(o->format == OPTIONS_FORMAT_NDJSON ? "ndjson" : "text");
 	s->sink.options = (struct output_options){
 		.top = o->top,
@@ -64,17 +65,6 @@ static int pass(void *arg, struct diag *d)
 	return s->options.paths
 		       ? scan_paths_find(&s->scanning, s->options.paths_address, &s->found, d)
 		       : scanning_pass(&s->scanning, s->options.passes, d);
-}
-
-/* The living process with our pid in a report; n_processes when there is none. */
-static uint32_t find_process(const struct scan *s, const struct report *r)
-{
-	uint32_t i = 0;
-
-	while (i < r->n_processes &&
-	       (r->processes[i].pid != (uint32_t)s->pid || r->processes[i].ended))
-		i++;
-	return i;
 }
 
 struct block_writing {
@@ -122,10 +112,10 @@ static int write_report(struct scan *s, struct assembled *r, bool complete)
 {
 	struct block_writing w = {s, &r->report};
 	bool ndjson = s->options.format == OPTIONS_FORMAT_NDJSON;
-	uint32_t process = find_process(s, &r->report);
+	uint32_t process = report_find(&r->report, s->pid);
 	int err = 0;
 
-	complete &= process < r->report.n_processes;
+	complete &= process < r->report.n_processes && !r->report.processes[process].ended;
 	if (ndjson || !complete)
 		err = sink_report(&s->sink, &s->session.session, &r->report);
 	if (!err && complete)

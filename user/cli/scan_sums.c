@@ -133,33 +133,6 @@ static int prepare(struct summing *s, const struct report *report)
 	return err;
 }
 
-static uint64_t weight(const struct scan_leak *l)
-{
-	return l->direct.bytes + l->cycle.bytes + l->held.bytes;
-}
-
-static int compare_leaks(const void *a, const void *b)
-{
-	const struct scan_leak *x = a, *y = b;
-
-	if (weight(x) != weight(y))
-		return weight(x) > weight(y) ? -1 : 1;
-	if (x->indirect.bytes != y->indirect.bytes)
-		return x->indirect.bytes > y->indirect.bytes ? -1 : 1;
-	return (x->site > y->site) - (x->site < y->site);
-}
-
-static void drop_sound(struct scan_report *r)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->n_leaks; i++)
-		if (r->leaks[i].direct.n || r->leaks[i].cycle.n || r->leaks[i].indirect.n)
-			r->leaks[n++] = r->leaks[i];
-	r->n_leaks = n;
-	qsort(r->leaks, n, sizeof(*r->leaks), compare_leaks);
-}
-
 static void describe_pass(const struct scanning *s, struct scan_report *r)
 {
 	r->n_passes = s->candidates.n_passes;
@@ -186,7 +159,7 @@ int scan_sums(struct assembly *a, const struct assembled *r, uint32_t process,
 		err = blocks_each(a, r, sum_block, &s);
 	if (!err) {
 		sum_held(&s);
-		drop_sound(ret);
+		scan_report_order(ret);
 	}
 	hashmap_done(&s.by_fingerprint);
 	free(s.sites);

@@ -13,6 +13,7 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "collect/capture.h"
+#include "output/scan.h"
 
 #define PATIENCE_MS 1000 /* with a reader that takes nothing when we are to end */
 #define STREAM_BYTES (1u << 16)
@@ -151,6 +152,20 @@ int sink_report_end(struct sink *sink, const struct session *s, const struct rep
 	if (!err && sink->format->report_end)
 		err = sink->format->report_end(sink->stream, &sink->options, s, r);
 	return flush(sink, err);
+}
+
+int sink_scan(struct sink *sink, const struct scan_report *s)
+{
+	if (sink->format == &output_ndjson)
+		return scan_ndjson_report(sink->stream, s);
+	return s->n_leaks ? scan_text_report(sink->stream, &sink->options, s) : 0;
+}
+
+int sink_check(struct sink *sink, uint64_t time_ns, const struct check_sums *c)
+{
+	if (sink->format == &output_ndjson)
+		return check_ndjson(sink->stream, time_ns, c);
+	return check_text(sink->stream, &sink->options, c);
 }
 
 int sink_end(struct sink *sink, const struct session *s, const struct session_end *e)

@@ -10,6 +10,8 @@
 #include "output/output.h"
 
 struct capture_writer;
+struct check_sums;
+struct scan_report;
 struct signals;
 
 struct sink {
@@ -33,6 +35,9 @@ int sink_session(struct sink *sink, const struct session *s);
 int sink_report(struct sink *sink, const struct session *s, const struct report *r);
 int sink_block(struct sink *sink, const struct report *r, const struct block *b);
 int sink_report_end(struct sink *sink, const struct session *s, const struct report *r);
+/* Of --check, to the stream alone. Text names processes only that have leaks. */
+int sink_scan(struct sink *sink, const struct scan_report *s);
+int sink_check(struct sink *sink, uint64_t time_ns, const struct check_sums *c);
 int sink_end(struct sink *sink, const struct session *s, const struct session_end *e);
 /* Text between reports; flushed. */
 int sink_text(struct sink *sink, const char *text, size_t n);

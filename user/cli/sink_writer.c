@@ -12,6 +12,16 @@ static int write_report(void *arg, const struct session *s, const struct report 
 	return sink_report(arg, s, r);
 }
 
+static int write_scan(void *arg, const struct scan_report *s)
+{
+	return sink_scan(arg, s);
+}
+
+static int write_check(void *arg, uint64_t time_ns, const struct check_sums *sums)
+{
+	return sink_check(arg, time_ns, sums);
+}
+
 static int write_block(void *arg, const struct report *r, const struct block *b)
 {
 	return sink_block(arg, r, b);
@@ -42,8 +52,10 @@ struct report_writer sink_writer(struct sink *sink)
 	return (struct report_writer){
 		.session = write_session,
 		.report = write_report,
+		.scan = write_scan,
 		.block = write_block,
 		.report_end = write_report_end,
+		.check = write_check,
 		.end = write_end,
 		.text = write_text,
 		.explain = explain,

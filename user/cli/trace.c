@@ -15,12 +15,15 @@
 #include "cli/terminal.h"
 #include "daemon/escalate.h"
 #include "daemon/tracer.h"
+#include "model/scan_report.h"
 #include "output/watch.h"
 
 struct trace {
 	const struct trace_options *options;
 	struct signals signals;
 	struct sink sink;
+	struct output_format
+		check_format; /* of --check: text that names no process but those with leaks */
 	struct tracer *tracer;
 };
 
@@ -30,6 +33,12 @@ static int open_sink(struct trace *t, struct diag *d)
 
 	t->sink.signals = &t->signals;
 	t->sink.format = output_find(options_format_name(o->format));
+	if (o->check && t->sink.format == &output_text) {
+		t->check_format = output_text;
+		t->check_format.report = NULL;
+		t->check_format.report_end = NULL;
+		t->sink.format = &t->check_format;
+	}
 	t->sink.options = (struct output_options){
 		.top = o->top,
 		.top_processes = o->top_processes,
@@ -116,11 +125,21 @@ static int run(struct trace *t, struct diag *d)
 	return err;
 }
 
+/* Of a trace that came to its end. c: NULL without --check. */
+static int exit_code(const struct check_sums *c, bool lost)
+{
+	if (c && (c->direct.n || c->indirect.n))
+		return EXIT_LEAKED;
+	if (c && c->command_ended && c->command_status)
+		return EXIT_COMMAND;
+	return lost || (c && c->n_unchecked) ? EXIT_LOST : EXIT_DONE;
+}
+
 /* Runs the whole trace. Returns the exit code. */
 static int trace(struct trace *t)
 {
 	struct diag d = {0}, close_diag = {0};
-	bool lost = false;
+	int code = EXIT_RUNTIME;
 	int err = signals_open(&t->signals, &d);
 
 	if (!err)
@@ -129,7 +148,7 @@ static int trace(struct trace *t)
 		err = start(t, &d);
 	if (!err) {
 		err = run(t, &d);
-		lost = tracer_has_lost(t->tracer);
+		code = exit_code(tracer_check(t->tracer), tracer_has_lost(t->tracer));
 	}
 	tracer_destroy(t->tracer);
 	if (sink_close(&t->sink, &close_diag) && !err) {
@@ -138,7 +157,7 @@ static int trace(struct trace *t)
 	}
 	if (err && d.text[0])
 		return log_diag(&d);
-	return err ? EXIT_RUNTIME : lost ? EXIT_LOST : EXIT_DONE;
+	return err ? EXIT_RUNTIME : code;
 }
 
 int trace_command(struct trace_options *options)

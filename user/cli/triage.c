@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/scan_sums.h"
+#include "cli/sink.h"
 #include "cli/terminal.h"
 #include "cli/triage_evidence.h"
 #include "cli/triage_pick.h"
@@ -52,6 +53,7 @@ struct triage {
 	struct assembly assembly;
 	struct scanning scanning;
 	struct attend attend;
+	struct sink sink;
 	struct trace_session session;
 	struct triage_evidence evidence;
 	struct trend *trend; /* of resident memory */
@@ -209,22 +211,10 @@ static int show(struct triage *t, const struct triage_report *r)
 		.verbose = t->options.verbose,
 	};
 
-	return t->options.json ? triage_ndjson(stdout, r)
-			       : triage_text(stdout, &options, terminal_utf8(), r);
-}
+	int err = t->options.json ? triage_ndjson(t->sink.stream, r)
+				  : triage_text(t->sink.stream, &options, terminal_utf8(), r);
 
-/* The process's record: the living one, or what it was last. */
-static bool find_process(const struct triage *t, const struct report *r, uint32_t *ret)
-{
-	bool found = false;
-
-	for (uint32_t i = 0; i < r->n_processes; i++) {
-		if (r->processes[i].pid != (uint32_t)t->pid || (found && r->processes[i].ended))
-			continue;
-		*ret = i;
-		found = true;
-	}
-	return found;
+	return err ? err : sink_text(&t->sink, "", 0);
 }
 
 /* scan: room for r's. */
@@ -258,10 +248,12 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 		.final = look == LOOK_LAST,
 		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
 	};
-	bool found = find_process(t, &a->report, &r.process);
 	struct scan_report scan = {0};
+	bool found;
 	int err;
 
+	r.process = report_find(&a->report, t->pid);
+	found = r.process < a->report.n_processes;
 	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 	if (found && a->report.processes[r.process].ended) {
 		t->ended = r.final = true;
@@ -289,8 +281,8 @@ static int report(struct triage *t, enum look look, struct diag *d)
 		accounting_fill(&t->assembly, &a);
 	if (!err) {
 		err = write_report(t, &a, look);
-		if (err && err != -EPIPE)
-			diag_set(d, -err, "cannot write the report: %s", strerror(-err));
+		if (err)
+			sink_explain(&t->sink, err, d);
 	}
 	if (!err && !assembly_losses(&t->assembly, &a.report, &losses, &n_losses))
 		t->n_lost = n_losses;
@@ -418,6 +410,9 @@ static int start(struct triage *t, struct diag *d)
 	const struct reach_options reach = {.interior = true, .n_threads = SCAN_THREADS};
 	int err = attend_open(&t->attend, d);
 
+	t->sink.signals = &t->attend.signals;
+	if (!err)
+		err = sink_open(&t->sink, NULL, NULL, d);
 	if (!err)
 		err = triage_pick(&t->options, &t->pid, d);
 	if (!err)
@@ -461,11 +456,13 @@ static int triage(struct triage *t)
 	end.why = t->attend.end ? t->attend.end : "triaged";
 	end.duration_seconds = (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND;
 	close_err = triage_evidence_close(&t->evidence, &t->session.session, &end, &close_diag);
+	if (sink_close(&t->sink, &close_diag) && !err)
+		close_err = -EIO;
 	if (err && d.text[0])
 		return log_diag(&d);
-	if (close_err)
+	if (close_err && close_diag.text[0])
 		return log_diag(&close_diag);
-	return err ? EXIT_RUNTIME : t->n_lost ? EXIT_LOST : EXIT_DONE;
+	return err || close_err ? EXIT_RUNTIME : t->n_lost ? EXIT_LOST : EXIT_DONE;
 }
 
 int cmd_triage(int argc, char **argv)

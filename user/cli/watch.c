@@ -272,6 +272,16 @@ static int run(struct watch *w, struct diag *d)
 	return err ? err : report(w, true, d);
 }
 
+static void log_watching(struct watch *w)
+{
+	size_t n_all = w->passes.last->n_processes, n = view_count(&w->view, w->passes.last);
+
+	if (n == n_all)
+		log_info("watching %zu processes; Ctrl-C for the last report", n);
+	else
+		log_info("watching %zu of %zu processes; Ctrl-C for the last report", n, n_all);
+}
+
 static int start(struct watch *w, struct diag *d)
 {
 	const struct watch_output_options output = output_options(&w->options);
@@ -299,8 +309,7 @@ static int start(struct watch *w, struct diag *d)
 	if (!err && view_pin(&w->view, w->passes.last))
 		err = diag_set(d, ENOMEM, "out of memory");
 	if (!err && !w->options.quiet)
-		log_info("watching %zu processes; Ctrl-C for the last report",
-			 w->passes.last->n_processes);
+		log_watching(w);
 	return err;
 }
 

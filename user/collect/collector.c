@@ -624,6 +624,13 @@ int collector_each_block(struct collector *c,
 	return err;
 }
 
+bool collector_oom_killed(const struct collector *c, instance_id instance)
+{
+	struct wire_process process;
+
+	return !bpf_map_lookup_elem(c->maps.instances, &instance, &process) && process.oom_killed;
+}
+
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
 {
 	bpf_map_delete_elem(c->maps.instances, &instance);

@@ -48,6 +48,9 @@ void collector_destroy(struct collector *c);
 int collector_fd(const struct collector *c);
 int collector_drain(struct collector *c);
 
+/* Whether the kernel chose the process to die for want of memory: then it may have taken its memory already. Any thread. */
+bool collector_oom_killed(const struct collector *c, instance_id instance);
+
 /* Process events that the kernel side could not pass on so far. */
 uint64_t collector_lost_events(const struct collector *c);
 /* The same of processes that are not traced. */

@@ -94,6 +94,7 @@ static void fill_process(const struct snapshot_process *from, const struct trace
 			 struct process_report *to)
 {
 	*to = (struct process_report){
+		.instance = from->instance,
 		.pid = from->pid,
 		.start_ns = p ? p->start_real_ns : 0,
 		.age_seconds = p ? traced_age_seconds(p) : 0,

@@ -107,6 +107,8 @@ static void describe(const struct tracing *t, const struct governor_state *s, ch
 	static const char upper[] =
 		"; what was freed while no probes stood counts as outstanding until its address comes "
 		"back";
+	static const char early[] =
+		"; no window has passed yet, what it allocated since then is in no figure";
 	static const char unseen[] = "; no allocation of it was among those";
 	char at[16], why[96], text[160];
 
@@ -125,13 +127,14 @@ static void describe(const struct tracing *t, const struct governor_state *s, ch
 	else
 		snprintf(why, sizeof(why), "as it was when it began");
 	snprintf(text, sizeof(text), sentences[s->mode], at, why);
-	snprintf(ret, n, "%s%s%s", text, s->unseen ? unseen : "", s->missed_frees ? upper : "");
+	snprintf(ret, n, "%s%s%s%s", text, s->mode == GOVERN_WINDOWS && s->error == 0 ? early : "",
+		 s->unseen ? unseen : "", s->missed_frees ? upper : "");
 }
 
 void governing_fill(struct tracing *t, instance_id instance, struct process_report *to)
 {
 	struct governor_state state;
-	char text[384];
+	char text[512];
 
 	if (!t->governor || !governor_get(t->governor, instance, &state))
 		return;

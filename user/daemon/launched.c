@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "daemon/checking.h"
 #include "daemon/trace_options.h"
 #include "daemon/tracing.h"
 #include "process/launch.h"
@@ -28,10 +29,24 @@ static void hook_ended(void *arg, pid_t pid, int wait_status)
 	tracing_ended(arg, pid);
 }
 
+static void hook_ending(void *arg, pid_t pid, const struct launch_thread *threads, size_t n)
+{
+	const struct tracing *t = arg;
+
+	checking_ending(t->checking, pid, threads, n);
+}
+
 static const struct launch_hooks hooks = {
 	.mapped = hook_mapped,
 	.forked = hook_forked,
 	.ended = hook_ended,
+};
+
+static const struct launch_hooks checking_hooks = {
+	.mapped = hook_mapped,
+	.forked = hook_forked,
+	.ended = hook_ended,
+	.ending = hook_ending,
 };
 
 /* -c: a command that needs no shell is executed as it is, so that one which does not exist is our error, not the shell's. */
@@ -68,7 +83,7 @@ int launched_hold(struct launched *l, const struct trace_options *options, struc
 	l->tracing = t;
 	l->quiet = options->quiet;
 	/* Also without --follow: a vfork child works in the target's memory. */
-	return launch_create(argv, true, &hooks, t, &l->launch, d);
+	return launch_create(argv, true, t->checking ? &checking_hooks : &hooks, t, &l->launch, d);
 }
 
 int launched_start(struct launched *l, struct diag *d)
@@ -103,6 +118,8 @@ int launched_on_end(struct launched *l, struct diag *d)
 	int status, err = launch_status(l->launch, &status, d);
 
 	l->ended = true;
+	if (!err)
+		l->wait_status = status;
 	if (err || l->quiet)
 		return err;
 	if (WIFSIGNALED(status))

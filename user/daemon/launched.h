@@ -17,6 +17,7 @@ struct launched {
 	char *words; /* -c: the string that argv's words lie in */
 	char **argv; /* -c: what is executed */
 	bool ended, quiet;
+	int wait_status; /* once it has ended */
 };
 
 /* Forks it, held before its first instruction. Before anything else is opened: the command inherits neither our descriptors nor the

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "daemon/accounting.h"
 #include "daemon/blocks.h"
+#include "daemon/checking.h"
 
 #define SAID_MAX_BYTES (8u << 20)
 
@@ -58,12 +59,16 @@ static int write_report(struct reporter *r, struct job *job)
 	const struct report *report = &job->report.report;
 	int err = w->report(w->arg, o->session, report);
 
+	if (!err && o->checking)
+		err = checking_report(o->checking, &job->report, w->scan, w->arg);
 	if (!err && o->blocks)
 		err = blocks_each(o->assembly, &job->report, write_block, r);
 	if (!err)
 		err = w->report_end(w->arg, o->session, report);
 	if (!err && job->last)
 		err = assembly_losses(o->assembly, report, &job->end.losses, &job->end.n_losses);
+	if (!err && job->last && o->checking)
+		err = w->check(w->arg, report->time_ns, checking_sums(o->checking));
 	if (!err && job->last)
 		err = w->end(w->arg, o->session, &job->end);
 	free(job->end.losses);

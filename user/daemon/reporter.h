@@ -11,15 +11,20 @@
 
 #include "daemon/assemble.h"
 
+struct check_sums;
+struct checking;
 struct reporter;
+struct scan_report;
 
-/* Who takes what a trace reports, in this order: session, then for each report: report, block ..., report_end; at last end; text between
- * reports. Each returns 0 or -errno; explain turns that into words, none for -EPIPE: the reader has left. */
+/* Who takes what a trace reports, in this order: session, then for each report: report, scan ..., block ..., report_end; at last check,
+ * end; text between reports. scan and check come with --check only, where they must not be NULL. Each returns 0 or -errno; explain turns that into words, none for -EPIPE: the reader has left. */
 struct report_writer {
 	int (*session)(void *arg, const struct session *s);
 	int (*report)(void *arg, const struct session *s, const struct report *r);
+	int (*scan)(void *arg, const struct scan_report *s);
 	int (*block)(void *arg, const struct report *r, const struct block *b);
 	int (*report_end)(void *arg, const struct session *s, const struct report *r);
+	int (*check)(void *arg, uint64_t time_ns, const struct check_sums *sums);
 	int (*end)(void *arg, const struct session *s, const struct session_end *e);
 	int (*text)(void *arg, const char *text, size_t n);
 	void (*explain)(void *arg, int err, struct diag *d);
@@ -31,9 +36,10 @@ struct reporter_options {
 	struct assembly *assembly;
 	const struct report_writer *writer;
 	const struct session *session;
-	bool blocks;		/* -a */
-	bool memory;		/* the last report says what memory is made of */
-	bool only_if_processes; /* a report of nobody is not written, but for the last */
+	struct checking *checking; /* --check, or NULL */
+	bool blocks;		   /* -a */
+	bool memory;		   /* the last report says what memory is made of */
+	bool only_if_processes;	   /* a report of nobody is not written, but for the last */
 };
 
 /* Signals are blocked by now. Returns 0 or -errno with a diag. */

@@ -9,20 +9,28 @@
 #include "collect/collector.h"
 #include "collect/threads.h"
 #include "process/freeze.h"
+#include "process/maps.h"
+#include "reach/freed.h"
+#include "reach/glibc_heap.h"
 #include "reach/leaks.h"
 #include "reach/pass.h"
 
 #define THOROUGH 2 /* passes at least that look twice, where pointers move */
 
-int scanning_open(struct scanning *s, pid_t pid, struct collector *collector,
-		  const struct reach_options *options, struct diag *d)
+int scanning_open_stopped(struct scanning *s, pid_t pid, struct collector *collector,
+			  const struct reach_options *options, struct diag *d)
 {
-	int err;
-
 	s->pid = pid;
 	s->collector = collector;
 	s->options = *options;
-	err = reach_memory_open(pid, &s->memory, d);
+	return reach_memory_open(pid, &s->memory, d);
+}
+
+int scanning_open(struct scanning *s, pid_t pid, struct collector *collector,
+		  const struct reach_options *options, struct diag *d)
+{
+	int err = scanning_open_stopped(s, pid, collector, options, d);
+
 	return err ? err : thread_reader_create(pid, &s->threads_reader, d);
 }
 
@@ -84,18 +92,60 @@ static int take_blocks(struct scanning *s, uint32_t instance)
 	return err;
 }
 
+static int prepare_blocks(struct scanning *s, uint32_t instance, struct diag *d)
+{
+	int err = take_blocks(s, instance);
+
+	return err ? diag_set(d, -err, "cannot read the blocks from the kernel: %s", strerror(-err))
+		   : 0;
+}
+
+/* Of a process that stands: where it uses glibc's malloc. Another one's memory is all taken for the program's. */
+static int leave_out_freed(struct scanning *s)
+{
+	struct glibc_heap heap = {0};
+	struct maps maps = {0};
+	struct diag ignored = {0};
+	uint8_t *marks;
+	int err = 0;
+
+	if (!maps_read(s->pid, &maps, &ignored) && !glibc_heap_read(s->pid, &maps, &heap, &ignored))
+		err = reach_freed_add(&s->blocks, &heap);
+	glibc_heap_done(&heap);
+	maps_done(&maps);
+	marks = err ? NULL : calloc(s->blocks.n + 1, 1);
+	if (!marks)
+		return -ENOMEM;
+	free(s->marks);
+	s->marks = marks;
+	reach_freed_mark(&s->blocks, marks);
+	return 0;
+}
+
+int scanning_prepare_stopped(struct scanning *s, uint32_t instance, struct thread_state *threads,
+			     size_t n_threads, struct diag *d)
+{
+	int err;
+
+	forget_pass(s);
+	s->threads = threads;
+	s->n_threads = n_threads;
+	err = prepare_blocks(s, instance, d);
+	if (!err && leave_out_freed(s))
+		err = diag_set(d, ENOMEM, "out of memory");
+	return err;
+}
+
 int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct diag *d)
 {
 	int err;
 
 	forget_pass(s);
 	err = stop ? freeze_create(s->pid, &s->freeze, d) : 0;
+	if (!err)
+		err = prepare_blocks(s, instance, d);
 	if (err)
 		return err;
-	err = take_blocks(s, instance);
-	if (err)
-		return diag_set(d, -err, "cannot read the blocks from the kernel: %s",
-				strerror(-err));
 	return thread_reader_read(s->threads_reader, &s->threads, &s->n_threads, d);
 }
 

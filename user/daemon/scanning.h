@@ -46,11 +46,18 @@ struct scanning {
 int scanning_open(struct scanning *s, pid_t pid, struct collector *collector,
 		  const struct reach_options *options, struct diag *d);
 void scanning_close(struct scanning *s);
+/* The same for a process that stands for good, whose threads are known: without a reader of threads, for one pass. pid: that of one of
+ * its threads that still has its memory. What malloc keeps of freed memory is no root then (reach/freed.h). */
+int scanning_open_stopped(struct scanning *s, pid_t pid, struct collector *collector,
+			  const struct reach_options *options, struct diag *d);
 
 /* Before a pass: reads which blocks instance has, and its threads. stop: the process stands from now on, until scanning_resume().
  * Returns 0 or -errno with a diag. */
 int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct diag *d);
 void scanning_resume(struct scanning *s);
+/* In place of scanning_prepare, after scanning_open_stopped. threads: malloc'ed, taken over also on error. */
+int scanning_prepare_stopped(struct scanning *s, uint32_t instance, struct thread_state *threads,
+			     size_t n_threads, struct diag *d);
 
 /* One pass, which may take minutes: any thread. When it ends what n_passes passes have to say, it makes leaks, kinds and roots, too, and
  * sets settled: then no further pass is needed. Once blocks turn up again that passes before had missed, pointers move so fast that

@@ -43,6 +43,7 @@ struct trace_options {
 	struct pid_list pids;
 	const char *command; /* -c: one string for the shell, or NULL */
 	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */
+	bool check;	     /* --check: what each process of the command has lost at its end */
 	bool no_follow;	     /* not the children of the target */
 
 	bool trace;		/* -t: each call, to stdout */

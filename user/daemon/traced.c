@@ -30,6 +30,9 @@ int traced_refresh(struct tracing *t, struct traced *p)
 	/* It may run another program by now, whose exec was not told yet. */
 	if (!err && t->unwinder && kernel_instance(t->kernel, p->pid, NULL) != p->instance)
 		err = -ESRCH;
+	/* As when its first thread has ended, and others have not: what it had mapped still names their stacks. */
+	if (!err && !maps.n)
+		err = -ESRCH;
 	date_mappings(t, p);
 	if (!err)
 		err = address_space_update(p->space, &maps);

@@ -16,6 +16,7 @@
 #include "collect/collector.h"
 #include "collect/mappings.h"
 #include "daemon/assemble.h"
+#include "daemon/checking.h"
 #include "daemon/escalate.h"
 #include "daemon/follow.h"
 #include "daemon/governing.h"
@@ -43,13 +44,15 @@ struct tracer {
 	struct reporter *reporter;
 	struct trace_session session;
 	struct launched launched;
+	struct checking *checking; /* --check, or NULL */
 	int epoll;
 	int reports, samples, passes,
 		deadline; /* timers: of what is due; passes are the escalation's */
 	uint64_t sample_cost_ns;
 	bool report_due, lost;
-	const char *end; /* why the trace ends, NULL: it goes on */
-	bool last_begun; /* the last report is being written, or was */
+	const char *end;       /* why the trace ends, NULL: it goes on */
+	const char *end_later; /* the same, of a trace that ends with its command; or NULL */
+	bool last_begun;       /* the last report is being written, or was */
 	uint64_t start_ns, n_reports;
 };
 
@@ -184,7 +187,8 @@ static int start_reporter(struct tracer *t, struct diag *d)
 		.writer = w,
 		.session = &t->session.session,
 		.blocks = t->options.blocks,
-		.memory = !t->trace.growth && !t->trace.select.everything,
+		.checking = t->checking,
+		.memory = !t->trace.growth && !t->trace.select.everything && !t->checking,
 		.only_if_processes = t->trace.escalate,
 	};
 	int err = w->session(w->arg, &t->session.session);
@@ -241,6 +245,9 @@ static int start(struct tracer *t, struct diag *d)
 		err = suppressing_load(&t->suppressing, t->trace.suppressions, d);
 	if (!err)
 		err = governing_prepare(&t->tracing, &t->trace, d);
+	if (!err && t->trace.check)
+		err = checking_create(&t->tracing, &t->checking, d);
+	t->tracing.checking = t->checking;
 	if (!err && starts_command(t))
 		err = launched_hold(&t->launched, &t->trace, &t->tracing, d);
 	if (!err)
@@ -299,6 +306,7 @@ void tracer_destroy(struct tracer *t)
 	if (t->last_begun && launched_runs(&t->launched) && !t->trace.quiet)
 		log_info("the command goes on running, untraced");
 	launched_release(&t->launched);
+	checking_destroy(t->checking);
 	assembly_done(&t->assembly);
 	suppressing_done(&t->suppressing);
 	follow_done(&t->follow);
@@ -338,6 +346,8 @@ static int begin_report(struct tracer *t, bool last, struct diag *d)
 		.duration_seconds = (double)(clock_monotonic_ns() - t->start_ns) / NS_PER_SECOND,
 	};
 	t->last_begun |= last;
+	if (last && t->checking)
+		checking_set_command(t->checking, t->launched.ended, t->launched.wait_status);
 	reporter_submit(t->reporter, &r, preface, n_preface, last ? &end : NULL);
 	return 0;
 }
@@ -419,6 +429,8 @@ int tracer_step(struct tracer *t, struct diag *d)
 	err = follow_settle(&t->follow, d);
 	for (int i = 0; i < n && !err; i++)
 		err = on_event(t, events[i].data.fd, d);
+	if (t->end_later && !launched_runs(&t->launched))
+		t->end = t->end_later;
 	if (!t->end && !has_targets(t) && !launched_runs(&t->launched))
 		t->end = t->launched.launch ? "the command ended" : "the target ended";
 	return err ? err : report_if_due(t, d);
@@ -431,9 +443,15 @@ int tracer_fd(const struct tracer *t)
 
 void tracer_end(struct tracer *t, const char *why, int number)
 {
-	t->end = why;
 	if (number)
 		launched_signal(&t->launched, number);
+	if (!t->checking || !launched_runs(&t->launched)) {
+		t->end = why;
+		return;
+	}
+	t->end_later = why;
+	if (!t->trace.quiet)
+		log_info("waiting for the command's end, to check it; Ctrl-C again gives up");
 }
 
 bool tracer_is_over(const struct tracer *t)
@@ -444,6 +462,11 @@ bool tracer_is_over(const struct tracer *t)
 bool tracer_has_lost(const struct tracer *t)
 {
 	return t->lost;
+}
+
+const struct check_sums *tracer_check(const struct tracer *t)
+{
+	return t->checking && tracer_is_over(t) ? checking_sums(t->checking) : NULL;
 }
 
 bool tracer_say(struct tracer *t, const char *text, size_t n)

@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "daemon/reporter.h"
 
+struct check_sums;
 struct collector_event;
 struct escalation;
 struct trace_options;
@@ -38,13 +39,15 @@ int tracer_fd(const struct tracer *t);
 /* Handles what waits. Returns 0, or -errno with a diag: then there is no more to come (without a text: who reads the reports has
  * left). */
 int tracer_step(struct tracer *t, struct diag *d);
-/* Ends it in good order, with a last report. why: as in struct session_end, static. number: the signal that its command is to have,
- * too; 0: none. */
+/* Ends it in good order, with a last report: with --check when the command has ended, too. why: as in struct session_end, static. number:
+ * the signal that its command is to have, too; 0: none. */
 void tracer_end(struct tracer *t, const char *why, int number);
 /* Whether the last report has been written. */
 bool tracer_is_over(const struct tracer *t);
 /* Whether anything was lost, as of the last report. */
 bool tracer_has_lost(const struct tracer *t);
+/* Once it is over, with --check: what was found; else NULL. */
+const struct check_sums *tracer_check(const struct tracer *t);
 
 /* As reporter_say(). */
 bool tracer_say(struct tracer *t, const char *text, size_t n);

@@ -18,6 +18,7 @@
 
 struct address_space;
 struct calibration;
+struct checking;
 struct collector;
 struct collector_event;
 struct cover;
@@ -37,6 +38,7 @@ struct tracing {
 	struct tables tables;	   /* with an unwinder */
 	struct calibration *costs; /* with a budget: governing_prepare()'s; else NULL */
 	struct governor *governor; /* NULL: no budget */
+	struct checking *checking; /* --check, or NULL; borrowed */
 	unsigned budget_percent;
 	struct collector *collector;
 	struct mapping_watch *mappings;

@@ -79,6 +79,15 @@ static bool is_selected(struct watch_view *v, const struct watch_pass *pass,
 	return details && details->selected;
 }
 
+size_t view_count(struct watch_view *v, const struct watch_pass *pass)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pass->n_processes; i++)
+		n += is_selected(v, pass, &pass->processes[i]);
+	return n;
+}
+
 static bool grows(const struct watcher_item *item)
 {
 	return item->suspect ||

@@ -48,6 +48,8 @@ struct watch_view {
 
 /* Remembers which processes the given pids are, as of the first pass. Returns 0 or -ENOMEM. */
 int view_pin(struct watch_view *v, const struct watch_pass *pass);
+/* How many processes of a pass are chosen: those that may be shown. */
+size_t view_count(struct watch_view *v, const struct watch_pass *pass);
 /* Whether there were pids given and all those processes have ended. */
 bool view_is_over(const struct watch_view *v, const struct watch_pass *pass);
 

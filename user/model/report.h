@@ -64,6 +64,7 @@ struct loss {
 };
 
 struct process_report {
+	uint32_t instance; /* which process of a session, as in model/snapshot.h; 0: not known. Not saved */
 	uint32_t pid;
 	uint64_t start_ns;  /* CLOCK_REALTIME when it was first seen: the same in all its reports */
 	double age_seconds; /* 0: unknown */
@@ -164,5 +165,8 @@ struct session_end {
 	struct loss *losses; /* sums over all processes and causes */
 	size_t n_losses;
 };
+
+/* The number of the living process with that pid, or of what it was last when it has ended; n_processes when there is neither. */
+uint32_t report_find(const struct report *r, uint32_t pid);
 
 #endif

@@ -30,6 +30,8 @@ struct scan_report {
 		leaks; /* those with most to answer for first: their own root blocks and what these hold */
 	size_t n_leaks;
 	struct scan_count direct, cycle, indirect; /* sums over leaks */
+	struct scan_count
+		suppressed; /* unreachable, and not in leaks: the user does not want to see them */
 	struct scan_count reachable;
 	struct scan_count
 		open; /* neither: allocated, freed or met by a pointer while the scan went on */
@@ -42,6 +44,18 @@ struct scan_report {
 		n_running; /* of the process, in the last pass; running: their registers were a moment old */
 	bool interior;
 	bool complete; /* else the other figures are zero: the process ended, or the scan was interrupted */
+};
+
+/* Takes the sites without unreachable blocks out of leaks, and puts the others in their order. */
+void scan_report_order(struct scan_report *r);
+
+/* What --check says at last of all processes of a command. */
+struct check_sums {
+	uint64_t n_checked, n_leaking; /* processes */
+	uint64_t n_unchecked;	       /* that still run, or whose end could not be looked at */
+	struct scan_count direct, indirect, suppressed; /* cycles are indirect */
+	bool command_ended;
+	int command_status; /* wait(2) */
 };
 
 #endif

@@ -39,6 +39,7 @@ static void put_scan(FILE *f, const struct scan_report *s)
 	json_put_u64(&j, "unsettled_blocks", s->n_unsettled);
 	json_put_string(&j, "pointers", s->interior ? "interior" : "start");
 	put_kinds(&j, &s->direct, &s->cycle, &s->indirect);
+	put_count(&j, "suppressed_bytes", "suppressed_blocks", &s->suppressed);
 	put_count(&j, "reachable_bytes", "reachable_blocks", &s->reachable);
 	put_count(&j, "open_bytes", "open_blocks", &s->open);
 	json_put_u64(&j, "pass_bytes", s->pass_bytes);
@@ -66,5 +67,24 @@ int scan_ndjson_report(FILE *f, const struct scan_report *s)
 	put_scan(f, s);
 	for (size_t i = 0; i < s->n_leaks; i++)
 		put_leak(f, s, &s->leaks[i]);
+	return stream_result(f);
+}
+
+int check_ndjson(FILE *f, uint64_t time_ns, const struct check_sums *c)
+{
+	struct json_line j;
+
+	record_begin(&j, f, "check", time_ns);
+	json_put_u64(&j, "processes", c->n_checked);
+	json_put_u64(&j, "leaking_processes", c->n_leaking);
+	json_put_u64(&j, "unchecked_processes", c->n_unchecked);
+	put_count(&j, "direct_bytes", "direct_blocks", &c->direct);
+	put_count(&j, "indirect_bytes", "indirect_blocks", &c->indirect);
+	put_count(&j, "suppressed_bytes", "suppressed_blocks", &c->suppressed);
+	if (c->command_ended)
+		json_put_u64(&j, "command_status", (uint16_t)c->command_status);
+	else
+		json_put_null(&j, "command_status");
+	json_line_end(&j);
 	return stream_result(f);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <inttypes.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "output/escape.h"
 #include "output/losses.h"
 #include "output/scan.h"
 #include "output/stream.h"
+#include "output/text_process.h"
 #include "output/text_site.h"
 
 static const char indent[] = "        "; /* of what belongs to a leak */
@@ -52,6 +54,8 @@ static void put_heading(FILE *f, const struct output_options *o, const struct sc
 		escape_put(f, p->exe, 0);
 		fputs(")", f);
 	}
+	if (p->ended)
+		text_put_ending(f, p);
 	fputs("\n", f);
 }
 
@@ -100,6 +104,8 @@ static void put_summary(FILE *f, const struct output_options *o, const struct sc
 		put_line(f, "  cycles", &s->cycle, "one of each cycle that nothing else points to");
 	if (s->indirect.n)
 		put_line(f, "  indirect", &s->indirect, "which only those lead to");
+	if (s->suppressed.n)
+		put_line(f, "suppressed", &s->suppressed, "unreachable, too, by --suppressions");
 	put_line(f, "reachable", &s->reachable, "");
 	if (s->open.n)
 		put_line(f, "open", &s->open, "new, or changing while the scan went on");
@@ -175,5 +181,57 @@ int scan_text_report(FILE *f, const struct output_options *o, const struct scan_
 	fputs("\n", f);
 	if (o->blocks)
 		fputs("outstanding blocks:\n", f);
+	return stream_result(f);
+}
+
+/* "; 1.2 KiB in 3 blocks WHAT" */
+static void put_part(FILE *f, const struct scan_count *c, const char *what)
+{
+	if (!c->n)
+		return;
+	fputs("; ", f);
+	put_count(f, c);
+	fprintf(f, " %s", what);
+}
+
+static void put_command(FILE *f, const struct check_sums *c)
+{
+	int status = c->command_status;
+
+	if (!c->command_ended)
+		fputs("  the command still runs\n", f);
+	else if (WIFSIGNALED(status))
+		fprintf(f, "  the command was ended by signal %d (%s)\n", WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
+	else
+		fprintf(f, "  the command ended with exit code %d\n", WEXITSTATUS(status));
+}
+
+int check_text(FILE *f, const struct output_options *o, const struct check_sums *c)
+{
+	struct scan_count leaked = sum(c->direct, c->indirect);
+	char checked[FORMAT_SIZE], leaking[FORMAT_SIZE], unchecked[FORMAT_SIZE];
+
+	format_count(c->n_checked, checked);
+	format_count(c->n_leaking, leaking);
+	format_count(c->n_unchecked, unchecked);
+	fprintf(f, "check: ");
+	if (leaked.n) {
+		fprintf(f, "%s", text_paint(o, TEXT_RED));
+		put_count(f, &leaked);
+		fprintf(f, " unreachable%s, in %s of %s process%s", text_paint(o, TEXT_PLAIN),
+			leaking, checked, c->n_checked == 1 ? "" : "es");
+	} else {
+		fprintf(f, "nothing unreachable in %s process%s", checked,
+			c->n_checked == 1 ? "" : "es");
+	}
+	put_part(f, &c->suppressed, "suppressed");
+	fputs("\n", f);
+	if (c->n_unchecked)
+		fprintf(f,
+			"  not checked  %s process%s: still running, or its end could not be looked at\n",
+			unchecked, c->n_unchecked == 1 ? "" : "es");
+	put_command(f, c);
+	fputs("\n", f);
 	return stream_result(f);
 }

@@ -103,7 +103,7 @@ static int text_session(FILE *f, const struct output_options *o, const struct se
 	return stream_flush(f);
 }
 
-static void put_ending(FILE *f, const struct process_report *p)
+void text_put_ending(FILE *f, const struct process_report *p)
 {
 	int status = p->exit_status, signal = WTERMSIG(status);
 
@@ -162,7 +162,7 @@ static void put_heading(FILE *f, const struct output_options *o, const struct re
 		fprintf(f, ", started %s ago", age);
 	}
 	if (p->ended)
-		put_ending(f, p);
+		text_put_ending(f, p);
 	else if (p->oom_killed)
 		fputs(", about to be killed: out of memory", f);
 	fputs("\n", f);

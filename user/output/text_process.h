@@ -10,6 +10,8 @@ struct memory_account;
 void text_put_memory(FILE *f, const struct memory_account *m, bool sampled);
 void text_put_losses(FILE *f, const struct output_options *o, const char *indent,
 		     const struct loss *losses, size_t n);
+/* ", exited with code 3" and its like, of one that has ended. */
+void text_put_ending(FILE *f, const struct process_report *p);
 /* A line for each thing that is not seen of the process. */
 void text_put_not_seen(FILE *f, const struct process_report *p);
 

@@ -4,11 +4,19 @@
 /* Starts a command held before its first instruction and follows what it becomes, so that probes
  * stand in every process of the tree before it allocates. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include "base/diag.h"
 
 struct launch;
+
+/* A thread at its end. */
+struct launch_thread {
+	pid_t tid;
+	struct user_regs_struct registers; /* of the program, as it was stopped for good */
+};
 
 /* Called in the tracer thread, one at a time, and the process in question waits for the return: be
  * quick. None may call launch_destroy. Any may be NULL. */
@@ -25,6 +33,12 @@ struct launch_hooks {
 	void (*forked)(void *arg, pid_t parent, pid_t child, bool shares_memory);
 	/* A process of the tree, not just a thread, ended; wait_status as of waitpid(2). */
 	void (*ended)(void *arg, pid_t pid, int wait_status);
+	/* A process ends, however that came, and its memory is still there: threads[n - 1], the last
+	 * one, is stopped and can be read by its tid; pid itself may have no memory any more. The
+	 * others are those that the end of the process ended, not those that ended by themselves
+	 * before. May come again for the same process, when it turns out that a thread was being
+	 * born. Without this hook threads end without a stop. */
+	void (*ending)(void *arg, pid_t pid, const struct launch_thread *threads, size_t n);
 };
 
 /* Forks a process that waits for launch_go and then executes argv, searched for in PATH, with our

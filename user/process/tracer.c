@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "process/breakpoint.h"
 #include "process/procfs.h"
 
@@ -49,7 +50,15 @@ struct task {
 	int first_stop;	 /* of an unborn task: the wait status to handle once it is born */
 	bool starting;	 /* entry is set */
 	bool is_mapping; /* while starting: in an mmap of a file, executable */
+	bool exiting;	 /* it runs no more of the program */
 	struct breakpoint entry;
+};
+
+/* Its threads so far, as the program left them. Each goes on to its end at once: to keep them until the last one comes would hang the
+ * thread that executes another program, which waits for them. Their stacks stay until the last one's end. */
+struct dying {
+	struct launch_thread *items;
+	size_t n, cap;
 };
 
 static const struct launch_hooks no_hooks;
@@ -86,11 +95,25 @@ static void forget_task(struct tracer *t, pid_t tid)
 	free(task);
 }
 
+static void forget_dying(struct tracer *t, pid_t pid)
+{
+	struct dying *d = hashmap_take(&t->dying, pid);
+
+	if (d)
+		free(d->items);
+	free(d);
+}
+
+static unsigned long option_exit(const struct tracer *t)
+{
+	return t->hooks->ending ? PTRACE_O_TRACEEXIT : 0;
+}
+
 /* Forks are watched while starting even if nobody follows: the child inherits the trap, and must be
  * freed of it. */
 static void set_options(const struct tracer *t, const struct task *task)
 {
-	unsigned long options = OPTIONS_EXEC;
+	unsigned long options = OPTIONS_EXEC | option_exit(t);
 
 	if (t->follow || task->starting)
 		options |= OPTIONS_FORK;
@@ -163,6 +186,8 @@ static void handle_exec(struct tracer *t, struct task *task)
 	 * word. */
 	if (!ptrace(PTRACE_GETEVENTMSG, task->tid, NULL, &former) && (pid_t)former != task->tid)
 		forget_task(t, former);
+	forget_dying(t, task->tid);
+	task->exiting = false; /* as the main thread that another thread's exec ended it may be */
 	if (task->starting) {
 		task->starting = task->is_mapping = false;
 		t->n_starting--;
@@ -341,8 +366,53 @@ static void handle_end(struct tracer *t, pid_t tid, int status)
 
 	if (task && task->tgid == tid && t->hooks->ended)
 		t->hooks->ended(t->arg, tid, status);
+	forget_dying(t, tid);
 	forget_task(t, tid);
 	settle_orphans(t);
+}
+
+static bool is_last(const struct tracer *t, const struct task *task)
+{
+	const struct task *other;
+	size_t cursor = 0;
+
+	while ((other = hashmap_next(&t->tasks, &cursor, NULL)))
+		if (other->tgid == task->tgid && !other->exiting)
+			return false;
+	return true;
+}
+
+/* Returns the process's threads that ended until now, this one as the last; NULL without memory. */
+static const struct dying *add_dying(struct tracer *t, const struct task *task,
+				     const struct user_regs_struct *registers)
+{
+	struct dying *d = hashmap_get(&t->dying, task->tgid);
+
+	if (!d) {
+		d = calloc(1, sizeof(*d));
+		if (!d || hashmap_put(&t->dying, task->tgid, d)) {
+			free(d);
+			return NULL;
+		}
+	}
+	return vec_push(d, (struct launch_thread){task->tid, *registers}) ? NULL : d;
+}
+
+/* The stop at PTRACE_EVENT_EXIT. A thread that called exit(2) while others run on is done with its stack. */
+static void handle_exit(struct tracer *t, struct task *task)
+{
+	struct user_regs_struct registers;
+	const struct dying *d = NULL;
+	bool last;
+
+	task->exiting = true;
+	last = is_last(t, task);
+	if (task->tgid && !ptrace(PTRACE_GETREGS, task->tid, NULL, &registers) &&
+	    (last || registers.orig_rax != SYS_exit))
+		d = add_dying(t, task, &registers);
+	if (d && last && t->hooks->ending)
+		t->hooks->ending(t->arg, task->tgid, d->items, d->n);
+	resume(t, task, 0);
 }
 
 static void handle_stop(struct tracer *t, struct task *task, int status)
@@ -367,6 +437,9 @@ static void handle_stop(struct tracer *t, struct task *task, int status)
 	case PTRACE_EVENT_STOP:
 		handle_event_stop(t, task, sig);
 		break;
+	case PTRACE_EVENT_EXIT:
+		handle_exit(t, task);
+		break;
 	default:
 		resume(t, task, 0);
 	}
@@ -389,7 +462,8 @@ int tracer_seize(struct tracer *t)
 {
 	if (!add_task(t, t->command, t->command))
 		return -ENOMEM;
-	if (ptrace(PTRACE_SEIZE, t->command, NULL, OPTIONS_EXEC | (t->follow ? OPTIONS_FORK : 0)))
+	if (ptrace(PTRACE_SEIZE, t->command, NULL,
+		   OPTIONS_EXEC | option_exit(t) | (t->follow ? OPTIONS_FORK : 0)))
 		return -errno;
 	return 0;
 }
@@ -415,10 +489,17 @@ bool tracer_may_end(const struct tracer *t)
 
 void tracer_done(struct tracer *t)
 {
+	struct dying *dying;
 	size_t cursor = 0;
 	void *task;
 
 	while ((task = hashmap_next(&t->tasks, &cursor, NULL)))
 		free(task);
 	hashmap_done(&t->tasks);
+	cursor = 0;
+	while ((dying = hashmap_next(&t->dying, &cursor, NULL))) {
+		free(dying->items);
+		free(dying);
+	}
+	hashmap_done(&t->dying);
 }

@@ -15,6 +15,7 @@ struct tracer {
 	const struct launch_hooks *hooks;
 	void *arg;
 	struct hashmap tasks; /* tid -> struct task, owned */
+	struct hashmap dying; /* pid -> struct dying, owned: processes whose threads end together */
 	size_t n_starting;    /* tasks between exec and the program's entry point */
 	size_t n_unborn;      /* tasks whose parent's fork event has not come */
 	bool execed;	      /* the command did */

@@ -32,12 +32,13 @@
 #define HEAP_MAX (64ULL << 20)
 #define STATE_FASTBINS 16
 #define STATE_TOP 96
-#define STATE_BYTES 2200
+#define STATE_BYTES HEAP_STATE_BYTES
 #define N_FASTBINS 10
 #define N_TCACHE_LISTS 64
 #define TCACHE_CHUNK 0x290
 #define TCACHE_LARGEST (MIN_CHUNK + 16 * (N_TCACHE_LISTS - 1))
 #define MOST_ON_LIST 65536
+#define STORAGE_MOST (1 << 20)
 #define WINDOW (256 << 10)
 #define PAGE 4096ULL
 #define MOST_CHUNKS (32 << 20) /* x 16 B */
@@ -162,6 +163,23 @@ static int walk_area(struct walk *w, const struct area *a)
 	return 0;
 }
 
+/* The thread-local storage of a static program lies before malloc's first chunk, which is the first thread's tcache then. */
+static void skip_storage(struct walk *w, struct area *a)
+{
+	uint64_t size, first = a->first;
+
+	w->window_n = 0;
+	while (first + HEADER <= a->end && first - a->first < STORAGE_MOST &&
+	       !peek_word(w, first + 8, &size)) {
+		if (size == (TCACHE_CHUNK | PREV_INUSE)) {
+			w->heap->unparsed_bytes += first - a->first;
+			a->first = first;
+			return;
+		}
+		first += HEADER;
+	}
+}
+
 static int walk_main(struct walk *w)
 {
 	struct area a = {.is_main = true};
@@ -180,6 +198,7 @@ static int walk_main(struct walk *w)
 	if (!a.end)
 		return 0;
 	w->heap->n_arenas++;
+	skip_storage(w, &a);
 	return walk_area(w, &a);
 }
 
@@ -348,12 +367,12 @@ static void find_tcaches(struct walk *w)
 	}
 }
 
-static void follow_fastbins(struct walk *w, uint64_t arena)
+static int follow_fastbins(struct walk *w, uint64_t arena)
 {
 	uint64_t heads[N_FASTBINS];
 
 	if (peek(w, arena + STATE_FASTBINS, heads, sizeof(heads)))
-		return;
+		return 0;
 	for (unsigned i = 0; i < N_FASTBINS; i++) {
 		struct list l = {.head = heads[i],
 				 .size_bytes = MIN_CHUNK + 16 * i,
@@ -369,17 +388,16 @@ static void follow_fastbins(struct walk *w, uint64_t arena)
 		}
 		follow_list(w, &l, HEAP_FAST);
 	}
+	return vec_push(&w->heap->states, (uint64_t){arena});
 }
 
 static int fastbins_of_heap(struct walk *w, uint64_t base, const struct heap_info *info)
 {
-	if ((info->arena & ~(HEAP_MAX - 1)) == base)
-		follow_fastbins(w, info->arena);
-	return 0;
+	return (info->arena & ~(HEAP_MAX - 1)) == base ? follow_fastbins(w, info->arena) : 0;
 }
 
 /* The main arena's malloc_state is where libc has its data: at the word that points to its top chunk. */
-static void fastbins_of_main(struct walk *w)
+static int fastbins_of_main(struct walk *w)
 {
 	uint64_t top = 0;
 
@@ -401,11 +419,11 @@ static void fastbins_of_main(struct walk *w)
 			if (peek_word(w, at, &word))
 				break;
 			if (word == top && at >= m->start + STATE_TOP) {
-				follow_fastbins(w, at - STATE_TOP);
-				return;
+				return follow_fastbins(w, at - STATE_TOP);
 			}
 		}
 	}
+	return 0;
 }
 
 static void add_up(struct glibc_heap *heap)
@@ -449,8 +467,13 @@ int glibc_heap_read(pid_t pid, const struct maps *maps, struct glibc_heap *ret, 
 	if (heap.n_chunks)
 		qsort(heap.chunks, heap.n_chunks, sizeof(*heap.chunks), compare_chunks);
 	find_tcaches(&w);
-	each_heap(&w, fastbins_of_heap);
-	fastbins_of_main(&w);
+	err = each_heap(&w, fastbins_of_heap);
+	if (!err)
+		err = fastbins_of_main(&w);
+	if (err) {
+		glibc_heap_done(&heap);
+		return diag_set(d, -err, "out of memory");
+	}
 	add_up(&heap);
 	*ret = heap;
 	return 0;
@@ -459,5 +482,6 @@ int glibc_heap_read(pid_t pid, const struct maps *maps, struct glibc_heap *ret, 
 void glibc_heap_done(struct glibc_heap *heap)
 {
 	free(heap->chunks);
+	free(heap->states.items);
 	*heap = (struct glibc_heap){0};
 }

@@ -31,6 +31,10 @@ struct heap_chunk {
 struct glibc_heap {
 	struct heap_chunk *chunks; /* by address */
 	size_t n_chunks;
+	struct {
+		uint64_t *items;
+		size_t n, cap;
+	} states; /* addresses of the arenas' own structures, where they are known */
 	unsigned n_arenas, n_tcaches;
 	struct {
 		uint64_t n, bytes;
@@ -38,6 +42,8 @@ struct glibc_heap {
 	uint64_t own_bytes; /* malloc's own structures within the arenas, threads' caches included */
 	uint64_t unparsed_bytes; /* of arenas: not as malloc leaves them, or changing too fast */
 };
+
+#define HEAP_STATE_BYTES 2200 /* of an arena's own structure */
 
 /* What the program can use of a chunk. */
 uint64_t heap_chunk_usable(const struct heap_chunk *c);
