@@ -261,8 +261,9 @@ bench:
 	$(Q)tools/bench/run
 
 # BENCH_VERDICT_SECONDS=60 takes a minute instead of five.
-bench-verdicts: all $(TARGETS_OUT)/verdict_zoo
-	$(Q)tools/bench/verdicts -v
+bench-verdicts: all $(TARGETS_OUT)/verdict_zoo $(TARGETS_OUT)/verdict_unseen
+	$(Q)tools/bench/verdicts -v verdict_zoo
+	$(Q)tools/bench/verdicts -v verdict_unseen
 
 stacks: all
 	$(Q)tools/bench/stacks

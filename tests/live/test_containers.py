@@ -17,7 +17,8 @@ import tempfile
 import uuid
 
 from lib import (
-    SECONDS, SEEP, Failure, Final, Program, Seep, Skip, judge, start_tap, target_path, wait_until,
+    SECONDS, SEEP, Failure, Final, Program, Seep, Skip, judge, run_seep, start_tap, target_path,
+    wait_until,
 )
 
 # Everything is mounted in a namespace of its own: it goes with its last process.
@@ -146,6 +147,13 @@ ANNOTATIONS = {
 }
 
 
+def bundled(container_id, arguments):
+    """The command line of seep and how to start it, for which containerd knows container_id."""
+    bundle = json.dumps({"annotations": ANNOTATIONS})
+    command = ["-m", "sh", "-c", BUNDLE, "sh", container_id, bundle, SEEP, *arguments]
+    return command, {"executable": shutil.which("unshare")}
+
+
 def trace(containers, container_id=None, wanted=None):
     """Lets them work under one seep, for which containerd knows container_id. wanted: the container's name, by which they are
     found. Returns (ledgers, records).
@@ -155,9 +163,7 @@ def trace(containers, container_id=None, wanted=None):
     arguments = ["trace", *which, "-a", "--format", "ndjson", "3600"]
     options = {}
     if container_id:
-        bundle = json.dumps({"annotations": ANNOTATIONS})
-        arguments = ["-m", "sh", "-c", BUNDLE, "sh", container_id, bundle, SEEP, *arguments]
-        options["executable"] = shutil.which("unshare")
+        arguments, options = bundled(container_id, arguments)
     with Seep(*arguments, **options) as seep:
         seep.wait_attached()
         ledgers = [c.run() for c in containers]
@@ -215,6 +221,39 @@ def one(container_id, wanted=None):
         ]
 
 
+def path_of(group):
+    """A cgroup's path within its hierarchy."""
+    top = next(p for p in group.parents if p.parent.name == "cgroup" or p.name == "cgroup")
+    return f"/{group.relative_to(top)}"
+
+
+def triaged(container_id, *which):
+    """Of two processes in the container, the one that grows."""
+    with image("zoo_heap") as (folder, lower), cgroup(container_id) as group:
+        with Container(folder / "a", lower, "zoo_heap") as container:
+            with Program([target_path("memory_outside"), "mapped"], stdout=subprocess.PIPE) as grows:
+                grows.process.stdout.readline()
+                for pid in (container.target, grows.pid):
+                    (group / "cgroup.procs").write_text(str(pid))
+                which = which or ("--cgroup", path_of(group))
+                arguments, options = bundled(
+                    container_id, ["triage", *which, "--for", "2s", "--no-evidence", "--json"]
+                )
+                code, out, err = run_seep(*arguments, **options)
+                grows.process.kill()
+    if code:
+        return [f"exit code {code}: {err}"]
+    records = [json.loads(line) for line in out.splitlines()]
+    looks = [r for r in records if r["type"] == "triage" and r["final"]]
+    complaints = [] if [r["pid"] for r in looks] == [grows.pid] else [f"{looks}, not {grows.pid}"]
+    process = next(r for r in records if r["type"] == "process")
+    if (process["container"], process["container_name"], process["pod"]) != (
+        container_id, "app", "web-1",
+    ):
+        complaints.append(f"{process}")
+    return complaints + ([] if "of 2 processes that match" in err else [err])
+
+
 def two():
     """Their libc is one file below two overlays."""
     with image("zoo_heap") as (folder, lower):
@@ -262,6 +301,9 @@ if __name__ == "__main__":
     tap.run("a process in a container", one, "0123456789abcdef" * 4)
     tap.run("--container by name", one, "ab" * 32, "app")
     tap.run("--container by pod and name", one, "cd" * 32, "prod/web-1/app")
+    tap.run("triage --container by name", triaged, "12" * 32, "--container", "web-1/app")
+    tap.run("triage --container by id", triaged, "34" * 32, "--container", "34" * 8)
+    tap.run("triage --cgroup", triaged, "56" * 32)
     tap.run("two containers of one image", two)
     tap.run("files replaced under a container", replaced)
     tap.run("generated code in a container", generated)

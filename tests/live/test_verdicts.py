@@ -6,13 +6,15 @@ process's verdict follows; a capture renders them again.
 VERDICT_SECONDS: how long, 38 by default. make bench-verdicts runs all programs.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import tempfile
 import time
 
-from lib import SEEP, TARGETS, Failure, Seep, run_seep, start_tap
+from lib import SEEP, TARGETS, Failure, Seep, Skip, run_seep, start_tap
+from test_oom import limited_cgroup
 
 VERDICT_SECONDS = float(os.environ.get("VERDICT_SECONDS", "38"))
 SPEED = "2"
@@ -57,9 +59,16 @@ class Zoo:
 
 
 def trace(capture):
-    """The last report's records, and the pids by name."""
-    with Zoo([*LEAKS, *CALM]) as zoo:
+    """The last report's records, and the pids by name. One of them has a memory limit where that can be."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(limited_cgroup())
+        except Skip:
+            folder = None
+        zoo = stack.enter_context(Zoo([*LEAKS, *CALM]))
         pids = {name: p.pid for name, p in zoo.programs.items()}
+        if folder:
+            (folder / "cgroup.procs").write_text(str(pids["linear"]))
         all_pids = ",".join(map(str, pids.values()))
         with Seep("trace", "-p", all_pids, "-w", capture, "--format", "ndjson", "5") as seep:
             seep.wait_attached()
@@ -108,12 +117,24 @@ def test_no_false_leaks(records):
 
 def test_evidence(records):
     leaks = [r for r in records if r["type"] == "site" and r["verdict"] == "leak"]
+    limited = {r["pid"] for r in records if r["type"] == "process" and r["limit_bytes"]}
     return [
+        f"{site['site']}: {site['evidence']}"
+        for site in leaks
+        if (site["pid"] in limited) != ("'s limit at that rate" in site["evidence"])
+    ] + [
         f"{site['site']}: {site['evidence']}, {site['confidence']}, {site['growth_bytes_per_second']}"
         for site in leaks
         if not ("still there" in (site["evidence"] or "") and 0.4 < site["confidence"] < 1)
         or not site["growth_bytes_per_second"] > 0
     ]
+
+
+def test_ages(records):
+    """What nobody frees reaches every age; of a cache of a second and a half nothing is ten seconds old."""
+    leak, cache = site_of(records, LEAKS["linear"]), site_of(records, CALM["ttl-3s"])
+    complaints = [] if leak["survival_10s"] and leak["survival_10s"] > 0.9 else [f"{leak}"]
+    return complaints + ([f"{cache}"] if cache["survival_10s"] else [])
 
 
 def test_processes(pids, records):
@@ -155,6 +176,7 @@ def main():
             tap.run("what leaks is called a leak", test_leaks, records)
             tap.run("nothing else is", test_no_false_leaks, records)
             tap.run("leaks come with evidence", test_evidence, records)
+            tap.run("ages tell a leak from a cache", test_ages, records)
             tap.run("processes are what their sites are", test_processes, pids, records)
             tap.run("a capture has the verdicts", test_replay, capture, records)
     tap.end()

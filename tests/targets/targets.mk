@@ -201,7 +201,7 @@ $(TARGETS_OUT)/watch_list: tests/targets/watch_list.c $(LIBSEEP)
 	$(call say,TARGET,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(SEEP_CFLAGS) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
-$(TARGETS_OUT)/watch_memory: TARGETS_LIBS = -lpthread
+$(TARGETS_OUT)/watch_memory $(TARGETS_OUT)/memory_outside: TARGETS_LIBS = -lpthread
 
 # The same program with nothing to find an allocator by.
 TARGETS += $(TARGETS_OUT)/growth_pages_static
@@ -218,7 +218,15 @@ $(TARGETS_OUT)/growth_go: tests/targets/growth_go.go
 	$(Q)GO111MODULE=off GOCACHE=$(abspath $(TARGETS_OUT))/go-cache go build -o $@ $<
 endif
 
-$(TARGETS_OUT)/verdict_zoo: TARGETS_LIBS = -lm -lpthread
+# The plugin and the exceptions of verdict_unseen come by dlopen.
+VERDICT_LIBS := $(patsubst %,$(TARGETS_OUT)/libverdict_%.so,plugin throws)
+TARGETS := $(filter-out $(TARGETS_OUT)/libverdict_%,$(TARGETS)) $(VERDICT_LIBS)
+$(TARGETS_OUT)/verdict_zoo $(TARGETS_OUT)/verdict_unseen: TARGETS_LIBS = -lm -lpthread
+$(TARGETS_OUT)/verdict_unseen: $(VERDICT_LIBS)
+$(TARGETS_OUT)/libverdict_throws.so: tests/targets/libverdict_throws.cc tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -std=gnu++17 $(TARGETS_CFLAGS) $< -o $@
 
 # The same blocks, judged by LeakSanitizer.
 TARGETS += $(TARGETS_OUT)/scan_zoo_lsan

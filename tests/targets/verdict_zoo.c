@@ -3,22 +3,11 @@
  * its parent ends or somebody ends it. SPEED times as fast, all times of the scenarios (a cache's five seconds) are that much
  * shorter. --list prints a line for each scenario: NAME FUNCTION=TRUTH ..., where a truth is `leak` (what is never freed
  * becomes ever more), `grows` (what replaces it is ever larger or later) or `calm`. */
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "verdict_calm.h"
 #include "verdict_leaks.h"
+#include "verdict_run.h"
 
-#define STEP_US 10000
-
-static const struct scenario {
-	const char *name;
-	void (*step)(void); /* does what is due by now */
-	const char *truth;
-} scenarios[] = {
+static const struct scenario scenarios[] = {
 	{"linear", linear, "leak_linear=leak"},
 	{"linear-slow", linear_slow, "leak_linear_slow=leak"},
 	{"fast", fast, "leak_fast=leak"},
@@ -97,48 +86,8 @@ static const struct scenario {
 	{"waves", waves, "load_of_waves=calm"},
 };
 
-static double clock_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static int work(const struct scenario *s, double speed)
-{
-	double start;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	s->step(); /* what is there before the trace begins */
-	start = clock_seconds();
-	printf("{\"ready\": %d}\n", (int)getpid());
-	fflush(stdout);
-	/* Long enough for a tracer to attach to the parent first. */
-	if (s->step == worker) {
-		usleep(3000000 / speed);
-		if (fork())
-			return waitpid(-1, NULL, 0) < 0;
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	}
-	for (;; usleep(STEP_US)) {
-		now = (clock_seconds() - start) * speed;
-		s->step();
-	}
-}
-
 int main(int argc, char **argv)
 {
-	double speed = argc > 2 ? atof(argv[2]) : 1;
-
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-		if (argc == 2 && !strcmp(argv[1], "--list"))
-			printf("%s %s\n", scenarios[i].name, scenarios[i].truth);
-		else if (argc >= 2 && !strcmp(argv[1], scenarios[i].name) && speed > 0)
-			return work(&scenarios[i], speed);
-	}
-	if (argc == 2 && !strcmp(argv[1], "--list"))
-		return 0;
-	fprintf(stderr, "usage: verdict_zoo NAME [SPEED] | --list\n");
-	return 2;
+	return scenarios_run(scenarios, sizeof(scenarios) / sizeof(scenarios[0]), worker, argc,
+			     argv);
 }

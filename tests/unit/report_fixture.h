@@ -72,6 +72,7 @@ static const struct memory_account fixture_memory = {
 static struct site fixture_site(uint32_t process, uint64_t id, uint64_t bytes, uint64_t count)
 {
 	return (struct site){
+		.survival = {NAN, 1, 0.0625, 0},
 		.process = process,
 		.fingerprint = id,
 		.family = id ^ 0xf,

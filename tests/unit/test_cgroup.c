@@ -228,6 +228,40 @@ static void test_limits(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void test_usage(void **state)
+{
+	char directory[] = "/tmp/test_cgroup.XXXXXX", mountinfo[512], command[64];
+	struct cgroup_usage usage = {0};
+	struct cgroup c;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	put(directory, "/v2", NULL);
+	put(directory, "/v2/a", NULL);
+	put(directory, "/v2/a/memory.current", "5000\n");
+	put(directory, "/v2/a/memory.stat", "anon 900\nfile_mapped 1\nfile 3000\nshmem 7\n");
+	put(directory, "/v1", NULL);
+	put(directory, "/v1/m", NULL);
+	put(directory, "/v1/m/memory.usage_in_bytes", "700\n");
+	put(directory, "/v1/m/memory.stat", "cache 1\ntotal_cache 600\n");
+	snprintf(mountinfo, sizeof(mountinfo),
+		 "31 30 0:27 / %1$s/v2 rw - cgroup2 cgroup2 rw\n"
+		 "32 30 0:28 / %1$s/v1 rw - cgroup cgroup rw,memory\n",
+		 directory);
+	cgroup_parse("0::/a\n", &c);
+	assert_int_equal(cgroup_usage(&c, mountinfo, &usage), 0);
+	assert_int_equal(usage.bytes, 5000);
+	assert_int_equal(usage.cache_bytes, 3000);
+	cgroup_parse("4:memory:/m\n0::/\n", &c);
+	assert_int_equal(cgroup_usage(&c, mountinfo, &usage), 0);
+	assert_int_equal(usage.bytes, 700);
+	assert_int_equal(usage.cache_bytes, 600);
+	cgroup_parse("4:memory:/\n0::/gone\n", &c);
+	assert_int_equal(cgroup_usage(&c, mountinfo, &usage), -ENOENT);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+}
+
 static void test_pressure_path(void **state)
 {
 	static const char mountinfo[] =
@@ -306,8 +340,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_containers),	 cmocka_unit_test(test_pods),
 		cmocka_unit_test(test_long_name_is_cut), cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_limits),		 cmocka_unit_test(test_pressure_path),
-		cmocka_unit_test(test_pressure),	 cmocka_unit_test(test_host_memory),
+		cmocka_unit_test(test_limits),		 cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_pressure_path),	 cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_host_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

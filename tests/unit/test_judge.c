@@ -448,6 +448,67 @@ static void test_has_dropped(void **state)
 	assert_string_not_equal(ret.verdict, "leak");
 }
 
+/* A cache by time has kept what is young: those before were as old when they went. */
+static void test_older_went(void **state)
+{
+	struct judgement ret;
+
+	(void)state;
+	n_blocks = 0;
+	for (double t = 0; t < 60; t += 1 / 18.0)
+		add(t, t + 40);
+	ret = verdict_at(0, 5, 60);
+	assert_string_not_equal(ret.verdict, "leak");
+	/* Others went young: that says nothing of those that stay. */
+	n_blocks = 0;
+	for (double t = 0; t < 60; t += 1 / 18.0)
+		add(t, t < 20 ? t + 1 : INFINITY);
+	ret = verdict_at(0, 5, 60);
+	assert_string_equal(ret.verdict, "leak");
+}
+
+/* Of a site that never freed anything fewer blocks say as much. */
+static void test_few_but_none_freed(void **state)
+{
+	struct judgement ret;
+
+	(void)state;
+	n_blocks = 0;
+	for (double t = 4; t < 62; t += 4)
+		add(t, INFINITY);
+	ret = verdict_at(0, 5, 62);
+	assert_string_equal(ret.verdict, "leak");
+	assert_true(ret.confidence < 0.5);
+	for (double t = 4; t < 60; t += 4)
+		add(t, t + 3);
+	ret = verdict_at(0, 5, 62);
+	assert_string_not_equal(ret.verdict, "leak");
+}
+
+/* Of those that live for five seconds all reach one second, and one in ten reaches ten. */
+static void test_survival(void **state)
+{
+	uint32_t born[JUDGE_SLOTS];
+	struct judge_sample sample;
+	struct judge *j;
+
+	(void)state;
+	n_blocks = 0;
+	for (int i = 0; i < 1200; i++)
+		add(i / 20.0, i % 10 ? i / 20.0 + 5 : INFINITY);
+	assert_int_equal(judge_create(&j), 0);
+	assert_true(isnan(judge_survival(j, &plain, 1)));
+	for (double at = 1; at <= 50; at++) {
+		look(at, born, &sample);
+		judge_add(j, &sample);
+		if (at == 3)
+			assert_true(judge_survival(j, &plain, 1) > 0.95);
+	}
+	assert_true(fabs(judge_survival(j, &plain, 10) - 0.1) < 0.02);
+	assert_true(isnan(judge_survival(j, &plain, 60)));
+	judge_destroy(j);
+}
+
 static void test_counters_begin_anew(void **state)
 {
 	uint32_t born[JUDGE_SLOTS] = {0};
@@ -475,6 +536,9 @@ int main(void)
 		cmocka_unit_test(test_too_few),
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_has_dropped),
+		cmocka_unit_test(test_survival),
+		cmocka_unit_test(test_older_went),
+		cmocka_unit_test(test_few_but_none_freed),
 		cmocka_unit_test(test_counters_begin_anew),
 		cmocka_unit_test(test_populations_30s),
 		cmocka_unit_test(test_populations_60s),

@@ -15,9 +15,11 @@
 
 #include <math.h>
 
-#define SLOTS_MIN 5	 /* of births: else it is not known how evenly they arrive */
-#define SETTLED_MIN 16	 /* blocks that stay */
-#define WATCHED_MIN 16	 /* blocks in whose freeing nothing was seen of a cache's end */
+#define SLOTS_MIN 5	    /* of births: else it is not known how evenly they arrive */
+#define SETTLED_MIN 16	    /* blocks that stay */
+#define WATCHED_MIN 16	    /* blocks in whose freeing nothing was seen of a cache's end */
+#define SETTLED_MIN_PURE 10 /* the same two of sites of which nothing was ever freed */
+#define WATCHED_MIN_PURE 6
 #define FREED_RATIO 0.02 /* of what has settled: so few is none */
 #define FREED_HIGH 0.12	 /* as the upper bound that so few watched allow */
 #define BIRTHS_SECONDS_MIN 15.0
@@ -37,6 +39,7 @@
 struct search {
 	const double *edges;
 	double began;
+	bool none_freed;
 	const struct cohorts *then, *now;
 	/* Sums over the slots before the index. */
 	double before_then[COHORT_SLOTS + 1], before_now[COHORT_SLOTS + 1];
@@ -53,6 +56,16 @@ static void sum(struct search *s)
 		s->before_then[i + 1] = s->before_then[i] + then;
 		s->before_now[i + 1] = s->before_now[i] + now;
 	}
+}
+
+static double settled_min(const struct search *s)
+{
+	return s->none_freed ? SETTLED_MIN_PURE : SETTLED_MIN;
+}
+
+static double watched_min(const struct search *s)
+{
+	return s->none_freed ? WATCHED_MIN_PURE : WATCHED_MIN;
 }
 
 static double start_of(const struct search *s, size_t slot)
@@ -131,8 +144,10 @@ static size_t find_settled(const struct search *s, size_t from, size_t last)
 		double watched = s->before_then[settled] - s->before_then[from];
 		double freed = watched - (s->before_now[settled] - s->before_now[from]);
 
-		if (watched < WATCHED_MIN)
+		if (watched < watched_min(s))
 			break;
+		if (s->none_freed)
+			return settled;
 		if (freed <= FREED_RATIO * watched + 0.3 && freed + 2 <= FREED_HIGH * watched)
 			return settled;
 	}
@@ -165,7 +180,7 @@ static bool try(const struct search *s, size_t first, size_t from, size_t last, 
 	length = s->edges[to] - start;
 	if (settled == from || age > SETTLES_RATIO * (s->now->seconds - start) ||
 	    to < from + SLOTS_MIN || length < BIRTHS_SECONDS_MIN ||
-	    s->before_now[to] - s->before_now[from] < SETTLED_MIN)
+	    s->before_now[to] - s->before_now[from] < settled_min(s))
 		return false;
 	if (!measure(s, from, to, &a) || !goes_on(&a) || slows_down(s, first, from, &a, length))
 		return false;
@@ -185,14 +200,30 @@ static bool try(const struct search *s, size_t first, size_t from, size_t last, 
 	return true;
 }
 
-bool cohort_residue(const double *edges, double began, const struct cohorts *then,
+double cohort_gone(const double *edges, double began, double born_before, double age_seconds,
+		   const struct cohorts *then, const struct cohorts *now)
+{
+	double gone = 0;
+
+	for (size_t i = 0; i < COHORT_SLOTS && edges[i + 1] <= born_before; i++) {
+		int32_t n = (int32_t)(then->born[i] - now->born[i]);
+
+		if (n > 0 && edges[i + 1] > began && edges[i + 1] <= then->seconds &&
+		    now->seconds - fmax(edges[i], began) >= age_seconds)
+			gone += n;
+	}
+	return gone;
+}
+
+bool cohort_residue(const double *edges, double began, bool none_freed, const struct cohorts *then,
 		    const struct cohorts *now, struct residue *ret)
 {
-	struct search s = {.edges = edges, .began = began, .then = then, .now = now};
+	struct search s = {
+		.edges = edges, .began = began, .none_freed = none_freed, .then = then, .now = now};
 	size_t first = edge_before(&s, began), last = edge_before(&s, then->seconds);
 
 	sum(&s);
-	if (s.before_now[COHORT_SLOTS] < SETTLED_MIN || s.before_then[last] < WATCHED_MIN)
+	if (s.before_now[COHORT_SLOTS] < settled_min(&s) || s.before_then[last] < watched_min(&s))
 		return false;
 	for (size_t from = first; from < last; from++)
 		if (try(&s, first, from, last, ret))

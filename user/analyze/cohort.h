@@ -26,9 +26,13 @@ struct residue {
 };
 
 /* Finds the longest time of births of which a part stays for good and arrives evenly until now.
- * edges: where slots begin, COHORT_SLOTS + 1; began: of the counting. Returns false when there is none, or when too little is
- * known. */
-bool cohort_residue(const double *edges, double began, const struct cohorts *then,
+ * edges: where slots begin, COHORT_SLOTS + 1; began: of the counting; none_freed: no block of the site ever was, so that fewer say as
+ * much. Returns false when there is none, or when too little is known. */
+bool cohort_residue(const double *edges, double began, bool none_freed, const struct cohorts *then,
 		    const struct cohorts *now, struct residue *ret);
+
+/* Blocks born before a time that were there `then` and are gone `now`, and that were, when they went, at least about so old. */
+double cohort_gone(const double *edges, double began, double born_before, double age_seconds,
+		   const struct cohorts *then, const struct cohorts *now);
 
 #endif

@@ -16,6 +16,12 @@
 #define SURE_MOST 0.95
 #define DROP_RATIO 0.35	  /* of what has stayed: what once dropped by more may do so again */
 #define STRANGE_RATIO 0.3 /* of the growth: frees of unseen blocks may be what balances it */
+#define OUTLIVED_RATIO                                                                             \
+	0.8		/* of the age of the oldest that stayed: who died older was not outlived */
+#define GONE_RATIO 0.05 /* of what stays: when so many died so old, it may follow */
+#define GONE_MIN 8
+#define SURVIVAL_MIN 16 /* allocations of which a share is worth to tell */
+#define SURVIVAL_LATE 3 /* times the age */
 
 struct point {
 	double seconds, allocations, frees, bytes;
@@ -155,7 +161,8 @@ static bool find_residue(const struct judge *j, const struct judge_frame *f, str
 	for (size_t i = 0; i < j->n_moments; i++) {
 		struct residue r;
 
-		if (!cohort_residue(f->edges, f->began_seconds, &j->moments[i], &j->now, &r) ||
+		if (!cohort_residue(f->edges, f->began_seconds, j->last.frees == 0, &j->moments[i],
+				    &j->now, &r) ||
 		    (found && r.quality <= ret->quality))
 			continue;
 		*ret = r;
@@ -178,6 +185,18 @@ static void fill_rate(const struct judge *j, const struct residue *r, struct jud
 	ret->high_bytes_per_second = bytes * (r->n + half) / seconds;
 }
 
+/* What stays may only be too young: those before it were freed, at an age that it has hardly reached. */
+static bool older_went(const struct judge *j, const struct judge_frame *f, const struct residue *r)
+{
+	double age = OUTLIVED_RATIO * (j->now.seconds - r->from_seconds), gone = 0;
+
+	for (size_t i = 0; i < j->n_moments; i++)
+		gone += cohort_gone(f->edges, f->began_seconds, r->from_seconds, age,
+				    &j->moments[i],
+				    i + 1 < j->n_moments ? &j->moments[i + 1] : &j->now);
+	return gone > GONE_RATIO * r->n && gone >= GONE_MIN;
+}
+
 /* Why what stays may not be a leak, or NULL. rate: blocks a second, for so many seconds. */
 static const char *doubt(const struct judge *j, const struct judge_frame *f,
 			 const struct residue *r, double rate, double seconds)
@@ -191,6 +210,8 @@ static const char *doubt(const struct judge *j, const struct judge_frame *f,
 	/* So many as once went at a time may go again. */
 	if (j->drop > DROP_RATIO * r->n + 4)
 		return "but it has given back as much before";
+	if (older_went(j, f, r))
+		return "but those before them were freed when they were as old";
 	return seconds < least ? "too early to call it a leak" : NULL;
 }
 
@@ -335,4 +356,21 @@ void judge_site(const struct judge *j, const struct judge_frame *frame, struct j
 	find_floors(j, &floors);
 	if (!judge_growing(j, &floors, ret))
 		judge_calm(j, &floors, ret);
+}
+
+double judge_survival(const struct judge *j, const struct judge_frame *f, double age_seconds)
+{
+	double now = j->now.seconds, left = 0, allocated;
+	size_t end = 0;
+
+	if (!j->n_points)
+		return NAN;
+	while (end < JUDGE_SLOTS && f->edges[end + 1] <= now - age_seconds) {
+		left += (int32_t)j->now.born[end] > 0 ? j->now.born[end] : 0;
+		end++;
+	}
+	if (f->edges[end] <= f->began_seconds || now - f->edges[end] > SURVIVAL_LATE * age_seconds)
+		return NAN;
+	allocated = allocated_until(j, f->began_seconds, f->edges[end]);
+	return allocated < SURVIVAL_MIN ? NAN : fmin(1, left / allocated);
 }

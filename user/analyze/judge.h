@@ -55,5 +55,8 @@ void judge_destroy(struct judge *j);
 void judge_add(struct judge *j, const struct judge_sample *s);
 /* The verdict as of the newest sample. */
 void judge_site(const struct judge *j, const struct judge_frame *f, struct judgement *ret);
+/* Of the newest sample, which share of what was allocated at least age_seconds ago is still there. Blocks are known by slots of birth: the
+ * youngest slot that is so old counts, and those before it. NAN: it is more than three times as old, or too few were allocated. */
+double judge_survival(const struct judge *j, const struct judge_frame *f, double age_seconds);
 
 #endif

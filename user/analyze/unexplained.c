@@ -21,24 +21,46 @@ static double heap_bytes(const struct memory_account *m)
 	       m->own_bytes - (double)m->untouched_bytes;
 }
 
-const char *unexplained_verdict(const struct memory_account *before,
-				const struct memory_account *now, double *ret_bytes)
+static double difference(uint64_t now, uint64_t before)
+{
+	return (double)now - (double)before;
+}
+
+static enum unexplained_part part_of(const struct memory_account *before,
+				     const struct memory_account *now, double bytes)
+{
+	if (difference(now->thread_stack_bytes, before->thread_stack_bytes) > PART_RATIO * bytes)
+		return UNEXPLAINED_STACKS;
+	if (difference(now->executable_bytes, before->executable_bytes) > PART_RATIO * bytes)
+		return UNEXPLAINED_CODE;
+	return difference(now->shared_bytes, before->shared_bytes) > PART_RATIO * bytes
+		       ? UNEXPLAINED_SHARED
+		       : UNEXPLAINED_ELSE;
+}
+
+bool unexplained_judge(const struct memory_account *before, const struct memory_account *now,
+		       struct unexplained *ret)
 {
 	double heap = heap_bytes(now) - heap_bytes(before);
-	double used = (double)now->before_bytes - (double)before->before_bytes;
-	double outside = (double)now->anonymous_bytes + now->stack_bytes + now->shared_bytes -
-			 (double)before->anonymous_bytes - before->stack_bytes -
-			 before->shared_bytes;
-	double all = (double)now->resident_bytes - (double)before->resident_bytes;
+	double used = difference(now->before_bytes, before->before_bytes);
+	double outside = difference(now->anonymous_bytes, before->anonymous_bytes) +
+			 difference(now->stack_bytes, before->stack_bytes) +
+			 difference(now->shared_bytes, before->shared_bytes);
+	double all = difference(now->resident_bytes, before->resident_bytes);
 
-	if (all < BYTES_MIN)
-		return NULL;
-	if (outside > PART_RATIO * all) {
-		*ret_bytes = outside;
-		return "outside-malloc";
-	}
-	if (heap <= PART_RATIO * all)
-		return NULL;
-	*ret_bytes = heap;
-	return used > PART_RATIO * heap ? "growing" : "fragmentation";
+	if (all < BYTES_MIN || (outside <= PART_RATIO * all && heap <= PART_RATIO * all))
+		return false;
+	*ret = (struct unexplained){
+		.verdict = "outside-malloc",
+		.bytes = outside,
+		.part = part_of(before, now, outside),
+		.n_threads = difference(now->n_threads, before->n_threads),
+	};
+	if (outside > PART_RATIO * all)
+		return true;
+	*ret = (struct unexplained){
+		.verdict = used > PART_RATIO * heap ? "growing" : "fragmentation",
+		.bytes = heap,
+	};
+	return true;
 }

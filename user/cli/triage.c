@@ -58,6 +58,7 @@ struct triage {
 	struct triage_evidence evidence;
 	struct trend *trend; /* of resident memory */
 	struct identity id;
+	struct cgroup_usage cgroup; /* at the start */
 	pid_t pid;
 	uint64_t start_ns;
 	bool has_scan, scanned;
@@ -78,14 +79,19 @@ static void sample_memory(struct triage *t)
 static void fill_memory(struct triage *t, const struct process_report *p, struct triage_memory *ret)
 {
 	struct trend_estimate e;
+	struct cgroup_usage cgroup = {0};
 
 	trend_estimate(t->trend, &e);
+	identity_cgroup_usage(t->pid, &cgroup);
 	*ret = (struct triage_memory){
 		.growth_bytes_per_second = e.bytes_per_second,
 		.growth_low_bytes_per_second = e.low_bytes_per_second,
 		.growth_high_bytes_per_second = e.high_bytes_per_second,
 		.growing_since_seconds = e.since_seconds,
 		.seconds_to_limit = NAN,
+		.cgroup_bytes = cgroup.bytes,
+		.cgroup_cache_bytes = cgroup.cache_bytes,
+		.cgroup_cache_before_bytes = t->cgroup.cache_bytes,
 		.verdict = e.verdict,
 		.confidence = e.confidence,
 	};
@@ -124,6 +130,12 @@ static void fill_partly_seen(struct triage_report *r, bool grows)
 			      "with '--budget 0' or a larger one";
 }
 
+static bool grows_by_its_record(const struct process_report *p)
+{
+	return is(p->verdict, "leak") || is(p->verdict, "growing") ||
+	       is(p->verdict, "fragmentation") || is(p->verdict, "outside-malloc");
+}
+
 /* A scan proves, the sites know why, the memory knows what they do not see. */
 static void fill_verdict(struct triage_report *r, const struct process_report *p)
 {
@@ -140,15 +152,14 @@ static void fill_verdict(struct triage_report *r, const struct process_report *p
 	} else if (r->final && p->estimated && is(p->verdict, "unknown") &&
 		   r->session->mode == REPORT_EXACT) {
 		fill_partly_seen(r, grows && sure);
-	} else if (!is(p->verdict, "leak") && !is(p->verdict, "growing") && grows && sure) {
-		r->verdict = r->session->mode == REPORT_SAMPLED_PAGES ? "growing"
-								      : "outside-malloc";
+	} else if (!grows_by_its_record(p) && grows && sure) {
+		r->verdict = "growing";
 		r->confidence = r->memory.confidence;
 		r->evidence =
 			r->session->mode == REPORT_SAMPLED_PAGES
 				? "its memory grows; the stacks below touch the new pages"
-				: "its memory grows, but what it allocates and keeps does not: see "
-				  "'seep trace --growth' for who touches new pages";
+				: "its memory grows, what it allocates and keeps does not; too early to "
+				  "say whether malloc's heap does";
 	} else if (is(p->verdict, "unknown") && !is(r->memory.verdict, "unknown") && sure) {
 		r->verdict = r->memory.verdict;
 		r->confidence = r->memory.confidence;
@@ -434,6 +445,7 @@ static int start(struct triage *t, struct diag *d)
 		err = diag_set(d, ENOMEM, "out of memory");
 	if (err)
 		return err;
+	identity_cgroup_usage(t->pid, &t->cgroup);
 	t->start_ns = clock_monotonic_ns();
 	err = trace_session_init(&t->session, &t->trace, &t->tracing, d);
 	if (!err && !t->options.no_evidence)

@@ -244,6 +244,8 @@ int records_site(struct fields *f, struct capture_report *r)
 		.suppressed = fields_string(f, "suppressed"),
 	};
 
+	for (size_t i = 0; i < SITE_AGES; i++)
+		s.survival[i] = fields_double(f, site_survival_names[i], NAN);
 	s.frames = read_frames(f, &s.n_frames);
 	if (r->sites.n >= SITES_MAX)
 		fields_fail(f, "site", "is one too many for a report");

@@ -69,6 +69,7 @@ static void fill_site(const struct snapshot_site *from, const struct named_stack
 		.frees = llround(from->frees),
 		.oldest_age_seconds = from->oldest_ns < 0 ? -1 : from->oldest_ns / NS_PER_SECOND,
 		.median_age_seconds = from->median_ns < 0 ? -1 : from->median_ns / NS_PER_SECOND,
+		.survival = {NAN, NAN, NAN, NAN},
 		.growth_bytes_per_second = NAN,
 		.verdict = "unknown",
 	};
@@ -180,13 +181,15 @@ static int fill_sites(struct assembly *a, struct assembled *r)
 		const struct traced *p = tracing_find(a->tracing, from->instance);
 		struct site *to = &report->sites[report->n_sites];
 		struct site_ref *ref = &r->refs[report->n_sites];
+		const struct named_stack *name;
 
 		if (!process)
 			continue;
-		fill_site(from, naming_get(&a->names, a->tracing, p, from->stack),
-			  process - report->processes, to);
+		name = naming_get(&a->names, a->tracing, p, from->stack);
+		fill_site(from, name, process - report->processes, to);
 		limit_ages(to, &r->snapshot, process - report->processes);
-		judging_site(&a->judging, &r->snapshot, from, to, &r->notes);
+		judging_site(&a->judging, &r->snapshot, from,
+			     name && name->complete ? name->fingerprint : 0);
 		process->n_stacks += from->n_stacks;
 		*ref = (struct site_ref){to->process, to->fingerprint};
 		if (hashmap_put(&r->site_index, site_key(from->stack, from->instance, from->kind),
@@ -195,6 +198,17 @@ static int fill_sites(struct assembly *a, struct assembled *r)
 		report->n_sites++;
 	}
 	return 0;
+}
+
+/* Once all sites of the reading are known. */
+static void fill_verdicts(struct assembly *a, struct assembled *r)
+{
+	struct site *to = r->report.sites;
+
+	judging_end(&a->judging, &r->snapshot);
+	for (size_t i = 0; i < r->snapshot.sites.n; i++)
+		if (hashmap_get(&r->by_instance, r->snapshot.sites.items[i].instance))
+			judging_fill(&a->judging, &r->snapshot.sites.items[i], to++, &r->notes);
 }
 
 /* growth: a mapping and the pages in it are the same memory; what was touched counts. */
@@ -364,7 +378,8 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 		judging_process(&a->judging, &r->snapshot, &r->snapshot.processes.items[i],
 				&r->report.processes[i]);
 	err = fill_sites(a, r);
-	judging_end(&a->judging);
+	if (!err)
+		fill_verdicts(a, r);
 	if (!err && (a->sampled || a->older_ns || any_estimated(&r->report)))
 		err = blocks_sum(a, r);
 	if (!err) {
@@ -398,8 +413,8 @@ int assembly_sample(struct assembly *a, struct diag *d)
 		judging_process(&a->judging, &s, &s.processes.items[i], &process);
 	}
 	for (size_t i = 0; i < s.sites.n; i++)
-		judging_site(&a->judging, &s, &s.sites.items[i], NULL, NULL);
-	judging_end(&a->judging);
+		judging_site(&a->judging, &s, &s.sites.items[i], 0);
+	judging_end(&a->judging, &s);
 	snapshot_done(&s);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "daemon/judging.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,11 +16,6 @@
 
 #define STRANGE_SMOOTHING 0.6 /* weight of what was known before the last reading */
 
-struct judged_site {
-	struct judge *judge;
-	uint64_t reading; /* the last that had it */
-};
-
 struct judged_process {
 	uint64_t reading;
 	struct judge_frame frame;
@@ -28,6 +24,7 @@ struct judged_process {
 	uint32_t pid;
 	uint64_t start_ns; /* of the process, CLOCK_REALTIME */
 	struct judged_memory memory;
+	struct judging_room room;
 	bool blind; /* frees went unseen for a while: what is outstanding may be long gone */
 };
 
@@ -46,6 +43,7 @@ static double seconds_of(const struct judging *j, uint64_t time_ns)
 void judging_start(struct judging *j)
 {
 	j->reading++;
+	judged_sites_begin(&j->sites);
 }
 
 /* How fast it frees what was there before the trace. */
@@ -61,6 +59,16 @@ static void note_strange(struct judged_process *p, uint64_t frees, double second
 			 : rate;
 	p->strange_frees = frees;
 	p->seconds = seconds;
+}
+
+static void note_room(struct judged_process *p, const struct process_report *report)
+{
+	p->room.whose = !report->limit_bytes || !report->rss_bytes ? NULL
+			: report->container			   ? "container"
+								   : "cgroup";
+	p->room.bytes = report->limit_bytes > report->rss_bytes
+				? (double)(report->limit_bytes - report->rss_bytes)
+				: 0;
 }
 
 void judging_process(struct judging *j, const struct snapshot *s,
@@ -82,29 +90,12 @@ void judging_process(struct judging *j, const struct snapshot *s,
 	p->reading = j->reading;
 	p->pid = report->pid;
 	p->start_ns = report->start_ns;
+	note_room(p, report);
 	if (!j->pages)
 		judged_memory_add(&p->memory, seconds_of(j, s->time_ns), report->rss_bytes);
 	p->blind |= report->mode && strcmp(report->mode, "exact") != 0 &&
 		    strcmp(report->mode, "sampled") != 0;
 	note_strange(p, from->unknown_frees + from->inherited_frees, seconds_of(j, s->time_ns));
-}
-
-static struct judged_site *get_site(struct judging *j, const struct snapshot_site *from)
-{
-	uint64_t key = from->stack ^
-		       ((uint64_t)from->instance << 8 | from->kind) * 0x9e3779b97f4a7c15ULL;
-	struct judged_site *site = hashmap_get(&j->sites, key);
-
-	if (site || (!from->births && !from->frees) || j->sites.n >= JUDGED_MOST)
-		return site;
-	site = calloc(1, sizeof(*site));
-	if (!site || judge_create(&site->judge) || hashmap_put(&j->sites, key, site)) {
-		if (site)
-			judge_destroy(site->judge);
-		free(site);
-		return NULL;
-	}
-	return site;
 }
 
 static void keep_text(struct note_list *texts, char *text, const char **ret)
@@ -116,48 +107,46 @@ static void keep_text(struct note_list *texts, char *text, const char **ret)
 }
 
 void judging_site(struct judging *j, const struct snapshot *s, const struct snapshot_site *from,
-		  struct site *to, struct note_list *texts)
+		  uint64_t fingerprint)
+{
+	if (hashmap_get(&j->processes, from->instance))
+		judged_sites_add(&j->sites, s, from, fingerprint);
+}
+
+/* What cannot be known now stays as it was. */
+static void fill_survival(struct judged_site *site, const struct judge_frame *frame,
+			  struct site *to)
+{
+	for (size_t i = 0; i < SITE_AGES; i++) {
+		double share = judge_survival(site->judge, frame, site_age_seconds[i]);
+
+		site->survival[i] = isnan(share) ? site->survival[i] : share;
+		to->survival[i] = site->survival[i];
+	}
+}
+
+void judging_fill(struct judging *j, const struct snapshot_site *from, struct site *to,
+		  struct note_list *texts)
 {
 	const struct judged_process *p = hashmap_get(&j->processes, from->instance);
-	struct judged_site *site = p ? get_site(j, from) : NULL;
-	struct judge_sample sample = {
-		.seconds = seconds_of(j, s->time_ns),
-		.allocations = from->n_stacks,
-		.frees = (double)from->n_stacks - (double)from->n_sampled,
-		.bytes = (double)from->allocated_bytes - (double)from->freed_bytes,
-		.weight = from->n_stacks ? from->allocations / (double)from->n_stacks : 1,
-		.born = from->births ? s->births.items[from->births - 1].born : NULL,
-	};
+	struct judged_site *site = p && !p->blind ? judged_sites_get(&j->sites, from) : NULL;
 	struct judge_frame frame;
 	struct judgement judgement;
 
 	if (!site)
 		return;
-	site->reading = j->reading;
-	judge_add(site->judge, &sample);
-	if (p->blind || !to)
-		return;
 	frame = p->frame;
 	/* A page is touched once, whoever uses it then; of an unknown stack everybody is one. */
 	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP);
 	judge_site(site->judge, &frame, &judgement);
+	fill_survival(site, &frame, to);
 	to->verdict = judgement.verdict;
 	to->confidence = judgement.confidence;
-	if (!isnan(judgement.bytes_per_second))
+	if (!site->asked && !isnan(judgement.bytes_per_second))
 		to->growth_bytes_per_second = judgement.bytes_per_second;
-	keep_text(texts, judging_site_text(&judgement, clock_realtime_ns()), &to->evidence);
-}
-
-static bool drop_old_site(void *judging, void *judged)
-{
-	const struct judging *j = judging;
-	struct judged_site *site = judged;
-
-	if (site->reading == j->reading)
-		return false;
-	judge_destroy(site->judge);
-	free(site);
-	return true;
+	site->asked = true;
+	keep_text(texts, judging_site_text(&judgement, &p->room, clock_realtime_ns()),
+		  &to->evidence);
 }
 
 static bool drop_old_process(void *judging, void *judged)
@@ -172,18 +161,17 @@ static bool drop_old_process(void *judging, void *judged)
 	return true;
 }
 
-void judging_end(struct judging *j)
+void judging_end(struct judging *j, const struct snapshot *s)
 {
-	hashmap_sweep(&j->sites, drop_old_site, j);
+	judged_sites_end(&j->sites, seconds_of(j, s->time_ns));
 	hashmap_sweep(&j->processes, drop_old_process, j);
 }
 
 void judging_done(struct judging *j)
 {
 	j->reading++;
-	hashmap_sweep(&j->sites, drop_old_site, j);
+	judged_sites_done(&j->sites);
 	hashmap_sweep(&j->processes, drop_old_process, j);
-	hashmap_done(&j->sites);
 	hashmap_done(&j->processes);
 }
 
@@ -250,13 +238,30 @@ static bool sum_sites(const struct sums *s, struct process_report *p, struct not
 	return true;
 }
 
-/* Memory that is not outstanding: worth a look only where so few are traced that it costs nothing to speak of. */
+/* Behind what is said already. */
+static void add_text(struct note_list *texts, char *text, const char **ret)
+{
+	char *both;
+
+	if (!*ret || !text) {
+		keep_text(texts, text, ret);
+		return;
+	}
+	if (asprintf(&both, "%s; besides, %s", *ret, text) < 0)
+		both = NULL;
+	free(text);
+	keep_text(texts, both, ret);
+}
+
+/* Memory that is not outstanding; a leak stays one, whatever else grows. Worth a look only where so few are traced that it costs
+ * nothing to speak of. */
 static void judge_memory(struct judging *j, const struct report *r, const struct sums *s,
 			 struct process_report *p, struct note_list *texts)
 {
 	struct judged_process *judged;
 	const char *verdict;
 	size_t cursor = 0;
+	double confidence;
 	char *text;
 
 	if (r->n_processes > ACCOUNTING_MOST || p->ended)
@@ -267,7 +272,7 @@ static void judge_memory(struct judging *j, const struct report *r, const struct
 	if (!judged)
 		return;
 	verdict = judged_memory_verdict(&judged->memory, p->pid, judged->seconds,
-					s->leak_rate + s->growing_rate, &text, &p->confidence);
+					s->leak_rate + s->growing_rate, &text, &confidence);
 	if (!verdict)
 		return;
 	/* An allocator other than glibc's has its heap there, too. */
@@ -275,9 +280,12 @@ static void judge_memory(struct judging *j, const struct report *r, const struct
 		free(text);
 		return;
 	}
-	p->verdict = verdict;
-	p->evidence = NULL;
-	keep_text(texts, text, &p->evidence);
+	if (strcmp(p->verdict, "leak") != 0) {
+		p->verdict = verdict;
+		p->confidence = confidence;
+		p->evidence = NULL;
+	}
+	add_text(texts, text, &p->evidence);
 }
 
 void judging_sum(struct judging *j, struct report *r, struct note_list *texts)
@@ -291,8 +299,7 @@ void judging_sum(struct judging *j, struct report *r, struct note_list *texts)
 
 		if (!sum_sites(&sums[i], p, texts))
 			p->verdict = calm_verdict(&sums[i]);
-		if (strcmp(p->verdict, "leak") != 0)
-			judge_memory(j, r, &sums[i], p, texts);
+		judge_memory(j, r, &sums[i], p, texts);
 	}
 	free(sums);
 }

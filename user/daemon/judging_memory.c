@@ -9,6 +9,8 @@
 #include "reach/account.h"
 
 #define CONFIDENCE_MIN 0.5 /* that it grows */
+#define EVEN_RATIO                                                                                 \
+	0.7 /* the rate's lower bound beside it: so narrow is an interval of what grows evenly */
 
 void judged_memory_add(struct judged_memory *m, double seconds, double resident_bytes)
 {
@@ -16,19 +18,27 @@ void judged_memory_add(struct judged_memory *m, double seconds, double resident_
 		trend_add(m->resident, seconds, resident_bytes);
 }
 
+/* A trend is sure of itself only after minutes; that memory grew evenly until now is enough to look at what it is. */
+static bool grows(const struct trend_estimate *e)
+{
+	if (!strcmp(e->verdict, "growing") && e->confidence >= CONFIDENCE_MIN)
+		return true;
+	return strcmp(e->verdict, "warming-up") != 0 && strcmp(e->verdict, "churn") != 0 &&
+	       e->bytes_per_second > 0 &&
+	       e->low_bytes_per_second > EVEN_RATIO * e->bytes_per_second;
+}
+
 const char *judged_memory_verdict(struct judged_memory *m, pid_t pid, double seconds,
 				  double outstanding_rate, char **ret_text, double *ret_confidence)
 {
 	struct trend_estimate e;
 	struct memory_account now;
-	const char *verdict;
-	double bytes;
+	struct unexplained u;
 
 	if (!m->resident)
 		return NULL;
 	trend_estimate(m->resident, &e);
-	if (strcmp(e.verdict, "growing") != 0 || e.confidence < CONFIDENCE_MIN ||
-	    !unexplained_is(e.bytes_per_second, outstanding_rate)) {
+	if (!grows(&e) || !unexplained_is(e.bytes_per_second, outstanding_rate)) {
 		m->before.resident_bytes = 0;
 		return NULL;
 	}
@@ -40,13 +50,11 @@ const char *judged_memory_verdict(struct judged_memory *m, pid_t pid, double sec
 		m->before_seconds = seconds;
 		return NULL;
 	}
-	verdict = unexplained_verdict(&m->before, &now, &bytes);
-	if (!verdict)
+	if (!unexplained_judge(&m->before, &now, &u))
 		return NULL;
-	*ret_text = judging_memory_text(verdict, bytes, seconds - m->before_seconds,
-					e.bytes_per_second);
+	*ret_text = judging_memory_text(&u, seconds - m->before_seconds, e.bytes_per_second);
 	*ret_confidence = e.confidence;
-	return verdict;
+	return u.verdict;
 }
 
 void judged_memory_done(struct judged_memory *m)

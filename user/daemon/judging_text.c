@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "analyze/judge.h"
+#include "analyze/unexplained.h"
 #include "base/clock.h"
 #include "output/output.h"
 
@@ -41,10 +42,26 @@ static void share_text(double share, char ret[16])
 		strcpy(ret, "under 0.01%");
 }
 
-static char *residue_text(const struct judgement *j, uint64_t now_ns)
+#define LIMIT_SIZE 96
+
+/* "; 40 min to the container's limit at that rate", or nothing. */
+static void limit_text(double bytes_per_second, const struct judging_room *room,
+		       char ret[LIMIT_SIZE])
+{
+	char lasts[FORMAT_SIZE];
+
+	ret[0] = 0;
+	if (!room->whose || !(bytes_per_second > 0))
+		return;
+	format_seconds(room->bytes / bytes_per_second, lasts);
+	snprintf(ret, LIMIT_SIZE, "; %s to the %s's limit at that rate", lasts, room->whose);
+}
+
+static char *residue_text(const struct judgement *j, const struct judging_room *room,
+			  uint64_t now_ns)
 {
 	char rate[FORMAT_SIZE], low[FORMAT_SIZE], high[FORMAT_SIZE], age[FORMAT_SIZE];
-	char watched[FORMAT_SIZE], since[24], share[16], freed[48], *text;
+	char watched[FORMAT_SIZE], since[24], share[16], freed[48], limit[LIMIT_SIZE], *text;
 
 	rate_text(j->bytes_per_second, rate);
 	rate_text(j->low_bytes_per_second, low);
@@ -53,6 +70,7 @@ static char *residue_text(const struct judgement *j, uint64_t now_ns)
 	format_seconds(j->watched_seconds, watched);
 	since_text(now_ns, j->since_seconds, since);
 	share_text(j->kept_share, share);
+	limit_text(j->bytes_per_second, room, limit);
 	if (j->n_freed < 1)
 		snprintf(freed, sizeof(freed), "none");
 	else
@@ -60,16 +78,16 @@ static char *residue_text(const struct judgement *j, uint64_t now_ns)
 	return asprintf(
 		       &text,
 		       "%s of what it allocated more than %s ago is still there; of %.0f such blocks %s "
-		       "was freed in the last %s; it grows by %s/min (%s to %s), evenly since %s%s%s",
-		       share, age, j->n_watched, freed, watched, rate, low, high, since,
+		       "was freed in the last %s; it grows by %s/min (%s to %s), evenly since %s%s%s%s",
+		       share, age, j->n_watched, freed, watched, rate, low, high, since, limit,
 		       j->doubt ? "; " : "", j->doubt ? j->doubt : "") < 0
 		       ? NULL
 		       : text;
 }
 
-char *judging_site_text(const struct judgement *j, uint64_t now_ns)
+char *judging_site_text(const struct judgement *j, const struct judging_room *room, uint64_t now_ns)
 {
-	char rate[FORMAT_SIZE], since[24], lasts[FORMAT_SIZE], *text = NULL;
+	char rate[FORMAT_SIZE], since[24], lasts[FORMAT_SIZE], limit[LIMIT_SIZE], *text = NULL;
 	int n = 0;
 
 	since_text(now_ns, j->since_seconds, since);
@@ -77,12 +95,14 @@ char *judging_site_text(const struct judgement *j, uint64_t now_ns)
 	if (!strcmp(j->verdict, "unknown"))
 		return NULL;
 	if (!isnan(j->kept_share))
-		return residue_text(j, now_ns);
+		return residue_text(j, room, now_ns);
 	rate_text(j->bytes_per_second, rate);
+	limit_text(j->bytes_per_second, room, limit);
 	if (!strcmp(j->verdict, "growing"))
-		n = asprintf(&text, "it has grown by %s/min since %s; %s", rate, since,
+		n = asprintf(&text, "it has grown by %s/min since %s; %s%s", rate, since,
 			     j->freed_share > FREED_SHARE ? "its blocks come and go"
-							  : "too early to say whether it stays");
+							  : "too early to say whether it stays",
+			     limit);
 	else if (!strcmp(j->verdict, "warming-up"))
 		n = asprintf(&text, "it grew ever more slowly in the last %s", lasts);
 	else if (!strcmp(j->verdict, "steady"))
@@ -107,29 +127,43 @@ char *judging_process_text(const char *verb, size_t n, double bytes_per_second, 
 		       : text;
 }
 
-char *judging_memory_text(const char *verdict, double bytes, double seconds,
-			  double bytes_per_second)
+/* What to look at next. */
+static const char *next_of(const struct unexplained *u)
 {
-	char rate[FORMAT_SIZE], amount[FORMAT_SIZE], lasts[FORMAT_SIZE], *text;
-	const char *what = !strcmp(verdict, "fragmentation")
+	if (!strcmp(u->verdict, "fragmentation"))
+		return "long-lived blocks among short-lived ones keep it from shrinking";
+	if (strcmp(u->verdict, "outside-malloc") != 0)
+		return "a filter, sampling or a budget leaves them out";
+	switch (u->part) {
+	case UNEXPLAINED_STACKS:
+		return "most of it is stacks of threads: see who starts them, and whether they end";
+	case UNEXPLAINED_CODE:
+		return "most of it is code made at run time, as by a JIT: --mmap shows who makes it";
+	case UNEXPLAINED_SHARED:
+		return "most of it is shared memory, also of files in a tmpfs: --mmap shows who maps it";
+	default:
+		return "--mmap or --growth show whose it is";
+	}
+}
+
+char *judging_memory_text(const struct unexplained *u, double seconds, double bytes_per_second)
+{
+	char rate[FORMAT_SIZE], amount[FORMAT_SIZE], lasts[FORMAT_SIZE], threads[64] = "", *text;
+	const char *what = !strcmp(u->verdict, "fragmentation")
 				   ? "the unused part of malloc's heap grew"
-			   : !strcmp(verdict, "outside-malloc")
+			   : !strcmp(u->verdict, "outside-malloc")
 				   ? "memory outside of malloc's heap grew"
 				   : "malloc's heap grew by blocks that were not recorded";
-	const char *next =
-		!strcmp(verdict, "fragmentation")
-			? "long-lived blocks among short-lived ones keep it from shrinking"
-		: !strcmp(verdict, "outside-malloc")
-			? "--mmap or --growth show whose it is"
-			: "a filter, sampling or a budget leaves them out";
 
 	rate_text(bytes_per_second, rate);
-	format_bytes(bytes, amount);
+	format_bytes(u->bytes, amount);
 	format_seconds(seconds, lasts);
+	if (u->part == UNEXPLAINED_STACKS)
+		snprintf(threads, sizeof(threads), ", with %.0f threads more", u->n_threads);
 	return asprintf(
 		       &text,
-		       "resident memory grows by %s/min, what is surely kept explains less than half of it; %s by %s in %s; %s",
-		       rate, what, amount, lasts, next) < 0
+		       "resident memory grows by %s/min, what is surely kept explains less than half of it; %s by %s in %s%s; %s",
+		       rate, what, amount, lasts, threads, next_of(u)) < 0
 		       ? NULL
 		       : text;
 }

@@ -24,6 +24,9 @@ struct memory_account {
 	uint64_t anonymous_bytes; /* else: mappings, other threads' stacks, written data of files, other allocators */
 	uint64_t elsewhere_bytes; /* recorded, but not in the heap: part of anonymous or untouched */
 	uint64_t file_bytes, shared_bytes;
+	/* Parts of anonymous_bytes: stacks of threads but the first, mappings that can be executed (code made at run time). */
+	uint64_t thread_stack_bytes, executable_bytes;
+	uint64_t n_threads; /* 0: not known */
 };
 
 /* Its members by name, as records have them. */

@@ -28,6 +28,11 @@ enum site_kind {
 	SITE_KERNEL = 5,
 };
 
+/* Ages of which it is told how many reach them: 1 s, 10 s, 1 min, 10 min. */
+#define SITE_AGES 4
+extern const double site_age_seconds[SITE_AGES];
+extern const char *const site_survival_names[SITE_AGES]; /* of the fields of records */
+
 /* Counted in estimates when sampling: integers after scaling. interval_*: half the width of the 95% confidence interval
  * of the outstanding figure, 0 when exact. */
 struct site {
@@ -39,7 +44,10 @@ struct site {
 	uint64_t freed_bytes, frees;
 	uint64_t interval_bytes, interval_allocations;
 	double oldest_age_seconds,
-		median_age_seconds;	/* of outstanding blocks; negative: unknown */
+		median_age_seconds; /* of outstanding blocks; negative: unknown */
+	/* By site_age_seconds: the share of what it allocated at least so long ago that is still there, when that was last known to within
+	 * three times the age; NAN: never. */
+	double survival[SITE_AGES];
 	double growth_bytes_per_second; /* NAN: not known yet */
 	double confidence;		/* of the verdict, 0 to 1 */
 	const char *verdict;		/* DESIGN.md's list */

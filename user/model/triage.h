@@ -17,6 +17,8 @@ struct triage_memory {
 	double growth_bytes_per_second, growth_low_bytes_per_second, growth_high_bytes_per_second;
 	double growing_since_seconds; /* for how long; 0: it does not grow */
 	double seconds_to_limit;
+	/* Charged to its cgroup: all, and of it page cache; the latter also as it was at the start. 0: not known. */
+	uint64_t cgroup_bytes, cgroup_cache_bytes, cgroup_cache_before_bytes;
 	const char *verdict; /* by its size alone */
 	double confidence;
 	double line[TRIAGE_LINE_VALUES]; /* over time, oldest first; NAN: no value */

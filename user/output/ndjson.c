@@ -162,6 +162,8 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_u64(&j, "frees", s->frees);
 	put_age(&j, "oldest_age_seconds", s->oldest_age_seconds);
 	put_age(&j, "median_age_seconds", s->median_age_seconds);
+	for (size_t i = 0; i < SITE_AGES; i++)
+		json_put_double(&j, site_survival_names[i], s->survival[i]);
 	json_put_double(&j, "growth_bytes_per_second", s->growth_bytes_per_second);
 	json_put_double(&j, "confidence", s->confidence);
 	json_put_string(&j, "verdict", s->verdict);

@@ -243,6 +243,21 @@ static void put_part(FILE *f, bool less, uint64_t bytes, uint64_t n_blocks, cons
 	fputs("\n", f);
 }
 
+/* What is in the row before. */
+static void put_share(FILE *f, uint64_t bytes, const char *what, uint64_t n_threads)
+{
+	char amount[FORMAT_SIZE], count[FORMAT_SIZE];
+
+	if (!bytes)
+		return;
+	format_bytes(bytes, amount);
+	format_count(n_threads, count);
+	fprintf(f, "                  %s of it %s", amount, what);
+	if (n_threads)
+		fprintf(f, ", of which there are %s", count);
+	fputs("\n", f);
+}
+
 void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 {
 	char bytes[FORMAT_SIZE];
@@ -261,6 +276,8 @@ void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 	put_part(f, false, m->stack_bytes, 0, "stack of the first thread");
 	put_part(f, false, m->anonymous_bytes, 0,
 		 "other anonymous memory: mappings, threads' stacks, written data of files");
+	put_share(f, m->thread_stack_bytes, "stacks of threads", m->n_threads);
+	put_share(f, m->executable_bytes, "code made at run time", 0);
 	put_part(f, false, m->file_bytes, 0, "files: code and data as on disk");
 	put_part(f, false, m->shared_bytes, 0, "shared memory");
 	format_bytes(m->elsewhere_bytes, bytes);

@@ -100,6 +100,25 @@ static bool site_is_sampled(enum report_mode mode, const struct site *s)
 	return mode != REPORT_EXACT && is_counted(mode, s);
 }
 
+void text_put_survival(FILE *f, const char *prefix, const struct site *s)
+{
+	static const char *const ages[SITE_AGES] = {"1 s", "10 s", "1 min", "10 min"};
+	bool any = false;
+
+	for (size_t i = 0; i < SITE_AGES; i++) {
+		double percent = 100 * s->survival[i];
+
+		if (isnan(percent))
+			continue;
+		if (!any)
+			fprintf(f, "%sstill there of what it allocated longer ago than ", prefix);
+		fprintf(f, "%s%s: %.*f%%", any ? ", " : "", ages[i], percent > 0 && percent < 10,
+			percent);
+		any = true;
+	}
+	fputs(any ? "\n" : "", f);
+}
+
 void text_put_evidence(FILE *f, const char *prefix, const char *evidence)
 {
 	char part[512];
@@ -166,6 +185,8 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 		fprintf(f, ", median %s", median);
 	fputs("\n", f);
 	text_put_evidence(f, indent, s->evidence);
+	if (o->verbose)
+		text_put_survival(f, indent, s);
 	text_put_frames(f, o, s->frames, s->n_frames, s->truncated);
 }
 

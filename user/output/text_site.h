@@ -24,6 +24,8 @@ void text_put_named(FILE *f, const char *label, const char *text);
 /* "allocation", "mapping", ... */
 const char *text_kind_noun(enum site_kind kind);
 
+/* How much of what it allocated reaches which age, a line, where any of that is known. */
+void text_put_survival(FILE *f, const char *prefix, const struct site *s);
 /* What speaks for a verdict, a line for each of its parts; nothing for NULL. */
 void text_put_evidence(FILE *f, const char *prefix, const char *evidence);
 

@@ -44,6 +44,8 @@ static void put_triage(FILE *f, const struct triage_report *t)
 	json_put_double(&j, "growth_high_bytes_per_second", m->growth_high_bytes_per_second);
 	json_put_double(&j, "growing_since_seconds", m->growing_since_seconds);
 	json_put_double(&j, "seconds_to_limit", m->seconds_to_limit);
+	json_put_u64_or_null(&j, "cgroup_bytes", m->cgroup_bytes);
+	json_put_u64_or_null(&j, "cgroup_cache_bytes", m->cgroup_cache_bytes);
 	put_scan(&j, t);
 	json_open(&j, "sites", '[');
 	for (size_t i = 0; i < t->n_top; i++)

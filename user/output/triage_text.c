@@ -15,6 +15,8 @@
 #include "output/text_site.h"
 #include "output/watch.h"
 
+#define CACHE_GROWTH (1 << 20) /* bytes; less is not worth a word */
+
 static const char indent[] = "        "; /* of what belongs to a site */
 
 /* "2.9 MiB/min" */
@@ -87,6 +89,25 @@ static void put_size(FILE *f, bool utf8, const struct triage_report *t,
 	if (isfinite(m->seconds_to_limit))
 		fprintf(f, ", reached in %s", time);
 	text_put_named(f, ", of cgroup ", p->cgroup);
+	fputs("\n", f);
+}
+
+/* Whoever looks at a cgroup's figure sees files, too. */
+static void put_cgroup(FILE *f, const struct triage_report *t)
+{
+	const struct triage_memory *m = &t->memory;
+	char bytes[FORMAT_SIZE], cache[FORMAT_SIZE], more[FORMAT_SIZE];
+
+	if (!m->cgroup_bytes)
+		return;
+	format_bytes(m->cgroup_bytes, bytes);
+	format_bytes(m->cgroup_cache_bytes, cache);
+	fprintf(f, "  cgroup       %s charged, of it %s page cache", bytes, cache);
+	if (m->cgroup_cache_bytes > m->cgroup_cache_before_bytes + CACHE_GROWTH) {
+		format_bytes(m->cgroup_cache_bytes - m->cgroup_cache_before_bytes, more);
+		fprintf(f, ", %s more than at first: files, which give way when room is needed",
+			more);
+	}
 	fputs("\n", f);
 }
 
@@ -190,6 +211,7 @@ static void put_site(FILE *f, const struct output_options *o, const struct triag
 	}
 	fputs("\n", f);
 	text_put_evidence(f, indent, s->evidence);
+	text_put_survival(f, indent, s);
 	text_put_frames(f, o, s->frames, s->n_frames, s->truncated);
 }
 
@@ -213,6 +235,7 @@ int triage_text(FILE *f, const struct output_options *o, bool utf8, const struct
 	put_heading(f, o, t, p);
 	put_verdict(f, o, t);
 	put_size(f, utf8, t, p);
+	put_cgroup(f, t);
 	put_scan(f, t, is_sampled(t, p));
 	put_traced(f, t, p);
 	text_put_losses(f, o, "  ", p->losses, p->n_losses);

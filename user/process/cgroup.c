@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -350,6 +351,54 @@ uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo)
 		mountinfo += n + (mountinfo[n] == '\n');
 	}
 	return tightest == UINT64_MAX ? 0 : tightest;
+}
+
+/* The figure of a line "NAME FIGURE" of memory.stat; 0 without it. */
+static uint64_t read_stat(const char *directory, const char *name)
+{
+	char path[3 * CGROUP_PATH_SIZE], line[128];
+	_cleanup_fclose_ FILE *f = NULL;
+	size_t n = strlen(name);
+
+	snprintf(path, sizeof(path), "%s/memory.stat", directory);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, n) && line[n] == ' ')
+			return strtoull(line + n, NULL, 10);
+	return 0;
+}
+
+static int usage_by_mount(const struct mount *m, const struct cgroup *c, struct cgroup_usage *ret)
+{
+	const bool v2 = is_version_2(m);
+	const char *path = v2 ? c->v2 : c->memory_v1;
+	char directory[2 * CGROUP_PATH_SIZE];
+	uint64_t bytes;
+
+	if (!path[0] || !strcmp(path, "/") || directory_of(m->point, m->root, path, directory))
+		return -ENOENT;
+	if (!v2 &&
+	    (strncmp(m->type, "cgroup ", 7) || !has_item(m->options, strlen(m->options), "memory")))
+		return -ENOENT;
+	bytes = read_limit(directory, v2 ? "memory.current" : "memory.usage_in_bytes");
+	if (bytes == UINT64_MAX)
+		return -ENOENT;
+	*ret = (struct cgroup_usage){bytes, read_stat(directory, v2 ? "file" : "total_cache")};
+	return 0;
+}
+
+int cgroup_usage(const struct cgroup *c, const char *mountinfo, struct cgroup_usage *ret)
+{
+	while (*mountinfo) {
+		size_t n = strcspn(mountinfo, "\n");
+		_cleanup_free_ char *line = strndup(mountinfo, n);
+		struct mount m;
+
+		if (line && !split_mount(line, &m) && !usage_by_mount(&m, c, ret))
+			return 0;
+		mountinfo += n + (mountinfo[n] == '\n');
+	}
+	return -ENOENT;
 }
 
 int cgroup_pressure_path(const struct cgroup *c, const char *mountinfo, char out[CGROUP_FILE_SIZE])

@@ -44,6 +44,15 @@ void cgroup_pod_uid(const char *path, char out[CGROUP_POD_SIZE]);
  * are. */
 uint64_t cgroup_limit(const struct cgroup *c, const char *mountinfo);
 
+/* What is charged to a process's memory cgroup and those below it: all of it, and the part that is page cache, which the kernel takes
+ * back when it needs room. */
+struct cgroup_usage {
+	uint64_t bytes, cache_bytes;
+};
+
+/* Returns 0, or -ENOENT: it is in the root, or its cgroup cannot be seen from here. mountinfo: as for cgroup_limit. */
+int cgroup_usage(const struct cgroup *c, const char *mountinfo, struct cgroup_usage *ret);
+
 /* Where the kernel says how long its tasks wait for memory (process/pressure.h): of version 2 only. Returns 0, or -ENOENT when it
  * cannot be seen from here. */
 #define CGROUP_FILE_SIZE (3 * CGROUP_PATH_SIZE)

@@ -143,6 +143,19 @@ static int read_cgroup(pid_t pid, struct identity *id)
 	return 0;
 }
 
+int identity_cgroup_usage(pid_t pid, struct cgroup_usage *ret)
+{
+	_cleanup_free_ char *text = NULL, *mountinfo = NULL;
+	_cleanup_free_ struct cgroup *c = malloc(sizeof(*c));
+	size_t n;
+
+	if (!c || procfs_read(pid, "cgroup", PROC_TEXT_MAX_BYTES, &text, &n) ||
+	    procfs_read(getpid(), "mountinfo", 16 * PROC_TEXT_MAX_BYTES, &mountinfo, &n))
+		return -ENOENT;
+	cgroup_parse(text, c);
+	return cgroup_usage(c, mountinfo, ret);
+}
+
 int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 {
 	_cleanup_free_ struct identity *id = calloc(1, sizeof(*id));

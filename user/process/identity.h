@@ -40,6 +40,9 @@ int identity_start_ticks(pid_t pid, uint64_t *ret_ticks);
  * come. */
 bool identity_alive(const struct identity *id);
 
+/* What is charged to the process's memory cgroup. Returns 0 or -ENOENT: nothing can be said of it. */
+int identity_cgroup_usage(pid_t pid, struct cgroup_usage *ret);
+
 /* VmRSS of the process in bytes (/proc/PID/statm). Returns 0 or -ESRCH. */
 int identity_rss(pid_t pid, uint64_t *ret_bytes);
 

@@ -21,6 +21,8 @@ struct resident_mapping {
 	enum resident_kind kind;
 	uint64_t rss_bytes, anonymous_bytes; /* of rss: pages of the process's own */
 	uint64_t swap_bytes;
+	bool executable;
+	bool thread_stack; /* of a thread that is not the first: see resident_find_stacks */
 };
 
 struct resident {
@@ -33,6 +35,9 @@ struct resident {
 int resident_read(pid_t pid, struct resident *ret, struct diag *d);
 /* The same of a file's text, NUL-terminated, which is cut to pieces. */
 int resident_parse(char *text, struct resident *ret, struct diag *d);
+/* Marks the mappings in which threads have their stacks; of threads that run just now it is not known where. Returns how many threads
+ * were found, the first one included; 0 where they cannot be read. */
+size_t resident_find_stacks(pid_t pid, struct resident *r);
 void resident_done(struct resident *r);
 
 #endif

@@ -72,6 +72,10 @@ static void add_private(const struct resident_mapping *m, struct memory_account 
 
 	to->anonymous_bytes += own;
 	to->file_bytes += m->rss_bytes - own;
+	if (m->thread_stack)
+		to->thread_stack_bytes += own;
+	else if (m->kind == RESIDENT_PLAIN && m->executable)
+		to->executable_bytes += own;
 }
 
 void account_memory(const struct glibc_heap *heap, const struct resident *resident,
@@ -116,8 +120,12 @@ void account_read(pid_t pid, struct account_block *blocks, size_t n, struct memo
 
 	*ret = (struct memory_account){0};
 	if (!maps_read(pid, &maps, &ignored) && !glibc_heap_read(pid, &maps, &heap, &ignored) &&
-	    !resident_read(pid, &resident, &ignored))
+	    !resident_read(pid, &resident, &ignored)) {
+		size_t n_threads = resident_find_stacks(pid, &resident);
+
 		account_memory(&heap, &resident, blocks, n, ret);
+		ret->n_threads = n_threads;
+	}
 	resident_done(&resident);
 	glibc_heap_done(&heap);
 	maps_done(&maps);
