@@ -352,8 +352,8 @@ static int begin_report(struct tracer *t, bool last, const char *mark, struct ma
 	if (last && t->checking)
 		checking_set_command(t->checking, t->launched.ended, t->launched.wait_status);
 	if (ret_mark) {
-		*ret_mark = (struct mark){.time_ns = r.report.time_ns,
-					  .sequence = r.report.sequence};
+		*ret_mark =
+			(struct mark){.time_ns = r.report.time_ns, .sequence = r.report.sequence};
 		snprintf(ret_mark->name, sizeof(ret_mark->name), "%s", mark);
 	}
 	reporter_submit(t->reporter, &r, preface, n_preface, last ? &end : NULL);

@@ -142,7 +142,8 @@ struct report {
 	uint64_t time_ns;
 	double elapsed_seconds; /* since the session began */
 	uint64_t sequence;	/* 1, 2, ... */
-	const struct mark *mark; /* the last one set until then, maybe by this very report; NULL: none */
+	const struct mark
+		*mark; /* the last one set until then, maybe by this very report; NULL: none */
 	struct process_report *processes;
 	size_t n_processes;
 	struct site *

@@ -238,9 +238,9 @@ static void put_since_mark(FILE *f, const struct session *s, const struct report
 	if (!r->mark || report_is_mark(r))
 		return;
 	fputs("  since mark   ", f);
-	text_put_since_mark(
-		f, sampled, s->mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation",
-		&p->since_mark);
+	text_put_since_mark(f, sampled,
+			    s->mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation",
+			    &p->since_mark);
 	format_seconds(r->time_ns > r->mark->time_ns
 			       ? (double)(r->time_ns - r->mark->time_ns) / NS_PER_SECOND
 			       : 0,
