@@ -230,8 +230,16 @@ def several():
 def connect(place, seep):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(30)
-    s.connect(str(place.run / f"trace-{seep.pid}.sock"))
+    wait_until("room in the queue", lambda: connected(s, place.run / f"trace-{seep.pid}.sock"))
     return s
+
+
+def connected(s, path):
+    try:
+        s.connect(str(path))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def refused(bytes_sent, place, seep):

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "daemon/control.h"
 
 #define PATIENCE_NS (5 * NS_PER_SECOND)
+#define PAUSE_MS 10
 
 static int wait_readable(int fd, uint64_t until_ns)
 {
@@ -49,10 +51,23 @@ static int read_answer(int fd, char *text, size_t *ret_n)
 	return 0;
 }
 
+/* Others may be before us in the queue. */
+static int connect_patiently(int directory, const struct control_name *name)
+{
+	uint64_t until_ns = clock_monotonic_ns() + PATIENCE_NS;
+	const struct timespec pause = {.tv_nsec = PAUSE_MS * NS_PER_MS};
+	int fd;
+
+	while ((fd = control_connect(directory, name)) == -EAGAIN &&
+	       clock_monotonic_ns() < until_ns)
+		nanosleep(&pause, NULL);
+	return fd;
+}
+
 int control_ask(int directory, const struct control_name *name, const struct control_request *r,
 		struct control_answer *ret)
 {
-	_cleanup_close_ int fd = control_connect(directory, name);
+	_cleanup_close_ int fd = connect_patiently(directory, name);
 	_cleanup_free_ char *text = malloc(CONTROL_ANSWER_MAX);
 	char line[CONTROL_REQUEST_MAX];
 	size_t n = 0;
