@@ -12,7 +12,7 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch triage scan report diff doctor help
+COMMANDS := trace watch triage scan report diff mark doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin

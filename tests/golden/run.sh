@@ -61,6 +61,11 @@ done
 golden verdicts.text verdicts.seep
 golden verdicts.ndjson --format ndjson verdicts.seep
 golden all_reports.text --all-reports -a everything.seep
+golden marked.text --all-reports marked.seep
+golden marked.ndjson --format ndjson marked.seep
+golden mark.text --mark loaded marked.seep
+golden mark.folded --format folded --mark warm marked.seep
+golden mark_missing --mark cold marked.seep
 golden blocks.text -a everything.seep
 golden blocks.ndjson --format ndjson -a everything.seep
 golden colored.text --color always many_sites.seep
@@ -107,6 +112,9 @@ compare diff_reports.text diff everything.seep
 compare diff_sampled.text diff sampled.seep everything.seep
 compare diff_governed.text diff everything.seep governed.seep
 compare diff_cut diff cut.seep everything.seep
+compare diff_marks.text diff --from warm --to loaded marked.seep
+compare diff_marks.ndjson diff --format ndjson --from warm --to end marked.seep
+compare diff_no_mark diff --from cold marked.seep
 compare diff_no_report diff --before 77 everything.seep
 compare diff_no_end.text diff -T 1 everything.seep no_end.seep
 

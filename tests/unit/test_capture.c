@@ -142,13 +142,32 @@ static char *render(const char *format, const struct output_options *o)
 	return text;
 }
 
-static void every_format_is_the_same_from_a_capture(void **state)
+static void formats_agree(const struct fixture *x)
 {
 	static const char *const formats[] = {"text", "ndjson", "folded"};
 	static const struct output_options options[] = {
 		{.top = 10, .blocks = true},
 		{.top = 1, .by_count = true, .color = true, .width = 70, .verbose = true},
 	};
+
+	write_capture(x);
+	for (size_t i = 0; i < ARRAY_SIZE(formats) * ARRAY_SIZE(options); i++) {
+		const struct output_options *o = &options[i / ARRAY_SIZE(formats)];
+		const char *format = formats[i % ARRAY_SIZE(formats)];
+		char *from_capture = render(format, o), *direct = NULL;
+		size_t n = 0;
+		FILE *f = open_memstream(&direct, &n);
+
+		assert_int_equal(fixture_print(x, output_find(format), o, f), 0);
+		fclose(f);
+		assert_string_equal(from_capture, direct);
+		free(from_capture);
+		free(direct);
+	}
+}
+
+static void every_format_is_the_same_from_a_capture(void **state)
+{
 	struct fixture x;
 
 	(void)state;
@@ -158,21 +177,26 @@ static void every_format_is_the_same_from_a_capture(void **state)
 		x.session.sample_interval = mode ? 524288 : 0;
 		x.session.max_size_bytes = mode ? 1 << 30 : 0;
 		x.sites[0][0].interval_bytes = mode ? 4711 : 0;
-		write_capture(&x);
-		for (size_t i = 0; i < ARRAY_SIZE(formats) * ARRAY_SIZE(options); i++) {
-			const struct output_options *o = &options[i / ARRAY_SIZE(formats)];
-			const char *format = formats[i % ARRAY_SIZE(formats)];
-			char *from_capture = render(format, o), *direct = NULL;
-			size_t n = 0;
-			FILE *f = open_memstream(&direct, &n);
-
-			assert_int_equal(fixture_print(&x, output_find(format), o, f), 0);
-			fclose(f);
-			assert_string_equal(from_capture, direct);
-			free(from_capture);
-			free(direct);
-		}
+		formats_agree(&x);
 	}
+}
+
+/* Also the lowest figures that a hostile file can have. */
+static void marks_are_the_same_from_a_capture(void **state)
+{
+	struct mark mark = {.name = "warm", .sequence = 1};
+	struct fixture x;
+
+	(void)state;
+	fixture_init(&x);
+	mark.time_ns = x.reports[0].time_ns;
+	for (size_t i = 0; i < FIXTURE_REPORTS; i++) {
+		x.reports[i].mark = &mark;
+		x.processes[i][0].since_mark = (struct since_mark){-12345, 678, 910};
+		x.sites[i][0].since_mark = (struct since_mark){1 << 20, -3, 4};
+		x.sites[i][1].since_mark = (struct since_mark){INT64_MIN, INT64_MIN, INT64_MAX};
+	}
+	formats_agree(&x);
 }
 
 static int keep_offset(void *arg, const struct session *s, const struct report *r)
@@ -289,6 +313,7 @@ static void flipped_bits_are_noticed(void **state)
 #define PROCESS(members)                                                                             \
 	"{\"type\":\"process\",\"process\":0,\"outstanding_bytes\":0,\"outstanding_allocations\":0," \
 	"\"allocated_bytes\":0,\"freed_bytes\":0,\"allocations\":0,\"frees\":0," members "}\n"
+#define MARK(members) "{\"type\":\"mark\",\"time\":\"2026-11-22T19:46:19.123Z\"," members "}\n"
 #define SITE(members)                                                                               \
 	"{\"type\":\"site\",\"process\":0,\"site\":\"1\",\"family\":\"1\",\"outstanding_bytes\":0," \
 	"\"outstanding_allocations\":0,\"allocated_bytes\":0,\"freed_bytes\":0,\"allocations\":0,"  \
@@ -354,6 +379,15 @@ static void bad_input_has_its_own_message(void **state)
 		 "'lost' is not a whole"},
 		{BODY(PROCESS("\"pid\":1,\"notes\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"]")),
 		 EBADMSG, "'notes' is too long"},
+		{BODY(MARK("\"name\":\"a\",\"sequence\":1")), 0, ""},
+		{BODY(MARK("\"name\":\"a\"")), EBADMSG, "mark: 'sequence' is missing"},
+		{BODY(MARK("\"sequence\":1")), EBADMSG, "mark: 'name' is no name of a mark"},
+		{BODY(MARK("\"name\":\"a\\u001b\",\"sequence\":1")), EBADMSG,
+		 "mark: 'name' is no name of a mark"},
+		{BODY(PROCESS("\"pid\":1,\"since_mark_allocations\":-1")), EBADMSG,
+		 "'since_mark_allocations' is negative"},
+		{BODY(PROCESS("\"pid\":1,\"since_mark_outstanding_bytes\":0.5")), EBADMSG,
+		 "'since_mark_outstanding_bytes' is not a whole number"},
 		{BODY(PROCESS("\"pid\":1") PROCESS("\"pid\":2")), EBADMSG,
 		 "'process' is out of order"},
 		{BODY(SITE("\"frames\":[]")), EBADMSG, "site: 'process' is no process"},
@@ -491,6 +525,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_format_is_the_same_from_a_capture),
+		cmocka_unit_test(marks_are_the_same_from_a_capture),
 		cmocka_unit_test(raw_addresses_and_unknowns_survive),
 		cmocka_unit_test(plain_text_is_read_too),
 		cmocka_unit_test(cut_files_keep_their_reports),

@@ -409,6 +409,12 @@ static void test_report(void **state)
 	split(&l, "report");
 	assert_int_equal(report_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
 	assert_string_equal(d.text, "no capture given: give FILE, or - for standard input");
+	split(&l, "report --mark warm a");
+	assert_int_equal(report_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_string_equal(o.mark, "warm");
+	split(&l, "report --mark warm --all-reports a");
+	assert_int_equal(report_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+
 	split(&l, "report a b");
 	assert_int_equal(report_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
 	assert_string_equal(d.text, "'b': one word too many");
@@ -531,7 +537,6 @@ static void test_command_names(void **state)
 		{"frobnicate", "seep: 'frobnicate' is not a command; 'seep --help' lists them"},
 		{"", "seep: '' is not a command; 'seep --help' lists them"},
 		{"serve", "seep serve: not in this version (see README, 'What is there')"},
-		{"mark", "seep mark: not in this version (see README, 'What is there')"},
 	};
 	struct diag d;
 	size_t i;
@@ -706,6 +711,58 @@ static void test_help_fits_80_columns(void **state)
 	}
 }
 
+static void test_diff_takes_marks(void **state)
+{
+	struct diff_options o;
+	struct diag d = {0};
+	struct line l;
+
+	(void)state;
+	split(&l, "diff --from warm --to end a.seep");
+	assert_int_equal(diff_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_string_equal(o.before.mark, "warm");
+	assert_string_equal(o.after.mark, "end");
+	assert_null(o.after.path);
+	split(&l, "diff --from warm --before 3 a.seep");
+	assert_int_equal(diff_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+	split(&l, "diff --to warm --after 3 a.seep");
+	assert_int_equal(diff_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+	split(&l, "diff --to a/b a.seep");
+	assert_int_equal(diff_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+}
+
+static void test_mark_wants_a_name(void **state)
+{
+	static const char *const bad[] = {
+		"mark",	       "mark ''",	   "mark end",
+		"mark a b",    "mark a/b",	   "mark -p 1,2 a",
+		"mark -p 0 a", "mark --trace 0 a", "mark -p 1 --trace 2 a"};
+	struct mark_options o;
+	struct diag d = {0};
+	struct line l;
+
+	(void)state;
+	split(&l, "mark deploy-17");
+	assert_int_equal(mark_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_string_equal(o.name, "deploy-17");
+	assert_true(!o.pids.n && !o.trace);
+	mark_options_done(&o);
+	split(&l, "mark -p 12 a");
+	assert_int_equal(mark_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.pids.items[0], 12);
+	mark_options_done(&o);
+	split(&l, "mark --trace 34 a");
+	assert_int_equal(mark_options_parse(l.argc, l.argv, &o, &d), 0);
+	assert_int_equal(o.trace, 34);
+	mark_options_done(&o);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		d = (struct diag){0};
+		split(&l, bad[i]);
+		assert_int_equal(mark_options_parse(l.argc, l.argv, &o, &d), -EINVAL);
+		assert_int_equal(d.exit_code, EXIT_USAGE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -719,6 +776,8 @@ int main(void)
 		cmocka_unit_test(test_growth_distance),
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_diff_takes_marks),
+		cmocka_unit_test(test_mark_wants_a_name),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_doctor),
 		cmocka_unit_test(test_scan),

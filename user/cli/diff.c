@@ -43,19 +43,33 @@ static int write_difference(const struct diff_options *o, const struct differenc
 	return err ? EXIT_RUNTIME : EXIT_DONE;
 }
 
+/* first: what is not said is the first report, else the last of each process. */
+static struct moment_choice choose(const struct diff_moment *m, bool first)
+{
+	if (m->mark && strcmp(m->mark, "start") && strcmp(m->mark, "end"))
+		return (struct moment_choice){.mark = m->mark};
+	if (m->mark)
+		first = !strcmp(m->mark, "start");
+	return (struct moment_choice){
+		.sequence = m->sequence ? m->sequence
+			    : first	? MOMENT_FIRST
+					: 0,
+	};
+}
+
 /* warning: of a capture of which only a part could be read. */
 static int diff(const struct diff_options *o, struct moment *before, struct moment *after,
 		struct diag *warning, struct diag *d)
 {
 	_cleanup_free_ struct difference *items = NULL;
 	struct difference_report report;
-	uint64_t first = o->after.path ? 0 : MOMENT_FIRST;
+	const struct moment_choice from = choose(&o->before, !o->after.path);
+	const struct moment_choice to = choose(&o->after, false);
 	const char *path = o->after.path ? o->after.path : o->before.path;
-	int err = moment_read(o->before.path, o->before.sequence ? o->before.sequence : first,
-			      before, warning, d);
+	int err = moment_read(o->before.path, &from, before, warning, d);
 
 	if (!err)
-		err = moment_read(path, o->after.sequence, after, warning, d);
+		err = moment_read(path, &to, after, warning, d);
 	if (err)
 		return log_diag(d);
 	report = (struct difference_report){.before = before->of, .after = after->of};

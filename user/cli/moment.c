@@ -2,6 +2,7 @@
 #include "cli/moment.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "collect/capture.h"
+
+#define MARKS_SHOWN_BYTES 300 /* about, in a message */
 
 /* One process, as of its latest report. */
 struct moment_process {
@@ -23,8 +26,11 @@ struct moment_process {
 
 struct reading {
 	struct moment *m;
+	const char *mark; /* NULL: by number */
 	uint64_t wanted;
 	bool found;
+	char *marks; /* the names of those that were met, for a message */
+	size_t n_marks_bytes;
 };
 
 static const char *copy(struct moment *m, const char *text, int *err)
@@ -138,21 +144,49 @@ static int on_session(void *arg, const struct session *s)
 	return err;
 }
 
+static void remember_mark(struct reading *reading, const char *name)
+{
+	size_t n = strlen(name);
+	char *more;
+
+	if (reading->n_marks_bytes > MARKS_SHOWN_BYTES)
+		return;
+	more = realloc(reading->marks, reading->n_marks_bytes + n + 3);
+	if (!more)
+		return;
+	reading->marks = more;
+	reading->n_marks_bytes += sprintf(more + reading->n_marks_bytes, "%s%s",
+					  reading->n_marks_bytes ? ", " : "", name);
+}
+
+/* Of two marks of one name, which no trace makes, the first. */
+static bool is_wanted_mark(struct reading *reading, const struct report *r)
+{
+	if (!report_is_mark(r) || reading->found)
+		return false;
+	remember_mark(reading, r->mark->name);
+	return !strcmp(r->mark->name, reading->mark);
+}
+
 static int on_report(void *arg, const struct session *s, const struct report *r)
 {
 	struct reading *reading = arg;
 	struct moment *m = reading->m;
+	int err = 0;
 
 	(void)s;
+	if (reading->mark && !is_wanted_mark(reading, r))
+		return 0;
 	if (reading->wanted == MOMENT_FIRST)
 		reading->wanted = r->sequence;
-	if (reading->wanted && r->sequence != reading->wanted)
+	if (!reading->mark && reading->wanted && r->sequence != reading->wanted)
 		return 0;
 	reading->found = true;
-	m->of.sequence = reading->wanted;
+	m->of.sequence = reading->mark ? r->sequence : reading->wanted;
+	m->of.mark = copy(m, reading->mark, &err);
 	m->of.time_ns = r->time_ns;
 	m->of.elapsed_seconds = r->elapsed_seconds;
-	return take_report(m, r);
+	return err ? err : take_report(m, r);
 }
 
 /* Takes the sites out of their processes. */
@@ -178,25 +212,38 @@ static int finish(struct moment *m)
 	return 0;
 }
 
-int moment_read(const char *path, uint64_t sequence, struct moment *ret, struct diag *warning,
-		struct diag *d)
+/* Says why what was asked for is not in it. */
+static int not_found(const struct reading *r, const char *path, struct diag *d)
+{
+	char hint[MARKS_SHOWN_BYTES + 128];
+
+	snprintf(hint, sizeof(hint), "its marks: %s", r->marks ? r->marks : "none");
+	if (r->mark)
+		return diag_set_hint(d, ENODATA, EXIT_RUNTIME, hint, "%s: has no mark %s", path,
+				     r->mark);
+	if (r->wanted && r->wanted != MOMENT_FIRST)
+		return diag_set_hint(d, ENODATA, EXIT_RUNTIME,
+				     "'seep report --all-reports FILE' lists them",
+				     "%s: has no report %llu", path, (unsigned long long)r->wanted);
+	return diag_set(d, ENODATA, "%s: has no report", path);
+}
+
+int moment_read(const char *path, const struct moment_choice *which, struct moment *ret,
+		struct diag *warning, struct diag *d)
 {
 	static const struct capture_visitor visitor = {.session = on_session, .report = on_report};
-	struct reading reading = {.m = ret, .wanted = sequence};
+	struct reading reading = {.m = ret, .mark = which->mark, .wanted = which->sequence};
 	int err;
 
 	ret->of.path = path;
 	err = capture_read(path, &visitor, &reading, d);
 	if (err == -ENOMEM)
-		return diag_set(d, ENOMEM, "out of memory");
-	if (err && !reading.found)
+		diag_set(d, ENOMEM, "out of memory");
+	else if (!err && !reading.found)
+		err = not_found(&reading, path, d);
+	free(reading.marks);
+	if (err && (err == -ENOMEM || !reading.found))
 		return err;
-	if (!reading.found && sequence && sequence != MOMENT_FIRST)
-		return diag_set_hint(d, ENODATA, EXIT_RUNTIME,
-				     "'seep report --all-reports FILE' lists them",
-				     "%s: has no report %llu", path, (unsigned long long)sequence);
-	if (!reading.found)
-		return diag_set(d, ENODATA, "%s: has no report", path);
 	if (err)
 		*warning = *d;
 	return finish(ret) ? diag_set(d, ENOMEM, "out of memory") : 0;

@@ -15,11 +15,16 @@ struct moment {
 	struct strings strings;
 };
 
-/* sequence: of the report; 0: the last of each process; MOMENT_FIRST: the first that there is. A capture that is cut short or damaged
+/* Which moment: the report of that mark, or, without a name, of that sequence; 0: the last of each process; MOMENT_FIRST: the first that
+ * there is. A capture that is cut short or damaged
  * is used as far as it goes: then warning has a text. Returns 0; -ENODATA when it has no such report; or -errno; with a diag. */
 #define MOMENT_FIRST UINT64_MAX
-int moment_read(const char *path, uint64_t sequence, struct moment *ret, struct diag *warning,
-		struct diag *d);
+struct moment_choice {
+	const char *mark;
+	uint64_t sequence;
+};
+int moment_read(const char *path, const struct moment_choice *which, struct moment *ret,
+		struct diag *warning, struct diag *d);
 /* Accepts a half-read or zeroed one. */
 void moment_done(struct moment *m);
 

@@ -87,6 +87,7 @@ struct report_options {
 	const char *suppressions; /* file of rules, or NULL */
 	const char *path;	  /* of the capture, "-": stdin */
 	bool all_reports;	  /* text: each report, not only the last of each process */
+	const char *mark;	  /* only the report of this mark; NULL: all */
 	bool show_allocs;
 	bool combined_only;
 	uint64_t top;		/* 0: all */
@@ -101,6 +102,7 @@ struct report_options {
 struct diff_moment {
 	const char *path;  /* of the capture, "-": stdin */
 	uint64_t sequence; /* of the report, 0: not given */
+	const char *mark;  /* or of which mark, "start" or "end"; NULL: not given */
 };
 
 struct diff_options {
@@ -111,6 +113,13 @@ struct diff_options {
 	int format;	    /* OPTIONS_FORMAT_TEXT or OPTIONS_FORMAT_NDJSON */
 	int color;	    /* enum options_color */
 	const char *output; /* NULL: stdout */
+};
+
+/* `seep mark`. Strings are the caller's argv. */
+struct mark_options {
+	const char *name;
+	struct pid_list pids; /* the trace of this process; empty, or one */
+	uint64_t trace;	      /* the trace that is this process; 0: any */
 };
 
 /* `seep doctor`. */
@@ -157,12 +166,14 @@ int scan_options_parse(int argc, char **argv, struct scan_options *ret, struct d
 int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct diag *d);
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
 int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct diag *d);
+int mark_options_parse(int argc, char **argv, struct mark_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);
 void watch_options_done(struct watch_options *o);
 void triage_options_done(struct triage_options *o);
 void scan_options_done(struct scan_options *o);
+void mark_options_done(struct mark_options *o);
 void doctor_options_done(struct doctor_options *o);
 
 /* The name that output_find() knows. */

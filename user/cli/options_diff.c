@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "cli/commands.h"
 #include "cli/option_spec.h"
+#include "model/mark.h"
 
 static const struct diff_options defaults = {.top = 10};
 
@@ -31,6 +32,12 @@ static const struct option_spec options[] = {
 	{"after", 0, "N", OPTION_INTO_COUNT(struct diff_options, after.sequence),
 	 .group = "What to compare", .min = 1, .max = INT64_MAX,
 	 .help = "report N of FILE_B, not each process's last"},
+	{"from", 0, "MARK", OPTION_INTO_STRING(struct diff_options, before.mark),
+	 .group = "What to compare",
+	 .help = "mark MARK of FILE_A; start: its first report, end: each process's last",
+	 .man = "'seep mark' sets them while the capture is taken."},
+	{"to", 0, "MARK", OPTION_INTO_STRING(struct diff_options, after.mark),
+	 .group = "What to compare", .help = "mark MARK of FILE_B, or start, or end"},
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct diff_options, top), SHOW, .max = 1000000,
 	 .help = "only the N call sites that grew most, and that shrank most; 0 for all",
 	 .man = "For text; ndjson holds all sites."},
@@ -50,12 +57,16 @@ static const struct option_spec options[] = {
 _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {"[OPTIONS] FILE_A FILE_B",
-				       "[OPTIONS] [--before N] [--after N] FILE", NULL};
+				       "[OPTIONS] [--before N] [--after N] FILE",
+				       "[OPTIONS] [--from MARK] [--to MARK] FILE", NULL};
 
 static const struct example examples[] = {
 	{"seep diff monday.seep friday.seep", "what grew between two captures"},
 	{"seep diff night.seep", "what grew while it was taken"},
 	{"seep diff --before 3 --after 40 night.seep", "the same between two of its reports"},
+	{"seep diff --from warm --to loaded night.seep", "between two marks of 'seep mark'"},
+	{"seep diff --from warm --to warm monday.seep friday.seep",
+	 "the same mark in two captures"},
 	{"seep diff --format ndjson old.seep new.seep | jq 'select(.change == \"new\")'",
 	 "what is new in another version of a program"},
 };
@@ -72,7 +83,7 @@ static const struct manual_section sections[] = {
 	 "confidence interval of both is marked.\n"},
 	{"RECORDS",
 	 "One object a line, as in seep(1). The first is of type diff: before and after, each with "
-	 "file, sequence (null: the last of each process), time, elapsed_seconds, hostname, "
+	 "file, sequence (null: the last of each process), mark (that it was chosen by, or null), time, elapsed_seconds, hostname, "
 	 "kernel, version, mode, processes and held. Then one of type difference for each site: "
 	 "change (new, grew, same, shrank, gone), bytes and allocations (after less before), before "
 	 "and after (outstanding_bytes, outstanding_allocations, interval_bytes, "
@@ -88,7 +99,7 @@ const struct command command_diff = {
 	.synopsis = synopsis,
 	.description =
 		"Compares what is outstanding at each call site in two captures of 'seep trace -w', or "
-		"in two reports of one: what grew, what is new, what shrank, what is gone. Needs no "
+		"in two reports or marks of one: what grew, what is new, what shrank, what is gone. Needs no "
 		"privileges and neither the traced programs nor their debug files.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
@@ -99,6 +110,13 @@ const struct command command_diff = {
 	.n_examples = ARRAY_SIZE(examples),
 	.sections = sections,
 };
+
+static int check_mark(const char *label, const char *name, struct diag *d)
+{
+	if (!name || mark_name_is_valid(name) || !strcmp(name, "start") || !strcmp(name, "end"))
+		return 0;
+	return options_error(d, "%s: '%s' is no name of a mark", label, name);
+}
 
 int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct diag *d)
 {
@@ -113,6 +131,14 @@ int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct d
 		r = options_error(
 			d,
 			"one capture is read twice, which standard input cannot be: give a file");
+	if (!r && o.before.mark && o.before.sequence)
+		r = options_error(d, "--from and --before: give one of them");
+	if (!r && o.after.mark && o.after.sequence)
+		r = options_error(d, "--to and --after: give one of them");
+	if (!r)
+		r = check_mark("--from", o.before.mark, d);
+	if (!r)
+		r = check_mark("--to", o.after.mark, d);
 	if (!r)
 		*ret = o;
 	return r;

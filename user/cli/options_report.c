@@ -18,6 +18,9 @@ static const struct option_spec options[] = {
 	{"all-reports", 0, NULL, OPTION_INTO_FLAG(struct report_options, all_reports), SHOW,
 	 .help = "every report of the capture, not only each process's last",
 	 .man = "ndjson always holds every report; folded and pprof always hold the last."},
+	{"mark", 0, "NAME", OPTION_INTO_STRING(struct report_options, mark), SHOW,
+	 .help = "only the report of this mark, in any format",
+	 .man = "'seep mark' sets marks while the capture is taken."},
 	{"show-allocs", 'a', NULL, OPTION_INTO_FLAG(struct report_options, show_allocs), SHOW,
 	 .help = "also list every outstanding block, if the capture was taken with -a"},
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct report_options, top), SHOW, .max = 1000000,
@@ -95,6 +98,8 @@ int report_options_parse(int argc, char **argv, struct report_options *ret, stru
 
 	if (!r && !o.path)
 		r = options_error(d, "no capture given: give FILE, or - for standard input");
+	if (!r && o.mark && o.all_reports)
+		r = options_error(d, "--mark and --all-reports: give one of them");
 	if (!r)
 		*ret = o;
 	return r;

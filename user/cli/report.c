@@ -24,7 +24,9 @@ struct render {
 	struct output_options options;
 	FILE *out;
 	struct suppressing suppressing;
-	bool final_only; /* of each process its last report only */
+	const char *mark;   /* only its report; or NULL */
+	bool marked, found; /* the current report is that; some report was */
+	bool final_only;    /* of each process its last report only */
 	/* What of the current report is shown; strings, frames and losses are the capture's. */
 	struct report shown;
 	uint32_t *shown_index; /* by the process's index in the capture, or NOT_SHOWN */
@@ -74,7 +76,7 @@ static int select_shown(struct render *r, const struct report *all)
 
 static bool is_skipped(const struct render *r)
 {
-	return r->final_only && !r->shown.n_processes;
+	return r->mark ? !r->marked : r->final_only && !r->shown.n_processes;
 }
 
 static int on_session(void *arg, const struct session *s)
@@ -87,8 +89,12 @@ static int on_session(void *arg, const struct session *s)
 static int on_report(void *arg, const struct session *s, const struct report *all)
 {
 	struct render *r = arg;
-	int err = select_shown(r, all);
+	int err;
 
+	r->marked = r->mark && !r->found && report_is_mark(all) &&
+		    !strcmp(all->mark->name, r->mark);
+	r->found |= r->marked;
+	err = select_shown(r, all);
 	if (err || is_skipped(r) || !r->format->report)
 		return err;
 	return r->format->report(r->out, &r->options, s, &r->shown);
@@ -101,7 +107,7 @@ static int on_block(void *arg, const struct report *all, const struct block *b)
 
 	(void)all;
 	shown.process = r->shown_index[b->process];
-	if (shown.process == NOT_SHOWN || !r->options.blocks || !r->format->block)
+	if (is_skipped(r) || shown.process == NOT_SHOWN || !r->options.blocks || !r->format->block)
 		return 0;
 	return r->format->block(r->out, &r->options, &r->shown, &shown);
 }
@@ -126,7 +132,8 @@ static int on_end(void *arg, const struct session *s, const struct session_end *
 static void fill_options(struct render *r, const struct report_options *o)
 {
 	r->format = output_find(options_format_name(o->format));
-	r->final_only = !o->all_reports && o->format == OPTIONS_FORMAT_TEXT;
+	r->mark = o->mark;
+	r->final_only = !o->all_reports && !o->mark && o->format == OPTIONS_FORMAT_TEXT;
 	r->options = (struct output_options){
 		.top = o->top,
 		.top_processes = o->top_processes,
@@ -135,6 +142,7 @@ static void fill_options(struct render *r, const struct report_options *o)
 		.blocks = o->show_allocs,
 		.color = terminal_color(o->color, o->output),
 		.width = terminal_width(o->output),
+		.is_last = o->mark,
 	};
 }
 
@@ -157,6 +165,8 @@ static int render(struct render *r, const struct report_options *o)
 		err = output_prepare(r->format, &r->options);
 	if (!err)
 		err = capture_read(o->path, &visitor, r, &d);
+	if (!err && r->mark && !r->found)
+		err = diag_set(&d, ENODATA, "%s: has no mark %s", o->path, r->mark);
 	finish_err = output_finish(&r->options, r->out);
 	err = err ? err : finish_err;
 	select_done(r);

@@ -14,6 +14,7 @@
 #include "cli/sink.h"
 #include "cli/terminal.h"
 #include "daemon/escalate.h"
+#include "daemon/marking.h"
 #include "daemon/tracer.h"
 #include "model/scan_report.h"
 #include "output/watch.h"
@@ -25,6 +26,7 @@ struct trace {
 	struct output_format
 		check_format; /* of --check: text that names no process but those with leaks */
 	struct tracer *tracer;
+	struct marking *marking; /* NULL: there is no place for its socket */
 };
 
 static int open_sink(struct trace *t, struct diag *d)
@@ -95,7 +97,12 @@ static int start(struct trace *t, struct diag *d)
 		.arg = t,
 	};
 
-	return tracer_create(&options, &t->tracer, d);
+	struct diag unmarked = {0};
+	int err = tracer_create(&options, &t->tracer, d);
+
+	if (!err && marking_create(CONTROL_TRACE, t->tracer, &t->marking, &unmarked))
+		log_info("'seep mark' will not find this trace: %s", unmarked.text);
+	return err;
 }
 
 static void on_signal(struct trace *t)
@@ -112,6 +119,7 @@ static int run(struct trace *t, struct diag *d)
 	struct pollfd fds[] = {
 		{.fd = tracer_fd(t->tracer), .events = POLLIN},
 		{.fd = t->signals.fd, .events = POLLIN},
+		{.fd = marking_fd(t->marking), .events = POLLIN},
 	};
 	int err = 0;
 
@@ -120,6 +128,8 @@ static int run(struct trace *t, struct diag *d)
 			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
 		if (fds[1].revents)
 			on_signal(t);
+		if (fds[2].revents)
+			marking_step(t->marking);
 		err = tracer_step(t->tracer, d);
 	}
 	return err;
@@ -150,6 +160,7 @@ static int trace(struct trace *t)
 		err = run(t, &d);
 		code = exit_code(tracer_check(t->tracer), tracer_has_lost(t->tracer));
 	}
+	marking_destroy(t->marking);
 	tracer_destroy(t->tracer);
 	if (sink_close(&t->sink, &close_diag) && !err) {
 		err = -EIO;

@@ -95,6 +95,7 @@ static int on_report_end(struct reader *r, struct fields *f)
 		return err;
 	r->complete = r->current;
 	r->current = swap;
+	r->current->mark = r->complete->mark;
 	r->has_complete = true;
 	r->n_reports++;
 	return 0;
@@ -130,6 +131,8 @@ static int on_record(struct reader *r, struct fields *f)
 	if (!strcmp(type, "end"))
 		return on_end(r, f);
 	f->arena = &r->current->arena;
+	if (!strcmp(type, "mark"))
+		return records_mark(f, r->current);
 	if (!strcmp(type, "process"))
 		return records_process(f, r->current);
 	if (!strcmp(type, "site"))

@@ -58,6 +58,15 @@ uint64_t fields_u64(struct fields *f, const char *name, uint64_t max)
 	return 0;
 }
 
+int64_t fields_i64_or_0(struct fields *f, const char *name)
+{
+	const json_t *value = get(f, name);
+
+	if (value && !json_is_integer(value))
+		fields_fail(f, name, "is not a whole number");
+	return json_integer_value(value);
+}
+
 uint64_t fields_u64_or_0(struct fields *f, const char *name)
 {
 	const json_t *value = get(f, name);

@@ -27,6 +27,8 @@ void fields_fail(struct fields *f, const char *name, const char *what);
 
 /* An integer in [0, max]. */
 uint64_t fields_u64(struct fields *f, const char *name, uint64_t max);
+/* An integer of either sign; 0 when null or missing. */
+int64_t fields_i64_or_0(struct fields *f, const char *name);
 /* These take null and a missing member for "unknown": 0, unknown, false, NULL. */
 uint64_t fields_u64_or_0(struct fields *f, const char *name);
 double fields_double(struct fields *f, const char *name, double unknown);

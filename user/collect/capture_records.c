@@ -24,6 +24,7 @@ void capture_report_reset(struct capture_report *r)
 	arena_done(&r->arena);
 	r->processes.n = r->sites.n = r->blocks.n = 0;
 	r->report = (struct report){0};
+	r->mark = (struct mark){0};
 }
 
 void capture_report_done(struct capture_report *r)
@@ -104,6 +105,15 @@ static void read_figures(struct fields *f, struct process_report *p)
 	p->seen_from_seconds = fields_double(f, "seen_from_seconds", NAN);
 }
 
+static struct since_mark read_since_mark(struct fields *f)
+{
+	return (struct since_mark){
+		.outstanding_bytes = fields_i64_or_0(f, "since_mark_outstanding_bytes"),
+		.outstanding_allocations = fields_i64_or_0(f, "since_mark_outstanding_allocations"),
+		.allocations = fields_u64_or_0(f, "since_mark_allocations"),
+	};
+}
+
 static const struct memory_account *read_memory(struct fields *f)
 {
 	struct memory_account *m;
@@ -152,6 +162,7 @@ int records_process(struct fields *f, struct capture_report *r)
 		fields_fail(f, "process", "is out of order");
 	read_figures(f, &p);
 	p.memory = read_memory(f);
+	p.since_mark = read_since_mark(f);
 	notes = fields_strings(f, "notes", ARRAY_SIZE(p.notes), &p.n_notes);
 	for (size_t i = 0; i < p.n_notes; i++)
 		p.notes[i] = notes[i];
@@ -242,6 +253,7 @@ int records_site(struct fields *f, struct capture_report *r)
 		.evidence = fields_string(f, "evidence"),
 		.truncated = fields_string(f, "truncated"),
 		.suppressed = fields_string(f, "suppressed"),
+		.since_mark = read_since_mark(f),
 	};
 
 	for (size_t i = 0; i < SITE_AGES; i++)
@@ -273,6 +285,23 @@ int records_block(struct fields *f, struct capture_report *r)
 	return f->err;
 }
 
+int records_mark(struct fields *f, struct capture_report *r)
+{
+	const char *name = fields_string(f, "name");
+	struct mark m = {
+		.time_ns = fields_time(f, "time"),
+		.sequence = fields_u64(f, "sequence", UINT64_MAX),
+	};
+
+	if (!mark_name_is_valid(name))
+		fields_fail(f, "name", "is no name of a mark");
+	if (f->err)
+		return f->err;
+	strcpy(m.name, name);
+	r->mark = m;
+	return 0;
+}
+
 int records_report_end(struct fields *f, struct capture_report *r)
 {
 	struct report report = {
@@ -285,6 +314,7 @@ int records_report_end(struct fields *f, struct capture_report *r)
 		.n_processes = r->processes.n,
 		.sites = r->sites.items,
 		.n_sites = r->sites.n,
+		.mark = *r->mark.name ? &r->mark : NULL,
 	};
 
 	report.losses = fields_losses(f, "lost", &report.n_losses);

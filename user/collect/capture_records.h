@@ -22,6 +22,7 @@ struct capture_report {
 		struct block *items;
 		size_t n, cap;
 	} blocks;
+	struct mark mark; /* the last until it; "" without one */
 	struct arena arena;
 };
 
@@ -34,6 +35,8 @@ int records_session(struct fields *f, struct session *ret);
 int records_process(struct fields *f, struct capture_report *r);
 int records_site(struct fields *f, struct capture_report *r);
 int records_block(struct fields *f, struct capture_report *r);
+/* Sets the report's mark. */
+int records_mark(struct fields *f, struct capture_report *r);
 int records_report_end(struct fields *f, struct capture_report *r);
 int records_end(struct fields *f, struct session_end *ret);
 

@@ -36,6 +36,7 @@ void assembly_done(struct assembly *a)
 	naming_done(&a->names);
 	judging_done(&a->judging);
 	growth_destroy(a->growth);
+	baseline_done(&a->baseline);
 	free(a->ended_losses);
 }
 
@@ -394,6 +395,9 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 	judging_sum(&a->judging, &r->report, &r->notes);
 	rank_sites(r->report.sites, r->report.n_sites, a->by_count);
 	growth_update(a->growth, &r->report);
+	if (*r->mark && baseline_set(&a->baseline, r->mark, &r->report))
+		return diag_set(d, ENOMEM, "cannot set the mark: out of memory");
+	baseline_apply(&a->baseline, &r->report);
 	return 0;
 }
 

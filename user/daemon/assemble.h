@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analyze/baseline.h"
 #include "base/diag.h"
 #include "base/hashmap.h"
 #include "daemon/judging.h"
@@ -30,6 +31,7 @@ struct assembly {
 	uint64_t sequence;
 	struct naming names;
 	struct judging judging;
+	struct baseline baseline;  /* of the thread that finishes reports */
 	struct loss *ended_losses; /* sums over processes already reported for the last time */
 	size_t n_ended_losses;
 };
@@ -51,6 +53,8 @@ struct assembled {
 	struct hashmap site_index;  /* stack, instance, kind -> struct site_ref */
 	struct hashmap by_instance; /* struct process_report, until the report is finished */
 	struct note_list notes;
+	char mark[MARK_NAME_MAX +
+		  1]; /* the mark that it is to set, "": none; the caller's to fill in */
 	struct memory_account *memory; /* one per process, or NULL: see accounting.h */
 };
 

@@ -86,7 +86,8 @@ static void do_job(struct reporter *r, struct job *job)
 		return;
 	if (job->last && r->options.memory)
 		accounting_fill(r->options.assembly, &job->report);
-	wanted = job->last || job->report.report.n_processes || !r->options.only_if_processes;
+	wanted = job->last || *job->report.mark || job->report.report.n_processes ||
+		 !r->options.only_if_processes;
 	if (job->n_preface)
 		job->err = w->text(w->arg, job->preface, job->n_preface);
 	if (!job->err && wanted)

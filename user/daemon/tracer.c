@@ -2,6 +2,7 @@
 #include "daemon/tracer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -321,8 +322,9 @@ void tracer_destroy(struct tracer *t)
 	free(t);
 }
 
-/* Takes a report and has it written. */
-static int begin_report(struct tracer *t, bool last, struct diag *d)
+/* Takes a report and has it written. mark: the name of the mark that it sets, or "". ret_mark: may be NULL. */
+static int begin_report(struct tracer *t, bool last, const char *mark, struct mark *ret_mark,
+			struct diag *d)
 {
 	struct assembled r = {0};
 	struct session_end end;
@@ -332,6 +334,7 @@ static int begin_report(struct tracer *t, bool last, struct diag *d)
 
 	if (err)
 		return err;
+	snprintf(r.mark, sizeof(r.mark), "%s", mark);
 	if (t->trace.escalate && t->options.preface)
 		err = t->options.preface(t->options.arg, &t->escalation, r.report.time_ns, last,
 					 &preface, &n_preface);
@@ -348,6 +351,11 @@ static int begin_report(struct tracer *t, bool last, struct diag *d)
 	t->last_begun |= last;
 	if (last && t->checking)
 		checking_set_command(t->checking, t->launched.ended, t->launched.wait_status);
+	if (ret_mark) {
+		*ret_mark =
+			(struct mark){.time_ns = r.report.time_ns, .sequence = r.report.sequence};
+		snprintf(ret_mark->name, sizeof(ret_mark->name), "%s", mark);
+	}
 	reporter_submit(t->reporter, &r, preface, n_preface, last ? &end : NULL);
 	return 0;
 }
@@ -401,7 +409,7 @@ static int report_if_due(struct tracer *t, struct diag *d)
 	if (reporter_is_busy(t->reporter) || t->last_begun)
 		return 0;
 	if (t->end)
-		return begin_report(t, true, d);
+		return begin_report(t, true, "", NULL, d);
 	/* Evidence is saved before those whom it is about, or we, are gone: if all are, the last report comes now. */
 	if (!t->report_due && !urgent)
 		return 0;
@@ -409,12 +417,12 @@ static int report_if_due(struct tracer *t, struct diag *d)
 		/* The count's last report is written by the end of the trace. */
 		if (t->trace.count && t->n_reports + 1 >= t->trace.count) {
 			t->end = "count reached";
-			return begin_report(t, true, d);
+			return begin_report(t, true, "", NULL, d);
 		}
 		t->n_reports++;
 	}
 	t->report_due = t->tracing.urgent = false;
-	return t->options.last_only ? 0 : begin_report(t, false, d);
+	return t->options.last_only ? 0 : begin_report(t, false, "", NULL, d);
 }
 
 /* Events of processes first: what else waits may end them. */
@@ -467,6 +475,25 @@ bool tracer_has_lost(const struct tracer *t)
 const struct check_sums *tracer_check(const struct tracer *t)
 {
 	return t->checking && tracer_is_over(t) ? checking_sums(t->checking) : NULL;
+}
+
+int tracer_mark(struct tracer *t, const char *name, struct mark *ret, struct diag *d)
+{
+	if (t->end || t->last_begun)
+		return diag_set(d, ESHUTDOWN, "the trace is ending");
+	if (reporter_is_busy(t->reporter))
+		return diag_set(d, EAGAIN, "the trace is still writing a report");
+	return begin_report(t, false, name, ret, d);
+}
+
+bool tracer_traces(struct tracer *t, pid_t pid)
+{
+	return tracing_is_traced(&t->tracing, pid);
+}
+
+const struct session *tracer_session(const struct tracer *t)
+{
+	return &t->session.session;
 }
 
 bool tracer_say(struct tracer *t, const char *text, size_t n)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/diag.h"
 #include "daemon/reporter.h"
@@ -13,6 +14,8 @@
 struct check_sums;
 struct collector_event;
 struct escalation;
+struct mark;
+struct session;
 struct trace_options;
 struct tracer;
 
@@ -48,6 +51,14 @@ bool tracer_is_over(const struct tracer *t);
 bool tracer_has_lost(const struct tracer *t);
 /* Once it is over, with --check: what was found; else NULL. */
 const struct check_sums *tracer_check(const struct tracer *t);
+
+/* Takes a report now, of that name: what later ones say since is since it. Returns 0; -EAGAIN: another report is being written,
+ * try again; or -errno; with a diag. */
+int tracer_mark(struct tracer *t, const char *name, struct mark *ret, struct diag *d);
+/* Whether that process is traced now. */
+bool tracer_traces(struct tracer *t, pid_t pid);
+/* What is traced; of the tracer's life. */
+const struct session *tracer_session(const struct tracer *t);
 
 /* As reporter_say(). */
 bool tracer_say(struct tracer *t, const char *text, size_t n);

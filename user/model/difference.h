@@ -47,6 +47,7 @@ struct difference {
 struct difference_moment {
 	const char *path;
 	uint64_t sequence; /* of the report; 0: each process's last */
+	const char *mark;  /* that the report set, if it was chosen by it; or NULL */
 	const char *hostname, *version, *kernel;
 	uint64_t time_ns; /* of the last of its reports; CLOCK_REALTIME */
 	double elapsed_seconds;

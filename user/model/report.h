@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/mark.h"
+
 struct memory_account;
 
 struct frame {
@@ -56,6 +58,7 @@ struct site {
 	const struct frame *frames; /* leaf first */
 	size_t n_frames;
 	const char *suppressed; /* the rule by which the user does not want to see it, or NULL */
+	struct since_mark since_mark; /* with a mark in the report */
 };
 
 struct loss {
@@ -109,6 +112,7 @@ struct process_report {
 	uint64_t n_stacks;
 	struct loss *truncated; /* non-zero ones only */
 	size_t n_truncated;
+	struct since_mark since_mark; /* with a mark in the report */
 };
 
 struct block {
@@ -146,6 +150,8 @@ struct report {
 	uint64_t time_ns;
 	double elapsed_seconds; /* since the session began */
 	uint64_t sequence;	/* 1, 2, ... */
+	const struct mark
+		*mark; /* the last one set until then, maybe by this very report; NULL: none */
 	struct process_report *processes;
 	size_t n_processes;
 	struct site *
@@ -165,6 +171,9 @@ struct session_end {
 	struct loss *losses; /* sums over all processes and causes */
 	size_t n_losses;
 };
+
+/* Whether a mark was set by it. */
+bool report_is_mark(const struct report *r);
 
 /* The number of the living process with that pid, or of what it was last when it has ended; n_processes when there is neither. */
 uint32_t report_find(const struct report *r, uint32_t pid);

@@ -19,6 +19,7 @@ static void put_moment(struct json_line *j, const char *key, const struct differ
 	json_open(j, key, '{');
 	json_put_string(j, "file", m->path);
 	json_put_u64_or_null(j, "sequence", m->sequence);
+	json_put_string(j, "mark", m->mark);
 	json_put_time(j, "time", m->time_ns);
 	json_put_double(j, "elapsed_seconds", m->elapsed_seconds);
 	json_put_string(j, "hostname", m->hostname);

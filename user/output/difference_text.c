@@ -47,7 +47,8 @@ static void put_moment(FILE *f, const char *label, const struct difference_momen
 	format_seconds(m->elapsed_seconds, elapsed);
 	fputs(label, f);
 	escape_put(f, m->path, 0);
-	if (m->sequence)
+	text_put_named(f, ", mark ", m->mark);
+	if (m->sequence && !m->mark)
 		fprintf(f, ", report %" PRIu64, m->sequence);
 	text_put_named(f, ": ", m->hostname);
 	fprintf(f, ", %s, %s after the start\n        %zu process%s, ", time, elapsed,

@@ -86,6 +86,32 @@ static void put_memory(struct json_line *j, const struct memory_account *m)
 	json_close(j, '}');
 }
 
+/* The mark that since_mark figures count from. */
+static void put_mark(struct json_line *j, const struct mark *m)
+{
+	if (!m) {
+		json_put_null(j, "mark");
+		return;
+	}
+	json_open(j, "mark", '{');
+	json_put_string(j, "name", m->name);
+	json_put_time(j, "time", m->time_ns);
+	json_close(j, '}');
+}
+
+static void put_since_mark(struct json_line *j, const struct report *r, const struct since_mark *s)
+{
+	if (!r->mark) {
+		json_put_null(j, "since_mark_outstanding_bytes");
+		json_put_null(j, "since_mark_outstanding_allocations");
+		json_put_null(j, "since_mark_allocations");
+		return;
+	}
+	json_put_i64(j, "since_mark_outstanding_bytes", s->outstanding_bytes);
+	json_put_i64(j, "since_mark_outstanding_allocations", s->outstanding_allocations);
+	json_put_u64(j, "since_mark_allocations", s->allocations);
+}
+
 static void put_process(FILE *f, const struct report *r, size_t i)
 {
 	const struct process_report *p = &r->processes[i];
@@ -124,6 +150,8 @@ static void put_process(FILE *f, const struct report *r, size_t i)
 	losses_put_json(&j, "lost", p->losses, p->n_losses);
 	json_put_u64_or_null(&j, "stacks", p->n_stacks);
 	losses_put_json(&j, "truncated_stacks", p->truncated, p->n_truncated);
+	put_mark(&j, r->mark);
+	put_since_mark(&j, r, &p->since_mark);
 	json_put_u64(&j, "sequence", r->sequence);
 	json_put_double(&j, "elapsed_seconds", r->elapsed_seconds);
 	json_put_u64(&j, "map_bytes", r->map_bytes);
@@ -170,7 +198,19 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_put_string(&j, "evidence", s->evidence);
 	json_put_string(&j, "truncated", s->truncated);
 	json_put_string(&j, "suppressed", s->suppressed);
+	put_since_mark(&j, r, &s->since_mark);
 	record_put_frames(&j, s->frames, s->n_frames);
+	json_line_end(&j);
+}
+
+/* Before the records of its report. */
+static void put_mark_set(FILE *f, const struct report *r)
+{
+	struct json_line j;
+
+	record_begin(&j, f, "mark", r->time_ns);
+	json_put_string(&j, "name", r->mark->name);
+	json_put_u64(&j, "sequence", r->sequence);
 	json_line_end(&j);
 }
 
@@ -179,6 +219,8 @@ static int ndjson_report(FILE *f, const struct output_options *o, const struct s
 {
 	(void)o;
 	(void)s;
+	if (report_is_mark(r))
+		put_mark_set(f, r);
 	for (size_t i = 0; i < r->n_processes; i++)
 		put_process(f, r, i);
 	for (size_t i = 0; i < r->n_sites; i++)

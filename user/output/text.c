@@ -228,6 +228,26 @@ static void put_totals(FILE *f, const struct output_options *o, const struct ses
 	fputs("\n", f);
 }
 
+/* How much of it came since the mark, which its own report need not say. */
+static void put_since_mark(FILE *f, const struct session *s, const struct report *r,
+			   const struct process_report *p)
+{
+	const bool sampled = s->mode != REPORT_EXACT || p->estimated;
+	char time[FORMAT_SIZE];
+
+	if (!r->mark || report_is_mark(r))
+		return;
+	fputs("  since mark   ", f);
+	text_put_since_mark(f, sampled,
+			    s->mode == REPORT_SAMPLED_PAGES ? "touched page" : "allocation",
+			    &p->since_mark);
+	format_seconds(r->time_ns > r->mark->time_ns
+			       ? (double)(r->time_ns - r->mark->time_ns) / NS_PER_SECOND
+			       : 0,
+		       time);
+	fprintf(f, " in the %s since %s\n", time, r->mark->name);
+}
+
 /* A row of what the resident memory is made of; those of no bytes are left out. */
 static void put_part(FILE *f, bool less, uint64_t bytes, uint64_t n_blocks, const char *what)
 {
@@ -378,6 +398,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 
 	put_heading(f, o, r, p);
 	put_totals(f, o, s, p);
+	put_since_mark(f, s, r, p);
 	put_verdict(f, p);
 	put_resident(f, p, s->mode != REPORT_EXACT || p->estimated);
 	text_put_not_seen(f, p);
@@ -431,11 +452,14 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 	format_seconds(r->elapsed_seconds, text);
 	fprintf(f, "report %" PRIu64 ", %s after the start", r->sequence, text);
 	put_sum(f, r, s->mode != REPORT_EXACT);
+	if (report_is_mark(r))
+		fprintf(f, ": mark %s", r->mark->name);
 	fputs("\n\n", f);
 	if (!r->n_processes)
 		fputs("no process is traced now\n\n", f);
 	for (size_t i = 0; i < r->n_processes; i++) {
-		struct text_sites sites = {.process = &r->processes[i],
+		struct text_sites sites = {.mark = report_is_mark(r) ? NULL : r->mark,
+					   .process = &r->processes[i],
 					   .items = r->n_sites ? &r->sites[from] : NULL};
 
 		while (from < r->n_sites && r->sites[from].process == i) {

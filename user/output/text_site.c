@@ -53,6 +53,31 @@ void text_amount_count(bool sampled, uint64_t count, uint64_t interval, char out
 	join_amount(sampled, value, sampled && interval ? half : NULL, out);
 }
 
+void text_put_since_mark(FILE *f, bool sampled, const char *noun, const struct since_mark *s)
+{
+	char bytes[FORMAT_SIZE], count[FORMAT_SIZE];
+
+	format_bytes(fabs((double)s->outstanding_bytes), bytes);
+	format_count(s->outstanding_allocations < 0 ? -(uint64_t)s->outstanding_allocations
+						    : (uint64_t)s->outstanding_allocations,
+		     count);
+	fprintf(f, "%s%c%s in %c%s %ss", sampled ? "~" : "", s->outstanding_bytes < 0 ? '-' : '+',
+		bytes, s->outstanding_allocations < 0 ? '-' : '+', count, noun);
+}
+
+/* How a site changed since a mark. */
+static void put_since_mark(FILE *f, bool sampled, const struct mark *mark, const struct site *s)
+{
+	char count[FORMAT_SIZE];
+
+	if (!mark)
+		return;
+	fprintf(f, "%ssince %s: ", indent, mark->name);
+	text_put_since_mark(f, sampled, text_kind_noun(s->kind), &s->since_mark);
+	format_count(s->since_mark.allocations, count);
+	fprintf(f, ", of %s%s made\n", sampled ? "~" : "", count);
+}
+
 void text_put_growth(FILE *f, const char *prefix, double bytes_per_second)
 {
 	char rate[FORMAT_SIZE];
@@ -184,6 +209,7 @@ static void put_site(FILE *f, const struct output_options *o, enum report_mode m
 	if (s->median_age_seconds >= 0)
 		fprintf(f, ", median %s", median);
 	fputs("\n", f);
+	put_since_mark(f, sampled, sites->mark, s);
 	text_put_evidence(f, indent, s->evidence);
 	if (o->verbose)
 		text_put_survival(f, indent, s);

@@ -33,11 +33,15 @@ void text_put_evidence(FILE *f, const char *prefix, const char *evidence);
 void text_put_frames(FILE *f, const struct output_options *o, const struct frame *frames, size_t n,
 		     const char *truncated);
 
+/* "+1.2 MiB in +4,658 allocations": what a mark's figures changed by. */
+void text_put_since_mark(FILE *f, bool sampled, const char *noun, const struct since_mark *s);
+
 /* "growing 1.2 MiB/s" behind prefix; nothing when the rate is not known. */
 void text_put_growth(FILE *f, const char *prefix, double bytes_per_second);
 
 /* The sites of one process, sorted. */
 struct text_sites {
+	const struct mark *mark; /* that they have since_mark of; or NULL */
 	const struct process_report *process;
 	const struct site *items;
 	size_t n;
