@@ -12,6 +12,7 @@
 #include "model/kernel_maps.h"
 
 struct kernel;
+struct kernel_heap_options;
 struct wire_governed;
 struct wire_unwind;
 
@@ -41,6 +42,8 @@ struct kernel_options {
 	bool strangers; /* events of processes that are not traced: execs, and the next two */
 	bool strange_names, strange_cgroups;
 	bool governed; /* hits are counted, and kernel_governed()'s records order what is recorded */
+	const struct kernel_heap_options
+		*heap; /* the kernel's own allocations instead of processes'; NULL: no */
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 
@@ -84,6 +87,10 @@ uint64_t kernel_missed_runs(const struct kernel *k);
  * separately. Returns the instance, > 0, or -errno with a diag (-EEXIST: it is traced already). */
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d);
+/* With `heap`: the kernel as an instance of its own, of process id 0. Returns it, or -errno with a diag. */
+int64_t kernel_add_itself(struct kernel *k, struct diag *d);
+/* With `heap`: allocations of our own process so far, which are not recorded; ret_bulk: whether those in bulk are seen. */
+uint64_t kernel_own_allocations(const struct kernel *k, bool *ret_bulk);
 /* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last
  * report. Returns 0 or -errno. */
 int kernel_release_process(struct kernel *k, pid_t pid);

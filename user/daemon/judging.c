@@ -139,7 +139,8 @@ void judging_site(struct judging *j, const struct snapshot *s, const struct snap
 		return;
 	frame = p->frame;
 	/* A page is touched once, whoever uses it then; of an unknown stack everybody is one. */
-	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP);
+	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP ||
+					 from->kind == SITE_KERNEL);
 	judge_site(site->judge, &frame, &judgement);
 	to->verdict = judgement.verdict;
 	to->confidence = judgement.confidence;
@@ -259,7 +260,7 @@ static void judge_memory(struct judging *j, const struct report *r, const struct
 	size_t cursor = 0;
 	char *text;
 
-	if (r->n_processes > ACCOUNTING_MOST || p->ended)
+	if (r->n_processes > ACCOUNTING_MOST || p->ended || !p->pid)
 		return;
 	while ((judged = hashmap_next(&j->processes, &cursor, NULL)))
 		if (judged->pid == p->pid && judged->start_ns == p->start_ns)
