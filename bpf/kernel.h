@@ -182,6 +182,7 @@ struct k_sigaction {
 };
 
 struct kmem_cache {
+	const char *name;
 	unsigned int size; /* bytes that an object takes, with what lies between objects */
 };
 

@@ -5,8 +5,8 @@
  * free begins, while nobody else can own its address, and enters it once it is allocated, before anybody else has it.
  *
  * One object, one record. The pages that the slab allocator takes for its objects, and those behind an object larger than a slab,
- * are told from others by their stacks (settings.inner) and left out. So are, unless asked for, movable pages: the memory of
- * processes and the page cache, which belong to somebody else and are what `seep watch` and --growth show.
+ * are told from others by their stacks (kernel_heap.inner) and left out. So are, unless asked for, the page cache and movable
+ * pages, which are mostly the memory of processes: those belong to somebody else, and `seep watch` and --growth show them.
  *
  * These programs run wherever the kernel allocates, also in interrupts and while it works for us or for another BPF program:
  * - Nothing here may allocate: all maps that are written are preallocated.
@@ -16,8 +16,8 @@
  * - What our own process allocates, mostly by reading this, is not recorded, and counted.
  *
  * Bulk allocation and freeing, and what kfree_rcu() keeps in sheaves, have no tracepoints: those three functions are followed by
- * fentry and fexit programs where the kernel can (CONFIG_FUNCTION_TRACER); else what is freed so counts as outstanding
- * until its address comes back.
+ * fentry and fexit programs where the kernel lets us; else what is freed so counts as outstanding until its address
+ * comes back, and the nodes of maple trees, which all are, are left out.
  *
  * Needs: the tracepoints of slabs with a cache as argument (6.1, 2c1d697fb8ba, 11e9734bcb6a), percpu_alloc_percpu's call_site and
  * bytes_alloc (6.0, f67bed134a05). Loaded only with --kernel. */
@@ -30,6 +30,7 @@
 #define INNER_FROM 2	      /* the first frames are our program's and the tracepoint's */
 #define INNER_TO 14	      /* the allocator's own callers are not deeper than that */
 #define BULK_MOST 4096	      /* more than a page of pointers, as kfree_rcu() keeps them */
+#define BULK_ALLOC_MOST 64    /* the verifier follows each; users take 16 or 32 */
 #define TICK_NS 10000000ULL   /* of /proc/PID/stat's start time */
 #define ENOENT 2
 #define E2BIG 7
@@ -38,7 +39,8 @@
 const volatile struct wire_kernel_heap kernel_heap = {};
 
 /* What was not recorded, and loses nothing. */
-__u64 kernel_heap_own = 0; /* allocations of our own process */
+__u64 kernel_heap_own = 0;    /* allocations of our own process */
+__u64 kernel_heap_silent = 0; /* and of what is freed without notice */
 
 struct scratch {
 	u32 busy;
@@ -53,6 +55,14 @@ struct {
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
+
+/* Caches that objects came from: 2,048 x 40 B and the table's own. Full: their objects have no cache's name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
+	__type(key, u64);
+	__type(value, struct wire_kernel_cache);
+} kernel_caches SEC(".maps");
 
 static __always_inline struct scratch *scratch_take(void)
 {
@@ -73,25 +83,49 @@ static __always_inline void scratch_give(struct scratch *s)
 	s->busy = 0;
 }
 
-/* Whether the current process is one of those whose allocations are wanted. */
-static __always_inline bool is_wanted(void)
+static __noinline bool is_of_pids(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u64 start_ns;
+	u64 start_ns = task->group_leader->start_boottime;
 	u32 i;
 
-	if (task->tgid == settings.self) {
-		__sync_fetch_and_add(&kernel_heap_own, 1);
-		return false;
-	}
-	if (!kernel_heap.n_pids)
-		return true;
-	start_ns = task->group_leader->start_boottime;
 	for (i = 0; i < WIRE_KERNEL_PIDS; i++)
-		if (i < kernel_heap.n_pids && task->tgid == kernel_heap.pids[i] &&
+		if (i < kernel_heap.n_pids && (u32)task->tgid == kernel_heap.pids[i] &&
 		    start_ns / TICK_NS == kernel_heap.starts_ns[i] / TICK_NS)
 			return true;
 	return false;
+}
+
+/* Whether this allocation is by somebody whose allocations are wanted. */
+static __always_inline bool is_wanted(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (kernel_heap.n_pids)
+		return is_of_pids();
+	if ((u32)task->tgid != settings.self)
+		return true;
+	__sync_fetch_and_add(&kernel_heap_own, 1);
+	return false;
+}
+
+/* What is known of a cache; made at first sight. NULL: no room. */
+static __noinline struct wire_kernel_cache *cache_get(u64 address)
+{
+	const struct kmem_cache *cache = (const struct kmem_cache *)address;
+	struct wire_kernel_cache *known = bpf_map_lookup_elem(&kernel_caches, &address);
+	struct wire_kernel_cache new = {};
+	static const char silent[] = "maple_node";
+	u32 i;
+
+	if (known)
+		return known;
+	bpf_probe_read_kernel_str(new.name, sizeof(new.name), BPF_CORE_READ(cache, name));
+	new.silent = !kernel_heap.sheaves;
+	for (i = 0; i < sizeof(silent); i++)
+		new.silent &= new.name[i] == silent[i];
+	bpf_map_update_elem(&kernel_caches, &address, &new, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&kernel_caches, &address);
 }
 
 /* Whether a page is taken for an allocator that tells of it by itself. */
@@ -109,8 +143,26 @@ static __noinline bool is_inner(const struct wire_stack *stack)
 	return false;
 }
 
-/* The kernel's stack, and its hash, never 0. */
-static __always_inline u64 take_stack(void *ctx, struct wire_stack *stack)
+/* Whether an interrupt allocates: the process that it struck has no part in it. */
+static __noinline bool is_interrupt(const struct wire_stack *stack)
+{
+	u32 i;
+
+	if (!stack)
+		return false;
+	for (i = INNER_FROM; i < WIRE_MAX_FRAMES && i < stack->n_frames; i++)
+		if (stack->frames[i] - kernel_heap.interrupt.start < kernel_heap.interrupt.bytes)
+			return true;
+	return false;
+}
+
+static __always_inline bool is_left_out(const struct wire_stack *stack, bool pages)
+{
+	return (pages && is_inner(stack)) || (kernel_heap.n_pids && is_interrupt(stack));
+}
+
+/* The kernel's stack, and its hash, never 0. The first address, which is our own program's, gives way to the cache's. */
+static __always_inline u64 take_stack(void *ctx, struct wire_stack *stack, u64 cache)
 {
 	s64 bytes = bpf_get_stack(ctx, stack->frames, sizeof(u64) * WIRE_MAX_FRAMES, 0);
 	u64 hash = 1;
@@ -121,6 +173,7 @@ static __always_inline u64 take_stack(void *ctx, struct wire_stack *stack)
 			   : stack->n_frames == WIRE_MAX_FRAMES ? WIRE_STACK_TOO_DEEP
 								: WIRE_STACK_COMPLETE;
 	stack->version = 0;
+	stack->frames[0] = cache;
 	for (i = 0; i < WIRE_MAX_FRAMES && i < stack->n_frames; i++) {
 		hash = (hash ^ stack->frames[i]) * 0x9e3779b97f4a7c15ULL;
 		hash ^= hash >> 29;
@@ -185,7 +238,8 @@ static __always_inline void record(struct scratch *s, u64 address, u64 size_byte
 		site_allocated(site, &block);
 }
 
-static __noinline int allocated(void *ctx, u64 address, u64 size_bytes, u32 pages)
+/* cache: its address, 0: the stack says enough. pages: it is pages that were allocated. */
+static __noinline int allocated(void *ctx, u64 address, u64 size_bytes, u64 cache, u32 pages)
 {
 	u64 weight, stack;
 	struct scratch *s;
@@ -201,8 +255,8 @@ static __noinline int allocated(void *ctx, u64 address, u64 size_bytes, u32 page
 		lost(WIRE_KERNEL_INSTANCE, WIRE_LOST_BUSY);
 		return 0;
 	}
-	stack = take_stack(ctx, &s->stack);
-	if (!pages || !is_inner(&s->stack))
+	stack = take_stack(ctx, &s->stack, cache);
+	if (!is_left_out(&s->stack, pages))
 		record(s, address, size_bytes, weight, stack);
 	scratch_give(s);
 	return 0;
@@ -233,23 +287,35 @@ static __noinline int freed(u64 address, u32 known)
 }
 
 /* What an object of a cache takes: as in /proc/slabinfo. */
-static __always_inline u64 object_bytes(const struct kmem_cache *cache)
+static __always_inline u64 object_bytes(u64 cache)
 {
-	return cache ? BPF_CORE_READ(cache, size) : 0;
+	return BPF_CORE_READ((const struct kmem_cache *)cache, size);
+}
+
+static __always_inline bool is_silent(u64 cache)
+{
+	struct wire_kernel_cache *known = cache_get(cache);
+
+	if (!known || !known->silent)
+		return false;
+	__sync_fetch_and_add(&kernel_heap_silent, 1);
+	return true;
 }
 
 /* call_site, ptr, bytes_req, bytes_alloc, flags, node */
 SEC("tp_btf/kmalloc")
 int kernel_kmalloc(u64 *args)
 {
-	return allocated(args, args[1], args[3], false);
+	return allocated(args, args[1], args[3], 0, false);
 }
 
 /* call_site, ptr, cache, flags, node */
 SEC("tp_btf/kmem_cache_alloc")
 int kernel_cache_alloc(u64 *args)
 {
-	return allocated(args, args[1], object_bytes((const struct kmem_cache *)args[2]), false);
+	if (is_silent(args[2]))
+		return 0;
+	return allocated(args, args[1], object_bytes(args[2]), args[2], false);
 }
 
 /* call_site, ptr */
@@ -270,9 +336,9 @@ int kernel_cache_free(u64 *args)
 SEC("tp_btf/mm_page_alloc")
 int kernel_page_alloc(u64 *args)
 {
-	if (!kernel_heap.movable && (u32)args[2] & GFP_MOVABLE)
+	if (!kernel_heap.all_pages && (u32)args[2] & GFP_MOVABLE)
 		return 0;
-	return allocated(args, args[0], PAGE_BYTES << ((u32)args[1] & 31), true);
+	return allocated(args, args[0], PAGE_BYTES << ((u32)args[1] & 31), 0, true);
 }
 
 /* page, order. Of pages that were taken together and split, the first one's free counts for all. */
@@ -286,7 +352,7 @@ int kernel_page_free(u64 *args)
 SEC("tp_btf/percpu_alloc_percpu")
 int kernel_percpu_alloc(u64 *args)
 {
-	return allocated(args, args[7], args[8], false);
+	return allocated(args, args[7], args[8], 0, false);
 }
 
 /* base_addr, off, ptr */
@@ -298,8 +364,6 @@ int kernel_percpu_free(u64 *args)
 
 struct bulk {
 	u64 *objects; /* the kernel's array */
-	void *ctx;
-	u64 size_bytes;
 };
 
 static __always_inline u64 bulk_object(const struct bulk *bulk, u32 i)
@@ -333,15 +397,16 @@ int kernel_bulk_free(u64 *args)
 SEC("fexit/kmem_cache_alloc_bulk")
 int kernel_bulk_alloc(u64 *args)
 {
-	u64 size_bytes = object_bytes((const struct kmem_cache *)args[0]);
+	u64 size_bytes = object_bytes(args[0]);
 	struct bulk bulk = {.objects = (u64 *)args[3]};
 	u32 n = args[4], i;
 
-	for (i = 0; i < 64; i++) {
-		if (i >= n)
-			break;
-		allocated(args, bulk_object(&bulk, i), size_bytes, false);
-	}
+	if (is_silent(args[0]))
+		return 0;
+	for (i = 0; i < BULK_ALLOC_MOST && i < n; i++)
+		allocated(args, bulk_object(&bulk, i), size_bytes, args[0], false);
+	if (n > BULK_ALLOC_MOST)
+		lost(WIRE_KERNEL_INSTANCE, WIRE_LOST_BUSY);
 	return 0;
 }
 

@@ -116,22 +116,33 @@ _Static_assert(sizeof(struct wire_governed) == 72, "wire_governed");
 /* kernel_heap.bpf.c's: the kernel is one instance of its own. */
 #define WIRE_KERNEL_INSTANCE 1
 #define WIRE_KERNEL_PIDS 8
-#define WIRE_KERNEL_INNER 12
+#define WIRE_KERNEL_INNER 16
 struct wire_kernel_range {
 	__u64 start, bytes;
 };
 struct wire_kernel_heap {
 	__u32 n_pids;  /* only allocations made by these processes; 0: by anybody */
-	__u32 movable; /* pages of processes and of the page cache, too */
+	__u32 all_pages; /* those of processes and of the page cache, too */
+	__u32 sheaves; /* what kfree_rcu() keeps in sheaves is seen, or there are none */
+	__u32 zero;
 	__u32 pids[WIRE_KERNEL_PIDS];
 	__u64 starts_ns[WIRE_KERNEL_PIDS]; /* when they began, CLOCK_BOOTTIME, in ticks of 10 ms */
 	/* Code of allocators that tell of their objects themselves: pages that it asks for are not recorded. Unused ones are of 0
 	 * bytes. */
 	struct wire_kernel_range inner[WIRE_KERNEL_INNER];
+	struct wire_kernel_range interrupt; /* what runs soft interrupts; of 0 bytes: not known */
 };
 _Static_assert(sizeof(struct wire_kernel_heap) ==
-		       8 + 12 * WIRE_KERNEL_PIDS + 16 * WIRE_KERNEL_INNER,
+		       16 + 12 * WIRE_KERNEL_PIDS + 16 * WIRE_KERNEL_INNER + 16,
 	       "wire_kernel_heap");
+
+/* kernel_caches: a slab cache, by its address, which is the first of its stacks' frames. */
+struct wire_kernel_cache {
+	char name[32];
+	__u32 silent; /* frees of its objects are not told */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct wire_kernel_cache) == 40, "wire_kernel_cache");
 
 enum wire_stack_mode {
 	WIRE_STACK_MODE_CFI = 0,

@@ -430,7 +430,9 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 		kernel_close(k);
 		return err;
 	}
-	k->bytes_bound = map_bytes(k->object->maps.live) >=
+	/* Those of the kernel's allocations are full from the start. */
+	k->bytes_bound = !options->heap &&
+			 map_bytes(k->object->maps.live) >=
 			 (uint64_t)options->max_outstanding *
 				 (sizeof(struct wire_block_key) + sizeof(struct wire_block));
 	*ret = k;
@@ -629,10 +631,23 @@ int64_t kernel_add_itself(struct kernel *k, struct diag *d)
 	return instance;
 }
 
-uint64_t kernel_own_allocations(const struct kernel *k, bool *ret_bulk)
+void kernel_heap_unseen(const struct kernel *k, struct kernel_heap_unseen *ret)
 {
-	*ret_bulk = k->heap_bulk;
-	return __atomic_load_n(&k->object->bss->kernel_heap_own, __ATOMIC_RELAXED);
+	*ret = (struct kernel_heap_unseen){
+		.own = __atomic_load_n(&k->object->bss->kernel_heap_own, __ATOMIC_RELAXED),
+		.silent = __atomic_load_n(&k->object->bss->kernel_heap_silent, __ATOMIC_RELAXED),
+		.bulk = !k->heap_bulk,
+	};
+}
+
+bool kernel_cache_name(const struct kernel *k, uint64_t address, char ret[32])
+{
+	struct wire_kernel_cache cache;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(k->object->maps.kernel_caches), &address, &cache))
+		return false;
+	memcpy(ret, cache.name, sizeof(cache.name));
+	return ret[0];
 }
 
 int kernel_release_process(struct kernel *k, pid_t pid)

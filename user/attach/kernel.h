@@ -89,8 +89,15 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 			   struct diag *d);
 /* With `heap`: the kernel as an instance of its own, of process id 0. Returns it, or -errno with a diag. */
 int64_t kernel_add_itself(struct kernel *k, struct diag *d);
-/* With `heap`: allocations of our own process so far, which are not recorded; ret_bulk: whether those in bulk are seen. */
-uint64_t kernel_own_allocations(const struct kernel *k, bool *ret_bulk);
+/* With `heap`: what it does not see so far. */
+struct kernel_heap_unseen {
+	uint64_t own;	 /* allocations of our own process, which are not recorded */
+	uint64_t silent; /* and of what this kernel frees without notice */
+	bool bulk;	 /* objects are allocated and freed in bulk without notice */
+};
+void kernel_heap_unseen(const struct kernel *k, struct kernel_heap_unseen *ret);
+/* With `heap`: the name of a slab cache by the address that its stacks begin with. Returns false if there is none. Thread-safe. */
+bool kernel_cache_name(const struct kernel *k, uint64_t address, char ret[32]);
 /* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last
  * report. Returns 0 or -errno. */
 int kernel_release_process(struct kernel *k, pid_t pid);

@@ -117,11 +117,12 @@ static int size_maps(struct seep_bpf *o)
 	return err;
 }
 
-static void configure(struct seep_bpf *o, const struct kernel_heap_options *options)
+static void configure(struct seep_bpf *o, const struct kernel_heap_options *options, bool sheaves)
 {
 	struct wire_kernel_heap *heap = (struct wire_kernel_heap *)&o->rodata->kernel_heap;
 
-	heap->movable = options->movable;
+	heap->all_pages = options->all_pages;
+	heap->sheaves = sheaves;
 	heap->n_pids = options->n_pids;
 	for (size_t i = 0; i < options->n_pids; i++) {
 		heap->pids[i] = options->pids[i];
@@ -130,6 +131,8 @@ static void configure(struct seep_bpf *o, const struct kernel_heap_options *opti
 	for (size_t i = 0; i < options->n_inner; i++)
 		heap->inner[i] = (struct wire_kernel_range){options->inner[i].start,
 							    options->inner[i].bytes};
+	heap->interrupt = (struct wire_kernel_range){options->interrupt.start,
+						    options->interrupt.bytes};
 	/* The kernel is the first instance. */
 	o->data->next_instance = WIRE_KERNEL_INSTANCE + 1;
 }
@@ -138,6 +141,7 @@ int kernel_heap_prepare(struct seep_bpf *o, const struct kernel_heap_options *op
 			struct diag *d)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
+	bool sheaves;
 	int err;
 
 	if (!btf)
@@ -152,12 +156,14 @@ int kernel_heap_prepare(struct seep_bpf *o, const struct kernel_heap_options *op
 			"this kernel has not the tracepoints of slabs that --kernel needs");
 	}
 	err = choose_programs(o, btf, options->percpu);
+	sheaves = bpf_program__autoload(o->progs.kernel_sheaf_free) ||
+		  !has_function(btf, "__kfree_rcu_sheaf");
 	btf__free(btf);
 	if (!err)
 		err = size_maps(o);
 	if (err)
 		return diag_set(d, -err, "cannot prepare the BPF object: %s", strerror(-err));
-	configure(o, options);
+	configure(o, options, sheaves);
 	return 0;
 }
 

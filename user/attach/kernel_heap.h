@@ -10,11 +10,11 @@
 #include "base/diag.h"
 
 #define KERNEL_HEAP_PIDS 8   /* as bpf/wire.h's */
-#define KERNEL_HEAP_INNER 12 /* the same */
+#define KERNEL_HEAP_INNER 16 /* the same */
 
 struct kernel_heap_options {
 	bool percpu;  /* per-CPU memory instead of slab objects and pages */
-	bool movable; /* pages of processes and of the page cache, too */
+	bool all_pages; /* pages of processes and of the page cache, too */
 	/* Only what these processes allocate; none: what anybody does. starts_ns: CLOCK_BOOTTIME, exact to 10 ms. */
 	size_t n_pids;
 	pid_t pids[KERNEL_HEAP_PIDS];
@@ -24,6 +24,7 @@ struct kernel_heap_options {
 	struct kernel_heap_range {
 		uint64_t start, bytes;
 	} inner[KERNEL_HEAP_INNER];
+	struct kernel_heap_range interrupt; /* the function that runs soft interrupts; of 0 bytes: not known */
 };
 
 struct seep_bpf;

@@ -162,7 +162,7 @@ static const struct option_spec options[] = {
 		"kernel memory is seldom who took it. See THE KERNEL'S MEMORY in seep-trace(1)."},
 	{"percpu", 'P', NULL, OPTION_INTO_FLAG(struct trace_options, percpu), FILTER,
 	 .help = "of the kernel's own allocations those of per-CPU memory instead; implies --kernel"},
-	{"movable", 0, NULL, OPTION_INTO_FLAG(struct trace_options, movable), FILTER,
+	{"all-pages", 0, NULL, OPTION_INTO_FLAG(struct trace_options, all_pages), FILTER,
 	 .help = "with --kernel: pages of processes and of the page cache, too, as memleak counts them"},
 	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
 	 .help = "only the allocation functions that FILE defines",
@@ -303,9 +303,9 @@ static int check_kernel_target(const struct trace_options *o, int n_targets, str
 	if (o->pids.n > KERNEL_HEAP_PIDS)
 		return options_error(d, "-p: --kernel and -P take %d processes at most",
 				     KERNEL_HEAP_PIDS);
-	if (o->percpu && o->movable)
+	if (o->percpu && o->all_pages)
 		return options_error(d, "-P traces per-CPU memory only: there are no pages for "
-					"--movable");
+					"--all-pages");
 	return 0;
 }
 
@@ -320,8 +320,8 @@ static int check_target(struct trace_options *o, struct diag *d)
 	o->kernel |= o->percpu;
 	if (o->kernel)
 		return check_kernel_target(o, n_targets, d);
-	if (o->movable)
-		return options_error(d, "--movable goes with --kernel");
+	if (o->all_pages)
+		return options_error(d, "--all-pages goes with --kernel");
 	if (!n_targets)
 		o->escalate = true;
 	if (o->escalate && (o->pids.n || o->command || o->argv || o->select.everything))

@@ -16,7 +16,7 @@ int kernel_heap_options_from(struct tracing *t, const struct trace_options *o,
 			     struct kernel_heap_options *ret, struct diag *d);
 /* Begins to trace it. Returns 0 or -errno with a diag. */
 int kernel_heap_begin(struct tracing *t, struct diag *d);
-/* Names a stack: n return addresses, leaf first. n->frames stays empty without memory. */
+/* Names a stack, n addresses of one or more: that of a slab cache, or 0, and return addresses, leaf first. n->frames stays empty without memory. */
 void kernel_heap_name(struct tracing *t, const uint64_t *addresses, size_t n_addresses,
 		      struct named_stack *n);
 

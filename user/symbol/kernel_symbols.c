@@ -278,11 +278,12 @@ static size_t tracing_frames(const struct frame *frames, size_t n)
 	return 0;
 }
 
-int kernel_symbols_stack(struct kernel_symbols *k, const uint64_t *addresses, size_t n, size_t most,
-			 struct frame **ret_frames, size_t *ret_n, bool *ret_cut)
+int kernel_symbols_stack(struct kernel_symbols *k, const char *leaf, const uint64_t *addresses,
+			 size_t n, size_t most, struct frame **ret_frames, size_t *ret_n,
+			 bool *ret_cut)
 {
 	struct frame *frames = calloc(n + 1, sizeof(*frames));
-	size_t n_tracing;
+	size_t n_tracing, n_leaf = leaf ? 1 : 0;
 
 	if (!frames)
 		return -ENOMEM;
@@ -290,9 +291,12 @@ int kernel_symbols_stack(struct kernel_symbols *k, const uint64_t *addresses, si
 		name_frame(k, addresses[i], &frames[i]);
 	n_tracing = tracing_frames(frames, n);
 	n -= n_tracing;
-	memmove(frames, frames + n_tracing, n * sizeof(*frames));
+	memmove(frames + n_leaf, frames + n_tracing, n * sizeof(*frames));
+	if (leaf)
+		frames[0] = (struct frame){.function = strings_intern(&k->names, leaf),
+					   .module = "[slab]"};
 	*ret_cut = n > most;
-	*ret_n = n > most ? most : n;
+	*ret_n = n_leaf + (n > most ? most : n);
 	*ret_frames = frames;
 	return 0;
 }

@@ -24,11 +24,12 @@ bool kernel_symbols_find(const struct kernel_symbols *k, const char *name, uint6
 			 uint64_t *ret_end);
 
 /* Frames of a stack of n addresses, leaf first, as a program at a tracepoint or a function takes it: without those of the tracing
- * itself, and no more than `most`. Modules are "vmlinux", a module's name, or in brackets what is generated; offsets count from
+ * itself, and no more than `most`; leaf, unless NULL, is a name that goes before them, of module "[slab]". Modules are "vmlinux", a module's name, or in brackets what is generated; offsets count from
  * where each of these begins. Symbols are read again for an address that has no name, once between two calls of
  * kernel_symbols_renew(). ret_frames is malloc'ed, its strings are k's. ret_cut: there were more. Returns 0 or -ENOMEM. */
-int kernel_symbols_stack(struct kernel_symbols *k, const uint64_t *addresses, size_t n, size_t most,
-			 struct frame **ret_frames, size_t *ret_n, bool *ret_cut);
+int kernel_symbols_stack(struct kernel_symbols *k, const char *leaf, const uint64_t *addresses,
+			 size_t n, size_t most, struct frame **ret_frames, size_t *ret_n,
+			 bool *ret_cut);
 void kernel_symbols_renew(struct kernel_symbols *k);
 
 #endif
