@@ -181,6 +181,11 @@ struct k_sigaction {
 	struct sigaction sa;
 };
 
+struct kmem_cache {
+	const char *name;
+	unsigned int size; /* bytes that an object takes, with what lies between objects */
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {

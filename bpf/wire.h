@@ -44,6 +44,7 @@ enum wire_kind {
 	WIRE_KIND_MMAP = 2,
 	WIRE_KIND_BRK = 3,
 	WIRE_KIND_FAULT = 4,
+	WIRE_KIND_KERNEL = 5,
 };
 
 enum wire_sampling {
@@ -111,6 +112,37 @@ _Static_assert(sizeof(struct wire_governed) == 72, "wire_governed");
 #define WIRE_CROWD_CPU_MOST_NS 2000000000ULL
 /* A prime: which of malloc, its return and free comes next has short periods. */
 #define WIRE_HITS_TIMED 61
+
+/* kernel_heap.bpf.c's: the kernel is one instance of its own. */
+#define WIRE_KERNEL_INSTANCE 1
+#define WIRE_KERNEL_PIDS 8
+#define WIRE_KERNEL_INNER 16
+struct wire_kernel_range {
+	__u64 start, bytes;
+};
+struct wire_kernel_heap {
+	__u32 n_pids;  /* only allocations made by these processes; 0: by anybody */
+	__u32 all_pages; /* those of processes and of the page cache, too */
+	__u32 sheaves; /* what kfree_rcu() keeps in sheaves is seen, or there are none */
+	__u32 zero;
+	__u32 pids[WIRE_KERNEL_PIDS];
+	__u64 starts_ns[WIRE_KERNEL_PIDS]; /* when they began, CLOCK_BOOTTIME, in ticks of 10 ms */
+	/* Code of allocators that tell of their objects themselves: pages that it asks for are not recorded. Unused ones are of 0
+	 * bytes. */
+	struct wire_kernel_range inner[WIRE_KERNEL_INNER];
+	struct wire_kernel_range interrupt; /* what runs soft interrupts; of 0 bytes: not known */
+};
+_Static_assert(sizeof(struct wire_kernel_heap) ==
+		       16 + 12 * WIRE_KERNEL_PIDS + 16 * WIRE_KERNEL_INNER + 16,
+	       "wire_kernel_heap");
+
+/* kernel_caches: a slab cache, by its address, which is the first of its stacks' frames. */
+struct wire_kernel_cache {
+	char name[32];
+	__u32 silent; /* frees of its objects are not told */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct wire_kernel_cache) == 40, "wire_kernel_cache");
 
 enum wire_stack_mode {
 	WIRE_STACK_MODE_CFI = 0,
@@ -336,7 +368,9 @@ enum wire_loss {
 	WIRE_LOST_PROCESSES = 12,     /* process tables full: a child is not traced */
 	WIRE_LOST_SIGNAL_STACK = 13,  /* a call in a handler on a stack above the interrupted one */
 	WIRE_LOST_STRANGER_RING = 14, /* events of processes that are not traced */
-	WIRE_LOST_MAX = 15,
+	WIRE_LOST_BUSY =
+		15, /* --kernel: a table or the scratch of this CPU was in use by what was interrupted */
+	WIRE_LOST_MAX = 16,
 };
 
 /* instances: one traced process; stays until user space has made its last report. */

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "attach/kernel_heap.h"
 #include "attach/tracefs.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -43,6 +44,7 @@ struct kernel {
 	enum link_kind link;
 	uint64_t start_ns;
 	bool empty;
+	bool heap, heap_bulk;		/* the kernel's own allocations; those in bulk are seen */
 	struct wire_governed *governed; /* WIRE_GOVERNED records, or NULL */
 	bool bytes_bound;		/* an empty map's account is that of a full one */
 };
@@ -227,9 +229,12 @@ static int choose_programs(struct seep_bpf *o, const struct kernel_options *opti
 	bpf_object__for_each_program(program, o->obj)
 	{
 		bool growth = !strncmp(bpf_program__name(program), "growth_", strlen("growth_"));
+		bool heap = !strncmp(bpf_program__name(program), "kernel_", strlen("kernel_"));
 		bool probe = bpf_program__type(program) == BPF_PROG_TYPE_KPROBE;
 
-		if (growth)
+		if (heap)
+			err = bpf_program__set_autoload(program, false);
+		else if (growth)
 			err = bpf_program__set_autoload(program, options->growth);
 		else if (follows_syscall(program))
 			err = bpf_program__set_autoload(program, options->vm || options->growth);
@@ -307,6 +312,21 @@ static int attach_syscalls(struct kernel *k, struct diag *d)
 	return err;
 }
 
+static int load_heap(struct kernel *k, const struct kernel_heap_options *options, struct diag *d)
+{
+	int err = kernel_heap_prepare(k->object, options, d);
+
+	if (err)
+		return err;
+	err = seep_bpf__load(k->object);
+	if (err)
+		return privilege_explain(d, -err, "loading the BPF programs", libbpf_reason());
+	err = kernel_heap_attach(k->object, &k->heap_bulk);
+	return err ? privilege_explain(d, -err, "attaching to the kernel's allocations",
+				       libbpf_reason())
+		   : 0;
+}
+
 static int load(struct kernel *k, const struct kernel_options *options, struct diag *d)
 {
 	int err;
@@ -317,6 +337,8 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 		return privilege_explain(d, errno, "opening the BPF object", libbpf_reason());
 	set_settings(k, options);
 	err = set_sizes(k, options);
+	if (!err && options->heap)
+		return load_heap(k, options->heap, d);
 	if (!err)
 		err = set_programs(k);
 	if (!err)
@@ -381,7 +403,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 	raise_memlock();
 	raise_open_files();
 	libbpf_set_print(keep_warning);
-	if (options->growth)
+	if (options->growth || options->heap)
 		err = LINK_PERF; /* never attached: nothing to try */
 	else
 		err = options->link ? link_try(options->link, d) : link_best(d);
@@ -392,9 +414,11 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return diag_set(d, ENOMEM, "out of memory");
-	k->link = options->link && !options->growth ? options->link : (enum link_kind)err;
+	k->link = options->link && !options->growth && !options->heap ? options->link
+								      : (enum link_kind)err;
 	k->start_ns = clock_monotonic_ns();
 	k->empty = options->empty;
+	k->heap = options->heap;
 	err = load(k, options, d);
 	if (err) {
 		kernel_close(k);
@@ -406,7 +430,9 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 		kernel_close(k);
 		return err;
 	}
-	k->bytes_bound = map_bytes(k->object->maps.live) >=
+	/* Those of the kernel's allocations are full from the start. */
+	k->bytes_bound = !options->heap &&
+			 map_bytes(k->object->maps.live) >=
 			 (uint64_t)options->max_outstanding *
 				 (sizeof(struct wire_block_key) + sizeof(struct wire_block));
 	*ret = k;
@@ -446,6 +472,7 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.process_ring = bpf_map__fd(k->object->maps.process_ring),
 		.event_ring = bpf_map__fd(k->object->maps.event_ring),
 		.losses = bpf_map__fd(k->object->maps.losses),
+		.heap = k->heap,
 		.stranger_ring = bpf_map__fd(k->object->maps.stranger_ring),
 		.evict = bpf_program__fd(k->object->progs.evict),
 	};
@@ -592,6 +619,37 @@ int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_
 	return member.instance;
 }
 
+int64_t kernel_add_itself(struct kernel *k, struct diag *d)
+{
+	struct wire_process process = {.began_ns = clock_monotonic_ns(), .n_members = 1};
+	wire_instance instance = WIRE_KERNEL_INSTANCE;
+	int err = bpf_map_update_elem(bpf_map__fd(k->object->maps.instances), &instance, &process,
+				      BPF_NOEXIST);
+
+	if (err)
+		return diag_set(d, -err, "the kernel cannot be added: %s", strerror(-err));
+	return instance;
+}
+
+void kernel_heap_unseen(const struct kernel *k, struct kernel_heap_unseen *ret)
+{
+	*ret = (struct kernel_heap_unseen){
+		.own = __atomic_load_n(&k->object->bss->kernel_heap_own, __ATOMIC_RELAXED),
+		.silent = __atomic_load_n(&k->object->bss->kernel_heap_silent, __ATOMIC_RELAXED),
+		.bulk = !k->heap_bulk,
+	};
+}
+
+bool kernel_cache_name(const struct kernel *k, uint64_t address, char ret[32])
+{
+	struct wire_kernel_cache cache;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(k->object->maps.kernel_caches), &address, &cache))
+		return false;
+	memcpy(ret, cache.name, sizeof(cache.name));
+	return ret[0];
+}
+
 int kernel_release_process(struct kernel *k, pid_t pid)
 {
 	struct wire_release context = {.pid = pid};
@@ -614,7 +672,8 @@ uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader
 
 void kernel_look_at_limits(struct kernel *k)
 {
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(k->object->links.limit_look));
+	_cleanup_close_ int fd =
+		k->heap ? -1 : bpf_iter_create(bpf_link__fd(k->object->links.limit_look));
 	char unused;
 
 	/* EAGAIN: a million tasks were looked at, and there are more. */

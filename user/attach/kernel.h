@@ -12,6 +12,7 @@
 #include "model/kernel_maps.h"
 
 struct kernel;
+struct kernel_heap_options;
 struct wire_governed;
 struct wire_unwind;
 
@@ -41,6 +42,8 @@ struct kernel_options {
 	bool strangers; /* events of processes that are not traced: execs, and the next two */
 	bool strange_names, strange_cgroups;
 	bool governed; /* hits are counted, and kernel_governed()'s records order what is recorded */
+	const struct kernel_heap_options
+		*heap; /* the kernel's own allocations instead of processes'; NULL: no */
 	bool empty; /* an empty program on every probe: the floor of what tracing costs, for measurements */
 };
 
@@ -84,6 +87,17 @@ uint64_t kernel_missed_runs(const struct kernel *k);
  * separately. Returns the instance, > 0, or -errno with a diag (-EEXIST: it is traced already). */
 int64_t kernel_add_process(struct kernel *k, pid_t pid, uint64_t start_boottime_ns, bool held,
 			   struct diag *d);
+/* With `heap`: the kernel as an instance of its own, of process id 0. Returns it, or -errno with a diag. */
+int64_t kernel_add_itself(struct kernel *k, struct diag *d);
+/* With `heap`: what it does not see so far. */
+struct kernel_heap_unseen {
+	uint64_t own;	 /* allocations of our own process, which are not recorded */
+	uint64_t silent; /* and of what this kernel frees without notice */
+	bool bulk;	 /* objects are allocated and freed in bulk without notice */
+};
+void kernel_heap_unseen(const struct kernel *k, struct kernel_heap_unseen *ret);
+/* With `heap`: the name of a slab cache by the address that its stacks begin with. Returns false if there is none. Thread-safe. */
+bool kernel_cache_name(const struct kernel *k, uint64_t address, char ret[32]);
 /* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last
  * report. Returns 0 or -errno. */
 int kernel_release_process(struct kernel *k, pid_t pid);

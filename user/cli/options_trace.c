@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <stdlib.h>
 
+#include "attach/kernel_heap.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/commands.h"
@@ -9,7 +10,6 @@
 
 #define GROWTH_DISTANCE (64 << 10) /* bytes between samples of touched pages */
 #define BUDGET_UNSET UINT64_MAX
-#define LATER "comes with a later version"
 
 static const struct trace_options defaults = {
 	.top = 10,
@@ -24,6 +24,11 @@ static const struct trace_options defaults = {
 	.escalate_most = 3,
 	.interval_ns = 5 * NS_PER_SECOND,
 };
+
+/* Of the kernel's own allocations: room is taken at once, as nothing may be allocated while something is. */
+#define KERNEL_OUTSTANDING (1 << 18)
+#define KERNEL_SITES (1 << 14)
+#define KERNEL_STACKS (1 << 14)
 
 static const struct option_spec operands[] = {
 	{.argument = "INTERVAL",
@@ -50,7 +55,6 @@ static const struct option_choice stacks[] = {{"cfi"}, {"fp"}, {"none"}, {0}};
 #define FILTER .group = "Which allocations count"
 #define OUTPUT .group = "Where to"
 #define LIMIT .group = "Limits"
-#define NOT_YET .group = "Known, but not in this version"
 
 static const struct option_spec options[] = {
 	{"pid", 'p', "PID,...", OPTION_INTO_PIDS(struct trace_options, pids), TARGET,
@@ -152,6 +156,14 @@ static const struct option_spec options[] = {
 		"cost that follows the growth: see GROWTH. --sample-bytes SIZE sets the mean "
 		"distance of the sampled pages, here 64k without it and rounded up to a power of "
 		"two; 4k takes every page. Not with -s, -t, -z, -Z, -O, -S, --mmap and --budget."},
+	{"kernel", 0, NULL, OPTION_INTO_FLAG(struct trace_options, kernel), FILTER,
+	 .help = "the kernel's own allocations: slab objects and pages; with -p those that PID makes",
+	 .man = "What memleak does without a PID. They are reported as one process, 0, as who frees "
+		"kernel memory is seldom who took it. See THE KERNEL'S MEMORY in seep-trace(1)."},
+	{"percpu", 'P', NULL, OPTION_INTO_FLAG(struct trace_options, percpu), FILTER,
+	 .help = "of the kernel's own allocations those of per-CPU memory instead; implies --kernel"},
+	{"all-pages", 0, NULL, OPTION_INTO_FLAG(struct trace_options, all_pages), FILTER,
+	 .help = "with --kernel: pages of processes and of the page cache, too, as memleak counts them"},
 	{"obj", 'O', "FILE", OPTION_INTO_PATH(struct trace_options, object), FILTER,
 	 .help = "only the allocation functions that FILE defines",
 	 .man = "A library or an executable. Without it, those of every file that the target has "
@@ -227,13 +239,6 @@ static const struct option_spec options[] = {
 	 .man = "A block that comes again at an address without a free that was seen replaces "
 		"the old record."},
 	OPTION_ASKS,
-
-	{"kernel", 0, NULL, .type = OPTION_FLAG, NOT_YET,
-	 .help = "trace the kernel's own allocations",
-	 .refused = "tracing of kernel allocations " LATER},
-	{"percpu", 'P', NULL, .type = OPTION_FLAG, NOT_YET,
-	 .help = "trace the kernel's per-CPU allocations",
-	 .refused = "tracing of kernel allocations " LATER},
 };
 _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
@@ -288,6 +293,22 @@ const struct command command_trace = {
 	.sections = manual_trace,
 };
 
+/* The kernel is a target of its own, of which -p chooses a part. */
+static int check_kernel_target(const struct trace_options *o, int n_targets, struct diag *d)
+{
+	if (o->escalate || n_targets > !!o->pids.n)
+		return options_error(
+			d, "--kernel and -P trace the kernel, of all processes or of -p "
+			   "PID: they take no command, --all, --escalate, --comm or the like");
+	if (o->pids.n > KERNEL_HEAP_PIDS)
+		return options_error(d, "-p: --kernel and -P take %d processes at most",
+				     KERNEL_HEAP_PIDS);
+	if (o->percpu && o->all_pages)
+		return options_error(d, "-P traces per-CPU memory only: there are no pages for "
+					"--all-pages");
+	return 0;
+}
+
 /* Exactly one way to say what to trace. */
 static int check_target(struct trace_options *o, struct diag *d)
 {
@@ -296,6 +317,11 @@ static int check_target(struct trace_options *o, struct diag *d)
 	struct selector others = o->select;
 
 	others.everything = false;
+	o->kernel |= o->percpu;
+	if (o->kernel)
+		return check_kernel_target(o, n_targets, d);
+	if (o->all_pages)
+		return options_error(d, "--all-pages goes with --kernel");
 	if (!n_targets)
 		o->escalate = true;
 	if (o->escalate && (o->pids.n || o->command || o->argv || o->select.everything))
@@ -339,6 +365,24 @@ static int check_check(const struct trace_options *o, struct diag *d)
 	return 0;
 }
 
+/* There are no files, no probes and no processes of which these could be said. */
+static int check_kernel(const struct trace_options *o, struct diag *d)
+{
+	if (o->trace || o->growth || o->mmap || o->object || o->symbols_prefix || o->no_follow ||
+	    o->check)
+		return options_error(
+			d, "--kernel and -P place no probes in programs: they take none of "
+			   "-t, -O, -S, --growth, --mmap, --no-follow and --check");
+	if (o->budget_percent && o->budget_percent != BUDGET_UNSET)
+		return options_error(d, "--kernel and -P are not governed: sample by -s or "
+					"--sample-bytes instead of --budget");
+	if (o->link || o->stack)
+		return options_error(d,
+				     "--link and --stack are of programs' stacks and probes: not "
+				     "with --kernel or -P");
+	return 0;
+}
+
 /* Rules between options. */
 static int check(const struct trace_options *o, struct diag *d)
 {
@@ -370,6 +414,8 @@ static int check(const struct trace_options *o, struct diag *d)
 		return options_error(d, "--growth places no probes: there is nothing for --budget");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
+	if (o->kernel)
+		return check_kernel(o, d);
 	return o->check ? check_check(o, d) : 0;
 }
 
@@ -386,7 +432,20 @@ static uint64_t page_distance(uint64_t sample_bytes)
 /* Whoever names a process wants it exact. There is nothing to govern where no probe is placed, or sampling is fixed. */
 static uint64_t default_budget(const struct trace_options *o)
 {
-	return o->pids.n || o->command || o->argv || o->growth || o->sample_rate > 1 ? 0 : 5;
+	return o->pids.n || o->command || o->argv || o->growth || o->kernel || o->sample_rate > 1
+		       ? 0
+		       : 5;
+}
+
+/* What was not given, 0 until now. */
+static void set_limits(struct trace_options *o)
+{
+	if (!o->max_outstanding)
+		o->max_outstanding = o->kernel ? KERNEL_OUTSTANDING : defaults.max_outstanding;
+	if (!o->max_sites)
+		o->max_sites = o->kernel ? KERNEL_SITES : defaults.max_sites;
+	if (!o->stack_storage_size)
+		o->stack_storage_size = o->kernel ? KERNEL_STACKS : defaults.stack_storage_size;
 }
 
 int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct diag *d)
@@ -395,6 +454,7 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 	int r;
 
 	o.budget_percent = BUDGET_UNSET;
+	o.max_outstanding = o.max_sites = o.stack_storage_size = 0;
 	r = options_parse(&command_trace, argc, argv, &o, d);
 	if (!r)
 		r = check_target(&o, d);
@@ -404,6 +464,7 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 		o.sample_bytes = page_distance(o.sample_bytes ? o.sample_bytes : GROWTH_DISTANCE);
 	if (o.budget_percent == BUDGET_UNSET)
 		o.budget_percent = default_budget(&o);
+	set_limits(&o);
 	if (r)
 		trace_options_done(&o);
 	else

@@ -41,7 +41,8 @@ struct collector {
 
 _Static_assert((int)WIRE_KIND_MALLOC == (int)SITE_MALLOC && (int)WIRE_KIND_MMAP == (int)SITE_MMAP &&
 		       (int)WIRE_KIND_BRK == (int)SITE_BRK &&
-		       (int)WIRE_KIND_FAULT == (int)SITE_FAULT,
+		       (int)WIRE_KIND_FAULT == (int)SITE_FAULT &&
+		       (int)WIRE_KIND_KERNEL == (int)SITE_KERNEL,
 	       "report.h and wire.h number the kinds alike");
 
 /* Names of the causes, a contract of the output. In enum wire_loss's order. */
@@ -61,6 +62,7 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 	[WIRE_LOST_PROCESSES] = "process_table_full",
 	[WIRE_LOST_SIGNAL_STACK] = "signal_stack",
 	[WIRE_LOST_STRANGER_RING] = "stranger_ring_full",
+	[WIRE_LOST_BUSY] = "kernel_busy",
 };
 
 /* Why a stack ends early: on a site, and in the counts of its process. Both are contracts of the output. */
@@ -468,13 +470,18 @@ static void drop_stacks(struct collector *c, const struct snapshot *s)
 	hashmap_sweep(&c->stacks, drop_stack, c);
 }
 
+static bool is_range(enum site_kind kind)
+{
+	return kind == SITE_MMAP || kind == SITE_BRK || kind == SITE_FAULT;
+}
+
 /* A call that maps memory stores its stack again once we have taken it. */
 static void delete_taken(struct collector *c, const struct snapshot *s)
 {
 	for (size_t i = 0; i < s->sites.n; i++) {
 		uint64_t stack = s->sites.items[i].stack;
 
-		if (s->sites.items[i].kind != SITE_MALLOC && hashmap_get(&c->stacks, stack))
+		if (is_range(s->sites.items[i].kind) && hashmap_get(&c->stacks, stack))
 			bpf_map_delete_elem(c->maps.stacks, &stack);
 	}
 }
@@ -561,6 +568,7 @@ size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret
 }
 
 struct block_visit {
+	enum site_kind kind;
 	int (*visit)(void *arg, const struct snapshot_block *block);
 	void *arg;
 };
@@ -573,7 +581,7 @@ static int visit_block(void *arg, const void *key, const void *value)
 
 	return visit->visit(visit->arg, &(struct snapshot_block){
 						.instance = k->instance,
-						.kind = SITE_MALLOC,
+						.kind = visit->kind,
 						.address = k->address,
 						.size_bytes = v->size_bytes,
 						.time_ns = v->time_ns,
@@ -613,7 +621,7 @@ static int each_range(struct collector *c, struct ranges *ranges,
 int collector_each_block(struct collector *c,
 			 int (*visit)(void *arg, const struct snapshot_block *block), void *arg)
 {
-	struct block_visit pass = {visit, arg};
+	struct block_visit pass = {c->maps.heap ? SITE_KERNEL : SITE_MALLOC, visit, arg};
 	int err = each_entry(c->maps.live, sizeof(struct wire_block_key), sizeof(struct wire_block),
 			     visit_block, &pass);
 

@@ -137,7 +137,8 @@ void judging_fill(struct judging *j, const struct snapshot_site *from, struct si
 		return;
 	frame = p->frame;
 	/* A page is touched once, whoever uses it then; of an unknown stack everybody is one. */
-	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP);
+	frame.may_leak = from->stack && (from->kind == SITE_MALLOC || from->kind == SITE_MMAP ||
+					 from->kind == SITE_KERNEL);
 	judge_site(site->judge, &frame, &judgement);
 	fill_survival(site, &frame, to);
 	to->verdict = judgement.verdict;
@@ -264,7 +265,7 @@ static void judge_memory(struct judging *j, const struct report *r, const struct
 	double confidence;
 	char *text;
 
-	if (r->n_processes > ACCOUNTING_MOST || p->ended)
+	if (r->n_processes > ACCOUNTING_MOST || p->ended || !p->pid)
 		return;
 	while ((judged = hashmap_next(&j->processes, &cursor, NULL)))
 		if (judged->pid == p->pid && judged->start_ns == p->start_ns)

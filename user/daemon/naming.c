@@ -6,6 +6,7 @@
 
 #include "analyze/suppress.h"
 #include "collect/collector.h"
+#include "daemon/kernel_heap.h"
 #include "daemon/traced.h"
 #include "daemon/tracing.h"
 #include "symbol/symbolize.h"
@@ -60,6 +61,8 @@ static struct named_stack *name_stack(struct naming *names, struct tracing *t,
 		symbolize_stack(t->symbolizer, space, addresses, n_addresses, 0, &n->frames, &n->n);
 	}
 	address_space_destroy(space);
+	if (n_addresses && t->kernel_symbols)
+		kernel_heap_name(t, addresses, n_addresses, n);
 	n->complete = all_known(n);
 	if (names->frame_pointers)
 		end_at_unknown(n);

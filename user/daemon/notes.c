@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/notes.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "daemon/tracing.h"
 #include "model/report.h"
 #include "model/snapshot.h"
+#include "symbol/kernel_symbols.h"
 
 /* A perf link sees a process's memory, and one for all processes everybody; the others see threads. The launcher stops children until
  * they have links of their own. */
@@ -69,6 +71,27 @@ static void note_files(struct tracing *t, const struct snapshot_process *from, s
 			 notes->n_untabled);
 }
 
+/* What tracing the kernel leaves out. */
+static void note_kernel(struct tracing *t, struct notes *notes)
+{
+	struct kernel_heap_unseen unseen;
+
+	kernel_heap_unseen(t->kernel, &unseen);
+	if (kernel_symbols_hidden(t->kernel_symbols))
+		add_note(notes, "names of the kernel's functions, as kernel.kptr_restrict hides them "
+				"(sysctl kernel.kptr_restrict=1 shows them); pages of slabs count twice "
+				"without them");
+	if (unseen.own)
+		add_note(notes, "%" PRIu64 " allocations by seep itself", unseen.own);
+	if (unseen.bulk)
+		add_note(notes, "what is allocated or freed in bulk, as this kernel does not let functions "
+				"be followed: what is freed so counts until its address comes back");
+	if (unseen.silent)
+		add_note(notes,
+			 "%" PRIu64 " maple tree nodes (of processes' mappings): their frees are not told",
+			 unseen.silent);
+}
+
 void notes_fill(struct tracing *t, const struct snapshot_process *from, struct process_report *to,
 		struct note_list *list)
 {
@@ -77,7 +100,10 @@ void notes_fill(struct tracing *t, const struct snapshot_process *from, struct p
 	if (from->n_borrowers && unseen_borrowers(t))
 		add_note(&notes, "%u vfork children: what they did in its memory before their exec",
 			 from->n_borrowers);
-	note_files(t, from, &notes);
+	if (t->kernel_symbols)
+		note_kernel(t, &notes);
+	else
+		note_files(t, from, &notes);
 	for (size_t i = 0; i < notes.n; i++) {
 		if (vec_push(list, notes.items[i]))
 			free(notes.items[i]);

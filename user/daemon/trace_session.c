@@ -27,9 +27,10 @@ static void add_target(struct trace_session *s, struct strings *strings, const c
 static int describe_targets(struct trace_session *s, struct strings *strings,
 			    const struct trace_options *o)
 {
-	s->targets = calloc(o->pids.n + MAX_SELECTORS, sizeof(*s->targets));
+	s->targets = calloc(o->pids.n + MAX_SELECTORS + 1, sizeof(*s->targets));
 	if (!s->targets)
 		return -ENOMEM;
+	add_target(s, strings, "kernel", o->kernel ? "" : NULL);
 	for (size_t i = 0; i < o->pids.n; i++) {
 		char pid[16];
 
@@ -60,9 +61,11 @@ int trace_session_init(struct trace_session *s, const struct trace_options *o, s
 
 	uname(&s->host);
 	snprintf(link, sizeof(link), "link:%s",
-		 o->growth ? "none" : link_kind_name(kernel_link(t->kernel)));
+		 o->growth   ? "none"
+		 : o->kernel ? "tracepoint"
+			     : link_kind_name(kernel_link(t->kernel)));
 	s->capabilities[0] = strings_intern(&t->strings, link);
-	s->capabilities[1] = stack_capabilities[o->stack];
+	s->capabilities[1] = o->kernel ? "stack:kernel" : stack_capabilities[o->stack];
 	s->session = (struct session){
 		.schema = 1,
 		.version = SEEP_VERSION,

@@ -21,6 +21,7 @@
 #include "daemon/escalate.h"
 #include "daemon/follow.h"
 #include "daemon/governing.h"
+#include "daemon/kernel_heap.h"
 #include "daemon/launched.h"
 #include "daemon/suppressing.h"
 #include "daemon/trace_options.h"
@@ -156,8 +157,20 @@ static int start_escalation(struct tracer *t, struct diag *d)
 	return err;
 }
 
+static int start_kernel(struct tracer *t, struct diag *d)
+{
+	int err = kernel_heap_begin(&t->tracing, d);
+
+	if (!err && !t->trace.quiet)
+		log_info("tracing the kernel's %s; Ctrl-C for the last report",
+			 t->trace.percpu ? "per-CPU allocations" : "allocations");
+	return err;
+}
+
 static int start_targets(struct tracer *t, struct diag *d)
 {
+	if (t->trace.kernel)
+		return start_kernel(t, d);
 	if (t->trace.pids.n)
 		return start_pids(t, d);
 	if (starts_command(t))
@@ -189,7 +202,8 @@ static int start_reporter(struct tracer *t, struct diag *d)
 		.session = &t->session.session,
 		.blocks = t->options.blocks,
 		.checking = t->checking,
-		.memory = !t->trace.growth && !t->trace.select.everything && !t->checking,
+		.memory = !t->trace.growth && !t->trace.select.everything && !t->checking &&
+			  !t->trace.kernel,
 		.only_if_processes = t->trace.escalate,
 	};
 	int err = w->session(w->arg, &t->session.session);
@@ -398,7 +412,8 @@ static int on_event(struct tracer *t, int fd, struct diag *d)
 /* Whether there is, or may come to be, somebody to trace. */
 static bool has_targets(struct tracer *t)
 {
-	return tracing_has_any(&t->tracing) || t->follow.tracing || t->trace.escalate;
+	return tracing_has_any(&t->tracing) || t->follow.tracing || t->trace.escalate ||
+	       t->trace.kernel;
 }
 
 /* Begins the report that is due, unless the one before is still being written. */

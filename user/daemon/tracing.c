@@ -16,10 +16,12 @@
 #include "collect/mappings.h"
 #include "daemon/events.h"
 #include "daemon/governing.h"
+#include "daemon/kernel_heap.h"
 #include "daemon/lightly.h"
 #include "daemon/probing.h"
 #include "daemon/trace_options.h"
 #include "process/maps.h"
+#include "symbol/kernel_symbols.h"
 #include "symbol/symbolize.h"
 
 /* The kernel walks the process by these from now on. The unwinder's callback. */
@@ -55,9 +57,9 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 		.max_sites = o->max_sites,
 		.max_stacks = o->stack_storage_size,
 		.max_frames = o->max_stack_depth,
-		.stack = o->stack == OPTIONS_STACK_FP	  ? KERNEL_STACK_FP
-			 : o->stack == OPTIONS_STACK_NONE ? KERNEL_STACK_NONE
-							  : KERNEL_STACK_CFI,
+		.stack = o->stack == OPTIONS_STACK_FP		       ? KERNEL_STACK_FP
+			 : o->stack == OPTIONS_STACK_NONE || o->kernel ? KERNEL_STACK_NONE
+								       : KERNEL_STACK_CFI,
 		/* Each suspect is one by itself. */
 		.follow = !o->no_follow && !o->escalate,
 		.everything = o->select.everything,
@@ -84,6 +86,7 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 		.arg = t,
 	};
 	const struct symbolizer_options symbols = {0};
+	struct kernel_heap_options heap;
 	struct kernel_options kernel;
 	struct kernel_maps maps;
 	int err;
@@ -96,6 +99,11 @@ int tracing_open(const struct trace_options *options, struct tracing *t, struct 
 	t->restricted = options->object || options->symbols_prefix;
 	kernel_options_from(options, &kernel);
 	kernel.governed = t->costs;
+	t->max_frames = options->max_stack_depth;
+	err = options->kernel ? kernel_heap_options_from(t, options, &heap, d) : 0;
+	if (err)
+		return err;
+	kernel.heap = options->kernel ? &heap : NULL;
 	err = kernel_open(&kernel, &t->kernel, d);
 	if (err)
 		return err;
@@ -139,6 +147,7 @@ void tracing_close(struct tracing *t)
 	hashmap_done(&t->asking);
 	hashmap_done(&t->leaving);
 	symbolizer_destroy(t->symbolizer);
+	kernel_symbols_destroy(t->kernel_symbols);
 	collector_destroy(t->collector);
 	kernel_close(t->kernel);
 	strings_done(&t->strings);

@@ -24,6 +24,7 @@ struct collector_event;
 struct cover;
 struct governor;
 struct kernel;
+struct kernel_symbols;
 struct mapping;
 struct mapping_watch;
 struct symbolizer;
@@ -54,7 +55,10 @@ struct tracing {
 	bool selecting; /* processes come to be traced while others are */
 	bool quiet;
 	bool restricted; /* by -O or -S */
-	bool growth;	 /* touched pages and mappings, without probes */
+	struct kernel_symbols
+		*kernel_symbols; /* --kernel: its own allocations are traced; else NULL */
+	size_t max_frames;	 /* of a stack */
+	bool growth;		 /* touched pages and mappings, without probes */
 	bool urgent; /* something happened that wants a report at once: whoever makes it resets this */
 	struct hashmap touched;	   /* pids with new mappings since the last drain */
 	struct hashmap generating; /* those with code of no file */

@@ -5,6 +5,7 @@
 struct kernel_maps {
 	int live, sites, unknown_sites, stacks, procs, instances, process_ring, event_ring, losses;
 	int stranger_ring; /* 0: nobody asks for processes that are not traced */
+	int heap;	   /* not 0: `live` has the kernel's own allocations */
 	int evict;	   /* the program of bpf/evict.bpf.c; 0: sites are never evicted */
 };
 

@@ -47,6 +47,9 @@ static const struct {
 	 "into libraries loaded then may be missing"},
 	{"missed_runs", "probes were hit while the kernel could not run them: "
 			"the calls were not seen"},
+	{"kernel_busy",
+	 "allocations or frees of the kernel were not recorded, as they came while the same table was "
+	 "being written on that CPU"},
 	{"signal_stack", "calls in signal handlers on a stack of their own were not seen"},
 };
 
