@@ -19,6 +19,8 @@
  * fentry and fexit programs where the kernel lets us; else what is freed so counts as outstanding until its address
  * comes back, and the nodes of maple trees, which all are, are left out.
  *
+ * Raw tracepoints, as BTF ones let no argument of type const void * be read before 6.16 (1271a40eeafa).
+ *
  * Needs: the tracepoints of slabs with a cache as argument (6.1, 2c1d697fb8ba, 11e9734bcb6a), percpu_alloc_percpu's call_site and
  * bytes_alloc (6.0, f67bed134a05). Loaded only with --kernel. */
 #include "sample.bpf.h"
@@ -303,14 +305,14 @@ static __always_inline bool is_silent(u64 cache)
 }
 
 /* call_site, ptr, bytes_req, bytes_alloc, flags, node */
-SEC("tp_btf/kmalloc")
+SEC("raw_tp/kmalloc")
 int kernel_kmalloc(u64 *args)
 {
 	return allocated(args, args[1], args[3], 0, false);
 }
 
 /* call_site, ptr, cache, flags, node */
-SEC("tp_btf/kmem_cache_alloc")
+SEC("raw_tp/kmem_cache_alloc")
 int kernel_cache_alloc(u64 *args)
 {
 	if (is_silent(args[2]))
@@ -319,21 +321,21 @@ int kernel_cache_alloc(u64 *args)
 }
 
 /* call_site, ptr */
-SEC("tp_btf/kfree")
+SEC("raw_tp/kfree")
 int kernel_kfree(u64 *args)
 {
 	return freed(args[1], true);
 }
 
 /* call_site, ptr, cache */
-SEC("tp_btf/kmem_cache_free")
+SEC("raw_tp/kmem_cache_free")
 int kernel_cache_free(u64 *args)
 {
 	return freed(args[1], true);
 }
 
 /* page, order, flags, migratetype */
-SEC("tp_btf/mm_page_alloc")
+SEC("raw_tp/mm_page_alloc")
 int kernel_page_alloc(u64 *args)
 {
 	if (!kernel_heap.all_pages && (u32)args[2] & GFP_MOVABLE)
@@ -342,21 +344,21 @@ int kernel_page_alloc(u64 *args)
 }
 
 /* page, order. Of pages that were taken together and split, the first one's free counts for all. */
-SEC("tp_btf/mm_page_free")
+SEC("raw_tp/mm_page_free")
 int kernel_page_free(u64 *args)
 {
 	return freed(args[0], false);
 }
 
 /* call_site, reserved, is_atomic, size, align, base_addr, off, ptr, bytes_alloc, flags: bytes_alloc is of all CPUs together */
-SEC("tp_btf/percpu_alloc_percpu")
+SEC("raw_tp/percpu_alloc_percpu")
 int kernel_percpu_alloc(u64 *args)
 {
 	return allocated(args, args[7], args[8], 0, false);
 }
 
 /* base_addr, off, ptr */
-SEC("tp_btf/percpu_free_percpu")
+SEC("raw_tp/percpu_free_percpu")
 int kernel_percpu_free(u64 *args)
 {
 	return freed(args[2], true);
@@ -365,6 +367,15 @@ int kernel_percpu_free(u64 *args)
 struct bulk {
 	u64 *objects; /* the kernel's array */
 };
+
+/* A function's argument whose type no program may read by itself before 6.16, such as void **. */
+static __always_inline u64 argument(void *ctx, u32 i)
+{
+	u64 value = 0;
+
+	bpf_get_func_arg(ctx, i, &value);
+	return value;
+}
 
 static __always_inline u64 bulk_object(const struct bulk *bulk, u32 i)
 {
@@ -384,7 +395,7 @@ static long bulk_freed(u32 i, struct bulk *bulk)
 SEC("fentry/kmem_cache_free_bulk")
 int kernel_bulk_free(u64 *args)
 {
-	struct bulk bulk = {.objects = (u64 *)args[2]};
+	struct bulk bulk = {.objects = (u64 *)argument(args, 2)};
 	u64 n = args[1];
 
 	bpf_loop(n < BULK_MOST ? n : BULK_MOST, bulk_freed, &bulk, 0);
@@ -398,7 +409,7 @@ SEC("fexit/kmem_cache_alloc_bulk")
 int kernel_bulk_alloc(u64 *args)
 {
 	u64 size_bytes = object_bytes(args[0]);
-	struct bulk bulk = {.objects = (u64 *)args[3]};
+	struct bulk bulk = {.objects = (u64 *)argument(args, 3)};
 	u32 n = args[4], i;
 
 	if (is_silent(args[0]))

@@ -121,9 +121,9 @@ struct wire_kernel_range {
 	__u64 start, bytes;
 };
 struct wire_kernel_heap {
-	__u32 n_pids;  /* only allocations made by these processes; 0: by anybody */
+	__u32 n_pids;	 /* only allocations made by these processes; 0: by anybody */
 	__u32 all_pages; /* those of processes and of the page cache, too */
-	__u32 sheaves; /* what kfree_rcu() keeps in sheaves is seen, or there are none */
+	__u32 sheaves;	 /* what kfree_rcu() keeps in sheaves is seen, or there are none */
 	__u32 zero;
 	__u32 pids[WIRE_KERNEL_PIDS];
 	__u64 starts_ns[WIRE_KERNEL_PIDS]; /* when they began, CLOCK_BOOTTIME, in ticks of 10 ms */

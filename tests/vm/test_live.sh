@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The ledger test, the zoo, stacks, growth, the reader of all processes' memory and cgroups at their limits on Debian's 6.1
-# kernel, whose only kind of link is a perf event per probe: the same programs, judged by the same ledgers. Under emulation the
+# The ledger test, the zoo, stacks, growth, the reader of all processes' memory, cgroups at their limits and the kernel's own memory on
+# Debian's 6.1 kernel, whose only kind of link is a perf event per probe: the same programs, judged by the same ledgers. Under emulation the
 # storms are smaller.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -27,9 +27,9 @@ cgroups='mount -t cgroup2 none /sys/fs/cgroup && echo +memory >/sys/fs/cgroup/cg
 exec "$@"'
 
 n=0
-for test in test_ledger test_zoo test_stacks test_growth test_watch_reader test_at_limit test_oom; do
+for test in test_ledger test_zoo test_stacks test_growth test_watch_reader test_at_limit test_oom test_kernel; do
 	tools/vm/run --timeout 800 "$@" -- sh -c "$cgroups" sh \
-		env STORM_OPS=8000 STACKS=$stacks "$python" "tests/live/$test.py" >"$out" 2>&1
+		env STORM_OPS=8000 STACKS=$stacks KERNEL_CASES=kmalloc,pages "$python" "tests/live/$test.py" >"$out" 2>&1
 	code=$?
 	# Numbered anew: several programs, one plan.
 	awk -v test=$test -v n=$n '

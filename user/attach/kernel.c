@@ -432,9 +432,9 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret, struc
 	}
 	/* Those of the kernel's allocations are full from the start. */
 	k->bytes_bound = !options->heap &&
-			 map_bytes(k->object->maps.live) >=
-			 (uint64_t)options->max_outstanding *
-				 (sizeof(struct wire_block_key) + sizeof(struct wire_block));
+			 map_bytes(k->object->maps.live) >= (uint64_t)options->max_outstanding *
+								    (sizeof(struct wire_block_key) +
+								     sizeof(struct wire_block));
 	*ret = k;
 	return 0;
 }

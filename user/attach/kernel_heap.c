@@ -131,8 +131,8 @@ static void configure(struct seep_bpf *o, const struct kernel_heap_options *opti
 	for (size_t i = 0; i < options->n_inner; i++)
 		heap->inner[i] = (struct wire_kernel_range){options->inner[i].start,
 							    options->inner[i].bytes};
-	heap->interrupt = (struct wire_kernel_range){options->interrupt.start,
-						    options->interrupt.bytes};
+	heap->interrupt =
+		(struct wire_kernel_range){options->interrupt.start, options->interrupt.bytes};
 	/* The kernel is the first instance. */
 	o->data->next_instance = WIRE_KERNEL_INSTANCE + 1;
 }

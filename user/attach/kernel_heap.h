@@ -13,7 +13,7 @@
 #define KERNEL_HEAP_INNER 16 /* the same */
 
 struct kernel_heap_options {
-	bool percpu;  /* per-CPU memory instead of slab objects and pages */
+	bool percpu;	/* per-CPU memory instead of slab objects and pages */
 	bool all_pages; /* pages of processes and of the page cache, too */
 	/* Only what these processes allocate; none: what anybody does. starts_ns: CLOCK_BOOTTIME, exact to 10 ms. */
 	size_t n_pids;
@@ -24,7 +24,8 @@ struct kernel_heap_options {
 	struct kernel_heap_range {
 		uint64_t start, bytes;
 	} inner[KERNEL_HEAP_INNER];
-	struct kernel_heap_range interrupt; /* the function that runs soft interrupts; of 0 bytes: not known */
+	struct kernel_heap_range
+		interrupt; /* the function that runs soft interrupts; of 0 bytes: not known */
 };
 
 struct seep_bpf;

@@ -207,6 +207,23 @@ const struct manual_section manual_trace[] = {
 	 "io_uring or O_DIRECT, gaps that khugepaged fills), huge pages of a pool, shared memory, and "
 	 "copies of what a child inherited. Pages given back by MADV_FREE count until they are "
 	 "unmapped: a program may use them again without a fault.\n"},
+	{"THE KERNEL'S MEMORY",
+	 "With --kernel no program is probed. What the kernel allocates for itself is followed by its tracepoints: "
+	 "slab objects (kmalloc and caches) and pages, with -P instead per-CPU memory (its size is that of all CPUs "
+	 "together). All of it is one process, pid 0, kernel; -p leaves only what a process, its "
+	 "threads included, makes the kernel allocate, but not what interrupts allocate meanwhile. Whoever frees it, it is freed.\n"
+	 "\n"
+	 "A stack is the kernel's own, its modules are vmlinux, a module's name or [bpf]; the name of a slab cache "
+	 "stands before it as a frame of module [slab]. Caches of like objects are merged by the kernel, so the name may "
+	 "be another's. Pages of the slab allocator itself are left out, as their objects count, and so are movable pages and "
+	 "those of the page cache, which are processes' and files' memory: --all-pages shows these, too, as "
+	 "memleak does.\n"
+	 "\n"
+	 "Objects that are freed while one of these programs runs on that CPU cannot be recorded, nor what is freed in "
+	 "bulk where the kernel lets no functions be followed: such an object counts until its address "
+	 "comes back, and what the kernel tells of this is counted (missed_runs, missed_frees). Cost: every "
+	 "allocation of the kernel, in the whole host, pays of the order of a microsecond; -s and --sample-bytes lower "
+	 "it. Needs Linux 6.1.\n"},
 	{"READING A REPORT",
 	 "Outstanding is not yet leaked: caches and buffers are outstanding too. A leak is a "
 	 "site whose outstanding bytes grow from report to report, and whose blocks grow older. "
@@ -227,7 +244,7 @@ const struct manual_section manual_trace[] = {
 	 "The options of bcc's memleak have the same meaning. Other than there, blocks of every "
 	 "age are shown unless -o is given; -s samples by count, not by the clock, and scales "
 	 "the figures; -t prints to stdout, not to trace_pipe; the kernel's own allocations are "
-	 "never what a missing target means.\n"},
+	 "what --kernel means, never a missing target; of these, pages of processes and of files come with --all-pages only.\n"},
 	{"EXIT STATUS",
 	 "As in seep(1). The exit status of a traced command is part of the report, not seep's "
 	 "own: 0 when the trace was complete, 4 when events were lost. With --check see CHECKING.\n"},

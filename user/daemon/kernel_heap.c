@@ -19,10 +19,11 @@
 /* Where slabs take pages for objects, and where an object that is larger than a slab is taken as pages: all names that these
  * functions have had since 6.1. */
 static const char *const inner[] = {
-	"___slab_alloc",	  "new_slab",		    "allocate_slab",
-	"alloc_slab_page",	  "___kmalloc_large_node",  "__kmalloc_large_node",
-	"kmalloc_large",	  "__kmalloc_large_noprof", "kmalloc_large_node",
-	"__kmalloc_large_node_noprof",
+	"___slab_alloc",	 "new_slab",
+	"allocate_slab",	 "alloc_slab_page",
+	"___kmalloc_large_node", "__kmalloc_large_node",
+	"kmalloc_large",	 "__kmalloc_large_noprof",
+	"kmalloc_large_node",	 "__kmalloc_large_node_noprof",
 };
 /* Where the page cache takes pages. */
 static const char *const cached[] = {"__filemap_get_folio", "filemap_alloc_folio_noprof",

@@ -78,17 +78,21 @@ static void note_kernel(struct tracing *t, struct notes *notes)
 
 	kernel_heap_unseen(t->kernel, &unseen);
 	if (kernel_symbols_hidden(t->kernel_symbols))
-		add_note(notes, "names of the kernel's functions, as kernel.kptr_restrict hides them "
-				"(sysctl kernel.kptr_restrict=1 shows them); pages of slabs count twice "
-				"without them");
+		add_note(notes,
+			 "names of the kernel's functions, as kernel.kptr_restrict hides them "
+			 "(sysctl kernel.kptr_restrict=1 shows them); pages of slabs count twice "
+			 "without them");
 	if (unseen.own)
 		add_note(notes, "%" PRIu64 " allocations by seep itself", unseen.own);
 	if (unseen.bulk)
-		add_note(notes, "what is allocated or freed in bulk, as this kernel does not let functions "
-				"be followed: what is freed so counts until its address comes back");
+		add_note(
+			notes,
+			"what is allocated or freed in bulk, as this kernel does not let functions "
+			"be followed: what is freed so counts until its address comes back");
 	if (unseen.silent)
 		add_note(notes,
-			 "%" PRIu64 " maple tree nodes (of processes' mappings): their frees are not told",
+			 "%" PRIu64
+			 " maple tree nodes (of processes' mappings): their frees are not told",
 			 unseen.silent);
 }
 

@@ -67,8 +67,8 @@ struct trace_options {
 	const char *object;	    /* -O: only this file's functions, or NULL */
 	const char *symbols_prefix; /* -S: or NULL */
 	bool mmap;		    /* mmap and brk as well */
-	bool kernel;  /* the kernel's own allocations; pids: only those made by these processes */
-	bool percpu;  /* -P: of these only per-CPU memory; kernel is set, too */
+	bool kernel;	/* the kernel's own allocations; pids: only those made by these processes */
+	bool percpu;	/* -P: of these only per-CPU memory; kernel is set, too */
 	bool all_pages; /* with kernel: pages of processes and of the page cache, too */
 	bool growth; /* instead: touched pages, mmap and brk; sample_bytes is set, a power of two */
 
