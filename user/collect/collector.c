@@ -84,6 +84,7 @@ static const enum collector_event_type event_types[] = {
 	[WIRE_EVENT_EXIT] = COLLECTOR_EXIT, [WIRE_EVENT_ALLOC] = COLLECTOR_ALLOC,
 	[WIRE_EVENT_FREE] = COLLECTOR_FREE, [WIRE_EVENT_UNMAPPED] = COLLECTOR_UNMAPPED,
 	[WIRE_EVENT_OOM] = COLLECTOR_OOM,   [WIRE_EVENT_LIMIT] = COLLECTOR_LIMIT,
+	[WIRE_EVENT_BEREFT] = COLLECTOR_BEREFT,
 };
 
 /* Not for an instance whose last report was made: a vfork child may outlive the process that it borrows from. */

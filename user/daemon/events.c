@@ -4,6 +4,7 @@
 #include "attach/cover.h"
 #include "attach/kernel.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
 #include "daemon/lightly.h"
@@ -162,6 +163,26 @@ static void on_oom(struct tracing *t, const struct collector_event *e)
 	t->urgent = true;
 }
 
+/* Its probes hang on a thread that ended, usually the first one. What they missed before they hang on another one is a loss. */
+static void on_bereft(struct tracing *t, pid_t pid)
+{
+	struct diag d = {0};
+	int missed = cover_follow(t->cover, pid, &d);
+	struct traced *p;
+
+	if (!missed)
+		return;
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p)
+		p->n_bereft++;
+	/* What could not be placed may be now. */
+	hashmap_put(&t->touched, pid, p);
+	pthread_mutex_unlock(&t->lock);
+	if (missed < 0 && !t->quiet)
+		log_info("%s", d.text);
+}
+
 void events_on_event(void *arg, const struct collector_event *e)
 {
 	struct tracing *t = arg;
@@ -175,6 +196,9 @@ void events_on_event(void *arg, const struct collector_event *e)
 		break;
 	case COLLECTOR_EXIT:
 		on_exit_event(t, e);
+		break;
+	case COLLECTOR_BEREFT:
+		on_bereft(t, e->pid);
 		break;
 	case COLLECTOR_OOM:
 		on_oom(t, e);

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The first thread of a process ends, and others go on allocating: nothing is missing, or a count says that something may be. With
+each kind of link that the kernel has; attached before and after that thread's end, launched, and where a thread other than the
+first executes another program. Afterwards, whatever was lost, nothing more is.
+"""
+
+import json
+import os
+import re
+import sys
+
+from lib import Failure, Program, Seep, Target, judge, start_tap, wait_until
+
+REPORTS = ("--format", "ndjson", "-a", "0.2")
+CAUSE = "thread_ended"
+
+
+def kinds():
+    """The kinds of links that this kernel has."""
+    with Target("no_leader") as target:
+        for kind in ("session", "multi", "perf"):
+            with Seep("trace", "-p", target.pid, "--link", kind, *REPORTS) as seep:
+                try:
+                    seep.wait_attached()
+                    yield kind
+                except Failure:
+                    pass
+
+
+def await_reports(seep, n=2):
+    """What happened before this has been handled, and two more reports were made."""
+    have = len(re.findall('"type": ?"process"', seep.stdout()))
+    wait_until(
+        "reports", lambda: len(re.findall('"type": ?"process"', seep.stdout())) >= have + n
+    )
+
+
+def judged(seep, ledger, code, may_miss=()):
+    """may_miss: functions whose blocks may be missing if that was counted. Returns complaints."""
+    records = seep.records()
+    final = [r for r in records if r["type"] == "process" and r["pid"] == ledger["pid"]][-1]
+    lost = final["lost"].get(CAUSE, 0)
+    counts = {name: sum(b["function"] == name for b in ledger["ledger"]) for name in may_miss}
+    print(f"#   {len(ledger['ledger'])} blocks live, {counts}, lost {final['lost']}, exit {code}")
+    complaints = judge(ledger, records, may_lose=(), may_miss=may_miss if lost else ())
+    complaints = [c for c in complaints if c != f"lost: {CAUSE} {lost}"]
+    if code != (4 if lost else 0):
+        complaints.append(f"exit code {code} with {lost} losses")
+    if not any(b["function"] == "zoo_late" for b in ledger["ledger"]):
+        complaints.append("nothing was allocated late")
+    return complaints
+
+
+class Neighbour:
+    """Another process that is traced at the same files by another seep: when that ends, its probes go, and the kernel looks
+    again who wants the breakpoints.
+    """
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def come_and_go(self):
+        with Target("no_leader") as target:
+            with Seep("trace", "-p", target.pid, "--link", self.kind, *REPORTS) as seep:
+                seep.wait_attached()
+                seep.interrupt()
+
+
+def go_on(target, seep, neighbour):
+    """From the first thread's end on. Returns the ledger."""
+    target.read_line()
+    neighbour.come_and_go()
+    await_reports(seep)
+    target.tell("late")
+    target.read_line()
+    neighbour.come_and_go()
+    await_reports(seep)
+    target.tell("stop")
+    return json.loads(target.read_line())
+
+
+def attached(kind, *arguments, may_miss=("zoo_after",)):
+    with Target("no_leader", *arguments) as target:
+        with Seep("trace", "-p", target.pid, "--link", kind, *REPORTS) as seep:
+            seep.wait_attached()
+            target.tell("go")
+            ledger = go_on(target, seep, Neighbour(kind))
+            code = seep.interrupt()
+            return judged(seep, ledger, code, may_miss)
+
+
+def executed(kind):
+    """What was done before its probes stood is said to be unseen."""
+    with Target("no_leader", "--exec") as target:
+        with Seep("trace", "-p", target.pid, "--link", kind, *REPORTS) as seep:
+            seep.wait_attached()
+            target.tell("go")
+            ledger = go_on(target, seep, Neighbour(kind))
+            code = seep.interrupt()
+            final = [r for r in seep.records() if r["type"] == "process"][-1]
+            complaints = judge(ledger, seep.records(), may_miss=("zoo_after",))
+            print(f"#   seen from {final['seen_from_seconds']} s, lost {final['lost']}")
+    if final["seen_from_seconds"] <= 0:
+        complaints.append(f"seen from {final['seen_from_seconds']} s")
+    return complaints + ([] if code == 0 else [f"exit code {code}"])
+
+
+if __name__ == "__main__":
+    tap = start_tap()
+    for link in kinds():
+        tap.run(f"{link}: ends while traced", attached, link)
+        tap.run(f"{link}: has ended before", lambda k: attached(k, "--gone", may_miss=()), link)
+        tap.run(f"{link}: executes another program", executed, link)
+        tap.run(
+            f"{link}: others come and go",
+            lambda k: attached(k, "--relay", may_miss=("zoo_after", "zoo_late")),
+            link,
+        )
+    tap.end()
