@@ -3,7 +3,7 @@
  *
  * After "go", workers allocate and free in zoo_before; then the first thread ends, and they go on in zoo_after: a line says so. After
  * "late" they do in zoo_late: another line. After "stop" they stop, and the ledger comes. --gone: the first thread has ended before
- * the ready line. --relay: a worker ends soon and hands over to a new one. --exec: instead of the end, a thread that is not the first
+ * the ready line. --relay: each thread ends soon and hands over to a new one. --exec: instead of the end, a thread that is not the first
  * executes this program anew, which begins with zoo_after. */
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 
 #include "ledger.h"
 
-enum { WORKERS = 3, ROUND = 5, RELAY_ROUNDS = 40 };
+enum { WORKERS = 3, ROUND = 5, RELAY_ROUNDS = 20 };
 
 static volatile int phase; /* index of the site; negative: the end */
 static volatile bool first_may_end;
@@ -65,7 +65,7 @@ static void *work(void *arg)
 			if (site >= 0)
 				allocate(site);
 		}
-		pause_ms(2);
+		pause_ms(5);
 	}
 	__atomic_sub_fetch(&n_working, 1, __ATOMIC_SEQ_CST);
 	return NULL;
@@ -86,11 +86,10 @@ static void await_first_end(void)
 	}
 }
 
-static void begin_phase(int next)
+static void tell(void)
 {
 	static const char line[] = "{\"phase\":true}\n";
 
-	phase = next;
 	ledger_write(1, line, strlen(line));
 }
 
@@ -106,16 +105,36 @@ static void start_workers(void)
 	}
 }
 
-static void finish(void)
+/* In a new thread, if they are to be relayed. */
+static void *hand_over(void *(*next)(void *), void *arg)
 {
-	ledger_wait_for("late");
-	begin_phase(2);
+	pthread_t thread;
+
+	if (!relay)
+		return next(arg);
+	if (pthread_create(&thread, NULL, next, arg))
+		ledger_die("no_leader: thread");
+	pthread_detach(thread);
+	return NULL;
+}
+
+static void *stop(void *arg)
+{
 	ledger_wait_for("stop");
 	phase = -1;
 	while (__atomic_load_n(&n_working, __ATOMIC_SEQ_CST))
 		pause_ms(1);
 	ledger_finish();
 	exit(0);
+	return arg;
+}
+
+static void *be_late(void *arg)
+{
+	ledger_wait_for("late");
+	phase = 2;
+	tell();
+	return hand_over(stop, arg);
 }
 
 /* What there is to do, in a thread that outlives the first one. */
@@ -132,11 +151,11 @@ static void *conduct(void *arg)
 		execv("/proc/self/exe", again);
 		ledger_die("no_leader: exec");
 	}
+	phase = 1;
 	first_may_end = true;
 	await_first_end();
-	begin_phase(1);
-	finish();
-	return arg;
+	tell();
+	return hand_over(be_late, arg);
 }
 
 int main(int argc, char **argv)
@@ -152,9 +171,10 @@ int main(int argc, char **argv)
 	}
 	if (execed) {
 		ledger_reset("main");
+		phase = 1;
 		start_workers();
-		begin_phase(1);
-		finish();
+		tell();
+		be_late(NULL);
 	}
 	if (pthread_create(&conductor, NULL, conduct, NULL))
 		ledger_die("no_leader: thread");

@@ -104,6 +104,7 @@ static bool unwanted(struct tracing *t, const struct collector_event *e)
 static void on_exec(struct tracing *t, const struct collector_event *e)
 {
 	const struct traced *before;
+	uint32_t leader = 0;
 	struct traced *p;
 	bool late;
 
@@ -114,6 +115,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	p = traced_event(t, e, NULL);
 	if (p && !t->launched && !t->everything)
 		p->young_ns = e->time_ns;
+	/* By another thread than its first one: what its probes hung on is gone. */
+	kernel_instance(t->kernel, e->pid, &leader);
+	late |= !t->launched && leader == e->instance;
 	if (p && before && before != p && before->ahead_ns > e->time_ns) {
 		p->seen_from_seconds = (double)(before->ahead_ns - e->time_ns) / NS_PER_SECOND;
 		probing_tell(t, p->pid, p->comm);
