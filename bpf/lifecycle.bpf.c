@@ -10,7 +10,7 @@
 #include "thread.bpf.h"
 #include "hits.bpf.h"
 
-#define PF_KTHREAD 0x00200000	      /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000	     /* include/linux/sched.h */
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
 
 const volatile struct wire_settings settings = {};

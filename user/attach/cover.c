@@ -41,6 +41,7 @@ struct covered {
 	pid_t heir; /* of its threads, the one that its probes hang on: pid, unless that ended first */
 	uint32_t leader; /* kernel_instance()'s when the links were made */
 	unsigned parts;	 /* enum cover_parts: what is wanted */
+	bool missed;	 /* calls, before its probes hung on the present heir: cover_follow's */
 	struct covered_file *items;
 	size_t n, cap;
 	struct cover_file *noted[MAX_NOTES];
@@ -87,13 +88,15 @@ static int settle_holders(struct cover *c, struct covered *p, struct covered_fil
 			  struct diag *d)
 {
 	struct links before = item->holders;
+	bool stood = false;
 	int err;
 
 	if (p->heir == p->pid || kernel_link(c->kernel) == LINK_PERF ||
 	    item->held == item->own.standing)
 		return 0;
 	item->holders = (struct links){0};
-	err = holder_place(p->heir, item->file, item->own.standing, &item->holders, d);
+	err = holder_place(p->heir, item->file, item->own.standing, &item->holders, &stood, d);
+	p->missed |= !stood;
 	item->held = err ? 0 : item->own.standing;
 	closer_links(c->closer, &before);
 	return err;
@@ -298,35 +301,20 @@ static pid_t choose_heir(struct cover *c, pid_t pid)
 	return heir == pid || heir < 0 ? heir : -EAGAIN;
 }
 
-/* Whether nothing can have been missed so far of what another thread did: of perf events, the hit that removes a breakpoint is. */
-static bool nothing_missed(struct cover *c, const struct covered *p, pid_t heir)
-{
-	struct maps maps = {0};
-	struct diag ignored = {0};
-	bool stands;
-
-	if (kernel_link(c->kernel) == LINK_PERF || maps_read(heir, &maps, &ignored))
-		return !p->n;
-	stands = true;
-	for (size_t i = 0; i < p->n && stands; i++)
-		if (!p->items[i].file->changed)
-			stands = holder_stands(heir, &maps, p->items[i].file,
-					       p->items[i].own.standing);
-	maps_done(&maps);
-	return stands;
-}
-
-/* The links that were dead already go when others stand. */
+/* Makes all hang on the heir. Perf events run nothing from the end of the thread before on, and whether there were calls meanwhile cannot be
+ * told. Those that are dead go when the new ones stand. */
 static int rehang(struct cover *c, struct covered *p, struct diag *d)
 {
+	bool perf = kernel_link(c->kernel) == LINK_PERF;
 	int err = 0, one;
 
+	p->missed |= perf && p->n;
 	for (size_t i = 0; i < p->n; i++) {
 		struct covered_file *item = &p->items[i];
 		struct probed before = {0};
 
 		item->held = 0;
-		if (kernel_link(c->kernel) == LINK_PERF) {
+		if (perf) {
 			before = item->own;
 			item->own = (struct probed){0};
 		}
@@ -337,39 +325,50 @@ static int rehang(struct cover *c, struct covered *p, struct diag *d)
 	return err;
 }
 
+static bool leads_anew(struct cover *c, const struct covered *p)
+{
+	uint32_t leader = 0;
+
+	kernel_instance(c->kernel, p->pid, &leader);
+	return p->leader != leader;
+}
+
 static int follow_locked(struct cover *c, struct covered *p, struct diag *d)
 {
-	bool missed = false;
+	bool perf = kernel_link(c->kernel) == LINK_PERF;
 	int err = -ESRCH;
 
+	p->missed = false;
 	for (int i = 0; i < HEIR_TRIES && err == -ESRCH; i++) {
 		pid_t heir = choose_heir(c, p->pid);
 
-		if (heir == -ESRCH || heir == p->pid || heir == p->heir)
-			return missed;
+		/* Too late: all have ended, or another thread has become the first one. */
+		if (heir == -ESRCH || (heir == p->pid && leads_anew(c, p)))
+			return p->missed || (perf && p->n);
+		if (heir == p->heir)
+			return p->missed;
 		if (heir < 0)
-			return diag_set(d, -heir,
-					"process %d: its first thread has ended, and its probes cannot be "
-					"kept for another one: %s",
-					p->pid, strerror(-heir));
-		missed |= !nothing_missed(c, p, heir);
+			return diag_set(
+				d, -heir,
+				"process %d: its first thread has ended, and its probes cannot be "
+				"kept for another one: %s",
+				p->pid, strerror(-heir));
 		p->heir = heir;
 		err = rehang(c, p, d);
 	}
-	return err ? err : missed;
+	return err ? err : p->missed;
 }
 
 int cover_follow(struct cover *c, pid_t pid, struct diag *d)
 {
 	struct covered *p;
-	int err = 0;
+	int err;
 
 	if (c->scope == COVER_FILES || !c->kernel)
 		return 0;
 	pthread_mutex_lock(&c->lock);
 	p = hashmap_get(&c->processes, pid);
-	if (p)
-		err = follow_locked(c, p, d);
+	err = p ? follow_locked(c, p, d) : kernel_link(c->kernel) == LINK_PERF;
 	pthread_mutex_unlock(&c->lock);
 	return err;
 }

@@ -42,7 +42,7 @@ void cover_destroy(struct cover *c);
 int cover_update(struct cover *c, pid_t pid, struct diag *d);
 
 /* The thread that the process's probes hang on has ended, others live: they hang on another one from now on. Returns 1 when calls may have
- * been missed meanwhile, 0, or -errno with a diag: they may be, from now on. */
+ * been missed meanwhile, also if it was too late as all have ended by now; 0; or -errno with a diag: they may be, from now on. */
 int cover_follow(struct cover *c, pid_t pid, struct diag *d);
 
 /* The process has ended: its links are closed in the background. With COVER_FILES those of files that nobody else maps go some seconds

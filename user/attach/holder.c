@@ -80,27 +80,25 @@ static bool stands_at(pid_t tid, const struct maps *maps, const struct cover_fil
 	return stands;
 }
 
-bool holder_stands(pid_t tid, const struct maps *maps, const struct cover_file *f, unsigned parts)
-{
-	struct offsets offsets = {0};
-	bool stands = !list_offsets(f->plan, parts, &offsets);
-
-	for (size_t i = 0; i < offsets.n && stands; i++)
-		stands = stands_at(tid, maps, f, offsets.items[i]);
-	free(offsets.items);
-	return stands;
-}
-
 int holder_place(pid_t tid, const struct cover_file *f, unsigned parts, struct links *links,
-		 struct diag *d)
+		 bool *ret_stood, struct diag *d)
 {
 	struct offsets offsets = {0};
+	struct maps maps = {0};
+	struct diag ignored = {0};
+	bool stood = !maps_read(tid, &maps, &ignored);
 	int err = list_offsets(f->plan, parts, &offsets);
 
 	if (err)
 		diag_set(d, -err, "out of memory");
-	else
-		err = link_hold(f->fd, tid, offsets.items, offsets.n, links, d);
+	/* Each is looked at last of all before it is kept, as others' probes may go at any time. */
+	for (size_t i = 0; i < offsets.n && !err; i++) {
+		stood = stood && stands_at(tid, &maps, f, offsets.items[i]);
+		err = link_hold(f->fd, tid, offsets.items[i], links, d);
+	}
+	if (!err)
+		*ret_stood = stood;
+	maps_done(&maps);
 	free(offsets.items);
 	return err;
 }

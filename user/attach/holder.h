@@ -21,14 +21,11 @@
 #include "base/diag.h"
 
 struct cover_file;
-struct maps;
 
-/* Whether the breakpoints of these parts (enum place_parts) all stand in thread tid's memory, wherever maps, its mappings, have the
- * file; false, too, when that cannot be read. */
-bool holder_stands(pid_t tid, const struct maps *maps, const struct cover_file *f, unsigned parts);
-
-/* Keeps those of these parts in place while thread tid lives, frees first. Appends to links. Returns 0 or -errno with a diag. */
+/* Keeps the breakpoints of these parts (enum place_parts) of a file in place while thread tid lives, frees first. Appends to links.
+ * ret_stood: whether each stood already, just before it was kept, wherever the thread's process has the file; false, too, when that
+ * cannot be read. Returns 0 or -errno with a diag. */
 int holder_place(pid_t tid, const struct cover_file *f, unsigned parts, struct links *links,
-		 struct diag *d);
+		 bool *ret_stood, struct diag *d);
 
 #endif

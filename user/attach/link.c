@@ -190,15 +190,13 @@ int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct
 	return 0;
 }
 
-int link_hold(int fd, pid_t tid, const uint64_t *offsets, size_t n, struct links *links,
-	      struct diag *d)
+int link_hold(int fd, pid_t tid, uint64_t offset, struct links *links, struct diag *d)
 {
 	char path[64];
-	int err = 0;
+	int err;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	for (size_t i = 0; i < n && !err; i++)
-		err = keep(links, open_perf_event(path, tid, offsets[i], 0, 1));
+	err = keep(links, open_perf_event(path, tid, offset, 0, 1));
 	if (err)
 		diag_set(d, -err, "thread %d: cannot keep probes in place: %s", tid,
 			 strerror(-err));

@@ -91,6 +91,37 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 	cover(t, p, e, true);
 }
 
+/* Its probes hang on a thread that ended, usually the first one. What they missed before they hang on another one is a loss. */
+static void follow_threads(struct tracing *t, pid_t pid)
+{
+	struct diag d = {0};
+	int missed = t->growth ? 0 : cover_follow(t->cover, pid, &d);
+	struct traced *p;
+
+	if (!missed)
+		return;
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p)
+		p->n_bereft++;
+	pthread_mutex_unlock(&t->lock);
+	if (missed < 0 && !t->quiet)
+		log_info("%s", d.text);
+}
+
+static void on_bereft(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	follow_threads(t, pid);
+	/* What was mapped meanwhile could not be probed. */
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p)
+		hashmap_put(&t->touched, pid, p);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* After an exec, of a process that the user may not want any more. */
 static bool unwanted(struct tracing *t, const struct collector_event *e)
 {
@@ -165,26 +196,6 @@ static void on_oom(struct tracing *t, const struct collector_event *e)
 		identity_rss(p->pid, &p->rss_bytes);
 	pthread_mutex_unlock(&t->lock);
 	t->urgent = true;
-}
-
-/* Its probes hang on a thread that ended, usually the first one. What they missed before they hang on another one is a loss. */
-static void on_bereft(struct tracing *t, pid_t pid)
-{
-	struct diag d = {0};
-	int missed = cover_follow(t->cover, pid, &d);
-	struct traced *p;
-
-	if (!missed)
-		return;
-	pthread_mutex_lock(&t->lock);
-	p = hashmap_get(&t->by_pid, pid);
-	if (p)
-		p->n_bereft++;
-	/* What could not be placed may be now. */
-	hashmap_put(&t->touched, pid, p);
-	pthread_mutex_unlock(&t->lock);
-	if (missed < 0 && !t->quiet)
-		log_info("%s", d.text);
 }
 
 void events_on_event(void *arg, const struct collector_event *e)
@@ -276,20 +287,25 @@ void tracing_drain(struct tracing *t)
 	uint64_t instance;
 	uint64_t pid;
 	size_t cursor = 0;
+	bool resynced;
 
 	/* Processes first: a mapping belongs to the program that its process is by then. */
 	collector_drain(t->collector);
 	mapping_watch_drain(t->mappings);
 	hashmap_done(&t->leaving);
-	if (lost_some(t))
+	resynced = lost_some(t);
+	if (resynced)
 		resync(t);
 	if (t->everything) {
 		pthread_mutex_lock(&t->lock);
 		lightly_grow_up(t, false);
 		pthread_mutex_unlock(&t->lock);
 	}
-	while (hashmap_next(&t->touched, &cursor, &pid))
+	while (hashmap_next(&t->touched, &cursor, &pid)) {
+		if (resynced && kernel_instance(t->kernel, pid, NULL))
+			follow_threads(t, pid);
 		probing_update(t, pid);
+	}
 	hashmap_done(&t->touched);
 	cursor = 0;
 	while (hashmap_next(&t->generating, &cursor, &pid))

@@ -47,9 +47,10 @@ static const struct {
 	 "into libraries loaded then may be missing"},
 	{"missed_runs", "probes were hit while the kernel could not run them: "
 			"the calls were not seen"},
-	{"thread_ended", "times the thread ended that the kernel ties the probes to, usually the first one: "
-			 "calls of the process's other threads may be missing until probes stood for one of "
-			 "them, a moment later"},
+	{"thread_ended",
+	 "times the thread ended that the kernel ties the probes to, usually the first one: "
+	 "calls of the process's other threads may be missing until probes stood for one of "
+	 "them, a moment later"},
 	{"signal_stack", "calls in signal handlers on a stack of their own were not seen"},
 };
 

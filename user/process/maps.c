@@ -313,7 +313,7 @@ int maps_open_file(pid_t pid, const struct mapping *m, struct diag *d)
 		return diag_set(d, ESRCH, "process %d has ended", pid);
 	return diag_set(d, -fd, "%s: cannot be opened as process %d has it mapped: %s", m->path,
 			pid,
-			fd == -ESTALE	 ? "the path leads to another file by now"
+			fd == -ESTALE	? "the path leads to another file by now"
 			: fd == -EINVAL ? "not a regular file"
-					 : strerror(-fd));
+					: strerror(-fd));
 }
