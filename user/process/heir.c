@@ -42,3 +42,10 @@ pid_t heir_find(pid_t pid)
 	closedir(tasks);
 	return found;
 }
+
+pid_t heir_reader(pid_t pid)
+{
+	pid_t heir = heir_find(pid);
+
+	return heir > 0 ? heir : pid;
+}

@@ -9,5 +9,7 @@
  * not begun to end when this is called: the tracepoint sched_process_exit is yet to come.
  * Returns its id, or -ESRCH: the process has ended, or is a kernel thread. Thread-safe. */
 pid_t heir_find(pid_t pid);
+/* The same for reading what /proc or process_vm_readv show of the process: pid where there is none, so that the reader's error says so. */
+pid_t heir_reader(pid_t pid);
 
 #endif

@@ -183,9 +183,7 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 	id->start_real_ns = clock_realtime_ns() - clock_boottime_ns() + id->start_boottime_ns;
 	memcpy(id->comm, stat.comm, sizeof(id->comm));
 	/* Of a zombie /proc says no more than its name. */
-	heir = is_zombie(&stat) ? heir_find(pid) : pid;
-	if (heir < 0)
-		heir = pid;
+	heir = is_zombie(&stat) ? heir_reader(pid) : pid;
 	if (read_exe(heir, id->exe, sizeof(id->exe)))
 		return not_ours(pid, d);
 	if (read_cgroup(pid, id))
@@ -224,9 +222,7 @@ int identity_rss(pid_t pid, uint64_t *ret_bytes)
 	uint64_t n_pages;
 	size_t n;
 
-	pid_t heir = heir_find(pid);
-
-	if (procfs_read(heir > 0 ? heir : pid, "statm", PROC_TEXT_MAX_BYTES, &text, &n) ||
+	if (procfs_read(heir_reader(pid), "statm", PROC_TEXT_MAX_BYTES, &text, &n) ||
 	    sscanf(text, "%*u %" SCNu64, &n_pages) != 1)
 		return -ESRCH;
 	*ret_bytes = n_pages * sysconf(_SC_PAGESIZE);
