@@ -280,7 +280,12 @@ int process_exec(u64 *args)
 				       : instance_create(task, before.instance, false);
 	}
 	now.leader = member && thread_id == pid ? before.leader : now.instance;
-	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
+	if (now.instance && bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
+		lost_anywhere(WIRE_LOST_PROCESSES);
+		bpf_map_delete_elem(&instances, &now.instance);
+		now.instance = 0;
+	}
+	if (!now.instance) {
 		member_end(task, before.instance);
 		return 0;
 	}

@@ -8,7 +8,7 @@ first executes another program. Afterwards, whatever was lost, nothing more is.
 import json
 import re
 
-from lib import Failure, Seep, Target, judge, start_tap, wait_until
+from lib import Failure, Seep, Target, judge, run_seep, start_tap, wait_until
 
 REPORTS = ("--format", "ndjson", "-a", "0.2")
 CAUSE = "thread_ended"
@@ -17,13 +17,14 @@ CAUSE = "thread_ended"
 def kinds():
     """The kinds of links that this kernel has."""
     with Target("no_leader") as target:
-        for kind in ("session", "multi", "perf"):
+        for kind in ("session", "multi"):
             with Seep("trace", "-p", target.pid, "--link", kind, *REPORTS) as seep:
                 try:
                     seep.wait_attached()
                     yield kind
                 except Failure:
                     pass
+    yield "perf"
 
 
 def await_reports(seep, n=2):
@@ -101,6 +102,20 @@ def executed(kind):
     return complaints + ([] if code == 0 else [f"exit code {code}"])
 
 
+def scanned():
+    """Its memory is read by another thread, too."""
+    with Target("no_leader", "--gone") as target:
+        target.tell("go")
+        target.read_line()
+        code, out, err = run_seep("scan", "-p", target.pid, "--for", "0.5s")
+        target.tell("late")
+        target.read_line()
+        target.tell("stop")
+        target.read_line()
+    good = code == 0 and "no unreachable blocks" in out
+    return [] if good else [f"exit code {code}: {out[-300:]} {err[-300:]}"]
+
+
 if __name__ == "__main__":
     tap = start_tap()
     best, *others = kinds()
@@ -114,4 +129,5 @@ if __name__ == "__main__":
         lambda k: attached(k, "--relay", may_miss=("zoo_after", "zoo_late")),
         best,
     )
+    tap.run("scanned without its first thread", scanned)
     tap.end()
