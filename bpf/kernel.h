@@ -85,9 +85,18 @@ struct task_struct___rss {
 	struct task_rss_stat rss_stat;
 };
 
+struct task_struct;
+
 struct signal_struct {
-	atomic_t live; /* threads not yet in do_exit */
+	atomic_t live;			     /* threads not yet in do_exit */
+	unsigned int flags;		     /* SIGNAL_* */
+	struct task_struct *group_exec_task; /* it execs, and the others end; 5.17, 60700e38fb68 */
 	unsigned long long sum_sched_runtime;
+};
+
+/* Before that. */
+struct signal_struct___5_16 {
+	struct task_struct *group_exit_task;
 };
 
 struct sched_entity {

@@ -10,7 +10,8 @@
 #include "thread.bpf.h"
 #include "hits.bpf.h"
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000	     /* include/linux/sched.h */
+#define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
 
 const volatile struct wire_settings settings = {};
 
@@ -279,7 +280,12 @@ int process_exec(u64 *args)
 				       : instance_create(task, before.instance, false);
 	}
 	now.leader = member && thread_id == pid ? before.leader : now.instance;
-	if (!now.instance || bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
+	if (now.instance && bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
+		lost_anywhere(WIRE_LOST_PROCESSES);
+		bpf_map_delete_elem(&instances, &now.instance);
+		now.instance = 0;
+	}
+	if (!now.instance) {
 		member_end(task, before.instance);
 		return 0;
 	}
@@ -294,6 +300,47 @@ int process_exec(u64 *args)
 	return 0;
 }
 
+/* Threads other than their process's first that probes hang on, by their id: user space's, as only it knows them. 8 B each. Full: the process's probes are
+ * placed for nobody else, which user space counts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, u32);
+} heirs SEC(".maps");
+
+/* Whether a process ends as a whole, or all of it but the thread that execs. */
+static __always_inline bool all_end(struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+
+	if (signal->flags & SIGNAL_GROUP_EXIT)
+		return true;
+	if (bpf_core_field_exists(signal->group_exec_task))
+		return signal->group_exec_task;
+	return BPF_CORE_READ((struct signal_struct___5_16 *)signal, group_exit_task);
+}
+
+/* One thread of several ends. What probes are tied to in the kernel may be this one. */
+static __always_inline void thread_exit(struct task_struct *task)
+{
+	u32 pid = task->tgid, tid = task->pid;
+	struct wire_member *member;
+	struct wire_event *event;
+
+	if (tid != pid && bpf_map_delete_elem(&heirs, &tid))
+		return;
+	if (settings.everything || all_end(task))
+		return;
+	member = bpf_map_lookup_elem(&procs, &pid);
+	if (!member)
+		return;
+	event = event_reserve(WIRE_EVENT_BEREFT, task, member->instance);
+	if (event)
+		bpf_ringbuf_submit(event, 0);
+}
+
 SEC("tp_btf/sched_process_exit")
 int process_exit(u64 *args)
 {
@@ -305,8 +352,10 @@ int process_exit(u64 *args)
 
 	flush_hits(task);
 	/* The last thread of its process: the count went down before this tracepoint. */
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (BPF_CORE_READ(task, signal, live.counter) > 0) {
+		thread_exit(task);
 		return 0;
+	}
 	member = bpf_map_lookup_elem(&procs, &pid);
 	if (!member)
 		return 0;

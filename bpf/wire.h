@@ -414,6 +414,7 @@ enum wire_event_type {
 	WIRE_EVENT_LIMIT =
 		7, /* address: a cgroup with traced processes, at its memory limit; instance: of who is stopped by it, or 0 */
 	WIRE_EVENT_STRANGER = 6, /* flags: what changed in a process that is not traced */
+	WIRE_EVENT_BEREFT = 8, /* tid: the thread that its probes hang on ended, and others go on */
 	WIRE_EVENT_ALLOC = 16,
 	WIRE_EVENT_FREE = 17,
 	/* --mmap; user/collect/ranges.h says what they mean. */

@@ -112,11 +112,12 @@ static void start_child(void)
 	waitpid(child, NULL, 0);
 }
 
-/* The first thread leaves the others alone, who end it all. */
+/* The first thread leaves the others alone, who lose once more and end it all. */
 SITE void *end_all(void *arg)
 {
 	(void)arg;
 	usleep(100000);
+	lose();
 	exit(0);
 }
 
@@ -183,7 +184,7 @@ static void end(const char *how)
 		execute();
 	} else if (!strcmp(how, "threads"))
 		start_threads();
-	else if (!strcmp(how, "last-thread"))
+	else if (!strcmp(how, "last-thread")) /* twice */
 		leave_to_thread();
 	else if (!strcmp(how, "daemon")) { /* twice */
 		if (daemon(1, 1))

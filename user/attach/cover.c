@@ -13,12 +13,14 @@
 
 #include "attach/closer.h"
 #include "attach/cover_file.h"
+#include "attach/holder.h"
 #include "attach/place.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "plan/plan.h"
+#include "process/heir.h"
 #include "process/maps.h"
 
 #define MAX_NOTES 4
@@ -28,13 +30,18 @@ _Static_assert((int)COVER_FREES == (int)PLACE_FREES &&
 
 struct covered_file {
 	struct cover_file *file;
-	struct probed own; /* COVER_PROCESSES */
+	/* COVER_PROCESSES: */
+	struct probed own;
+	struct links holders; /* with an heir: what keeps its probes in place */
+	unsigned held;	      /* enum place_parts: those of them that are kept */
 };
 
 struct covered {
 	pid_t pid;
+	pid_t heir; /* of its threads, the one that its probes hang on: pid, unless that ended first */
 	uint32_t leader; /* kernel_instance()'s when the links were made */
 	unsigned parts;	 /* enum cover_parts: what is wanted */
+	bool missed;	 /* calls, before its probes hung on the present heir: cover_follow's */
 	struct covered_file *items;
 	size_t n, cap;
 	struct cover_file *noted[MAX_NOTES];
@@ -76,6 +83,34 @@ int cover_create(struct kernel *k, const struct cover_options *options, struct c
 	return 0;
 }
 
+/* holder.h: with an heir, links that go by the first thread's memory need somebody who keeps their breakpoints. */
+static int settle_holders(struct cover *c, struct covered *p, struct covered_file *item,
+			  struct diag *d)
+{
+	struct links before = item->holders;
+	bool stood = false;
+	int err;
+
+	if (p->heir == p->pid || kernel_link(c->kernel) == LINK_PERF ||
+	    item->held == item->own.standing)
+		return 0;
+	item->holders = (struct links){0};
+	err = holder_place(p->heir, item->file, item->own.standing, &item->holders, &stood, d);
+	p->missed |= !stood;
+	item->held = err ? 0 : item->own.standing;
+	closer_links(c->closer, &before);
+	return err;
+}
+
+static int settle_own(struct cover *c, struct covered *p, struct covered_file *item, struct diag *d)
+{
+	pid_t of = kernel_link(c->kernel) == LINK_PERF ? p->heir : p->pid;
+	int err = probed_set(&item->own, c->kernel, c->closer, of, item->file->fd, item->file->plan,
+			     p->parts, d);
+
+	return err ? err : settle_holders(c, p, item, d);
+}
+
 /* Makes one file's probes what the process wants of them. */
 static int settle_item(struct cover *c, struct covered *p, struct covered_file *item,
 		       struct diag *d)
@@ -84,9 +119,7 @@ static int settle_item(struct cover *c, struct covered *p, struct covered_file *
 		return 0;
 	if (c->scope == COVER_FILES)
 		return cover_file_settle(item->file, c->shared_parts, c->kernel, c->closer, d);
-	return item->file->changed ? 0
-				   : probed_set(&item->own, c->kernel, c->closer, p->pid,
-						item->file->fd, item->file->plan, p->parts, d);
+	return item->file->changed ? 0 : settle_own(c, p, item, d);
 }
 
 /* The process no longer has the i-th file; the last one takes its place. */
@@ -95,6 +128,7 @@ static void drop_item(struct cover *c, struct covered *p, size_t i)
 	struct cover_file *f = p->items[i].file;
 
 	probed_close(&p->items[i].own, c->closer);
+	closer_links(c->closer, &p->items[i].holders);
 	f->n_refs--;
 	f->seen_ns = clock_monotonic_ns();
 	if (c->scope == COVER_FILES)
@@ -143,7 +177,7 @@ static struct covered *covered_get(struct cover *c, pid_t pid)
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
-	p->pid = pid;
+	p->pid = p->heir = pid;
 	p->parts = COVER_ALL;
 	if (hashmap_put(&c->processes, pid, p)) {
 		free(p);
@@ -245,6 +279,100 @@ static int check_class(pid_t pid, struct diag *d)
 	return 0;
 }
 
+#define HEIR_TRIES 16 /* for threads that end just then */
+
+/* The thread for a process's probes to hang on. Of any but the first one the kernel side is told first, so that its end is an
+ * event. Returns its id, -ESRCH: the process has ended, or -errno. */
+static pid_t choose_heir(struct cover *c, pid_t pid)
+{
+	pid_t heir = heir_find(pid);
+	int err;
+
+	for (int i = 0; i < HEIR_TRIES && heir > 0 && heir != pid; i++) {
+		pid_t before = heir;
+
+		err = kernel_watch_heir(c->kernel, pid, heir);
+		if (err)
+			return err;
+		heir = heir_find(pid);
+		if (heir == before)
+			return heir;
+	}
+	return heir == pid || heir < 0 ? heir : -EAGAIN;
+}
+
+/* Makes all hang on the heir. Perf events run nothing from the end of the thread before on, and whether there were calls meanwhile cannot be
+ * told. Those that are dead go when the new ones stand. */
+static int rehang(struct cover *c, struct covered *p, struct diag *d)
+{
+	bool perf = kernel_link(c->kernel) == LINK_PERF;
+	int err = 0, one;
+
+	p->missed |= perf && p->n;
+	for (size_t i = 0; i < p->n; i++) {
+		struct covered_file *item = &p->items[i];
+		struct probed before = {0};
+
+		item->held = 0;
+		if (perf) {
+			before = item->own;
+			item->own = (struct probed){0};
+		}
+		one = settle_item(c, p, item, d);
+		err = err ? err : one;
+		probed_close(&before, c->closer);
+	}
+	return err;
+}
+
+static bool leads_anew(struct cover *c, const struct covered *p)
+{
+	uint32_t leader = 0;
+
+	kernel_instance(c->kernel, p->pid, &leader);
+	return p->leader != leader;
+}
+
+static int follow_locked(struct cover *c, struct covered *p, struct diag *d)
+{
+	bool perf = kernel_link(c->kernel) == LINK_PERF;
+	int err = -ESRCH;
+
+	p->missed = false;
+	for (int i = 0; i < HEIR_TRIES && err == -ESRCH; i++) {
+		pid_t heir = choose_heir(c, p->pid);
+
+		/* Too late: all have ended, or another thread has become the first one. */
+		if (heir == -ESRCH || (heir == p->pid && leads_anew(c, p)))
+			return p->missed || (perf && p->n);
+		if (heir == p->heir)
+			return p->missed;
+		if (heir < 0)
+			return diag_set(
+				d, -heir,
+				"process %d: its first thread has ended, and its probes cannot be "
+				"kept for another one: %s",
+				p->pid, strerror(-heir));
+		p->heir = heir;
+		err = rehang(c, p, d);
+	}
+	return err ? err : p->missed;
+}
+
+int cover_follow(struct cover *c, pid_t pid, struct diag *d)
+{
+	struct covered *p;
+	int err;
+
+	if (c->scope == COVER_FILES || !c->kernel)
+		return 0;
+	pthread_mutex_lock(&c->lock);
+	p = hashmap_get(&c->processes, pid);
+	err = p ? follow_locked(c, p, d) : kernel_link(c->kernel) == LINK_PERF;
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
 /* Links of its own follow a process into a new program, unless a thread other than the first exec'ed: they hang on the
  * first one's task, which is gone then. */
 static void drop_dead_links(struct cover *c, struct covered *p)
@@ -264,6 +392,12 @@ static void drop_dead_links(struct cover *c, struct covered *p)
 			drop_item(c, p, p->n - 1);
 		}
 	p->leader = leader;
+	/* Before anything hangs on a thread, one that lives is chosen; after that, cover_follow does. */
+	if (c->kernel && !p->n) {
+		pid_t heir = choose_heir(c, p->pid);
+
+		p->heir = heir > 0 ? heir : p->pid;
+	}
 }
 
 struct seen_files {

@@ -41,6 +41,10 @@ void cover_destroy(struct cover *c);
  * others; it is kept as a note. */
 int cover_update(struct cover *c, pid_t pid, struct diag *d);
 
+/* The thread that the process's probes hang on has ended, others live: they hang on another one from now on. Returns 1 when calls may have
+ * been missed meanwhile, also if it was too late as all have ended by now; 0; or -errno with a diag: they may be, from now on. */
+int cover_follow(struct cover *c, pid_t pid, struct diag *d);
+
 /* The process has ended: its links are closed in the background. With COVER_FILES those of files that nobody else maps go some seconds
  * later, at one of the next calls of cover_update, cover_forget or cover_trim. */
 void cover_forget(struct cover *c, pid_t pid);

@@ -53,7 +53,7 @@ void cover_files_done(struct cover_files *files)
 	hashmap_done(&files->table);
 }
 
-static uint64_t inode_key(const struct mapping *m)
+uint64_t cover_file_inode_key(const struct mapping *m)
 {
 	return m->inode ^ (uint64_t)m->dev_major << 52 ^ (uint64_t)m->dev_minor << 40;
 }
@@ -77,7 +77,7 @@ static uint64_t file_key(const struct mapping *m, int fd)
 	if (fd >= 0 && fstat(fd, &st))
 		st = (struct stat){0};
 	changed_ns = st.st_ctim.tv_sec * NS_PER_SECOND + st.st_ctim.tv_nsec;
-	inode = on_overlay(fd) ? st.st_ino ^ (uint64_t)st.st_size << 24 : inode_key(m);
+	inode = on_overlay(fd) ? st.st_ino ^ (uint64_t)st.st_size << 24 : cover_file_inode_key(m);
 	return changed_ns * 0x9e3779b97f4a7c15ULL ^ inode;
 }
 
@@ -129,7 +129,7 @@ struct cover_file *cover_files_get(struct cover_files *files, pid_t pid, const s
 	if (f) {
 		f->fd = -1;
 		f->key = key;
-		f->inode_key = inode_key(m);
+		f->inode_key = cover_file_inode_key(m);
 		f->path = strdup(m->path);
 		f->seen_ns = clock_monotonic_ns();
 	}

@@ -38,6 +38,9 @@ struct cover_files {
 	const char *object, *prefix; /* cover_options', borrowed */
 };
 
+/* Which file a mapping shows, whatever its content; struct cover_file.inode_key. */
+uint64_t cover_file_inode_key(const struct mapping *m);
+
 /* Removes all probes, in the background. */
 void cover_files_close(struct cover_files *files, struct closer *closer);
 void cover_files_done(struct cover_files *files);

@@ -658,6 +658,13 @@ int kernel_release_process(struct kernel *k, pid_t pid)
 	return bpf_prog_test_run_opts(bpf_program__fd(k->object->progs.release), &options);
 }
 
+int kernel_watch_heir(struct kernel *k, pid_t pid, pid_t tid)
+{
+	__u32 key = tid, value = pid;
+
+	return bpf_map_update_elem(bpf_map__fd(k->object->maps.heirs), &key, &value, BPF_ANY);
+}
+
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader)
 {
 	struct wire_member member;

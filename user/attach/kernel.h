@@ -101,6 +101,8 @@ bool kernel_cache_name(const struct kernel *k, uint64_t address, char ret[32]);
 /* Ends the tracing of a process that lives on; its probes are removed separately. What is known of it stays until its last
  * report. Returns 0 or -errno. */
 int kernel_release_process(struct kernel *k, pid_t pid);
+/* The end of this thread, other than its process's first, is an event as that one's is. Returns 0 or -errno. */
+int kernel_watch_heir(struct kernel *k, pid_t pid, pid_t tid);
 /* The instance that a process is now, 0: it is not traced. ret_leader, unless NULL: a number that changes when another thread
  * than its first execs, so that links placed before see it no more. Thread-safe. */
 uint32_t kernel_instance(const struct kernel *k, pid_t pid, uint32_t *ret_leader);

@@ -106,9 +106,10 @@ static int read_number(const char *path, const char *format, int *ret)
 
 #define UPROBE_PMU "/sys/bus/event_source/devices/uprobe/"
 
-static int open_perf_event(const char *path, pid_t pid, uint64_t offset, int at_return)
+static int open_perf_event(const char *path, pid_t pid, uint64_t offset, int at_return,
+			   int disabled)
 {
-	struct perf_event_attr attr = {.size = sizeof(attr)};
+	struct perf_event_attr attr = {.size = sizeof(attr), .disabled = disabled};
 	int type, bit, fd, err;
 
 	err = read_number(UPROBE_PMU "type", "%d", &type);
@@ -130,7 +131,7 @@ static int open_perf_event(const char *path, pid_t pid, uint64_t offset, int at_
 static int place_perf(int prog_fd, const char *path, pid_t pid, const struct link_probe *probe,
 		      int at_return)
 {
-	_cleanup_close_ int event = open_perf_event(path, pid, probe->offset, at_return);
+	_cleanup_close_ int event = open_perf_event(path, pid, probe->offset, at_return, 0);
 	struct link_create_perf attr = {
 		.prog_fd = prog_fd,
 		.attach_type = BPF_PERF_EVENT,
@@ -187,6 +188,19 @@ int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct
 		return diag_set(d, -err, "%s: cannot place %s probes: %s", who,
 				link_kind_name(kind), strerror(-err));
 	return 0;
+}
+
+int link_hold(int fd, pid_t tid, uint64_t offset, struct links *links, struct diag *d)
+{
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	err = keep(links, open_perf_event(path, tid, offset, 0, 1));
+	if (err)
+		diag_set(d, -err, "thread %d: cannot keep probes in place: %s", tid,
+			 strerror(-err));
+	return err;
 }
 
 void links_done(struct links *links)

@@ -45,6 +45,9 @@ struct links {
  * return, not with session links. Appends to links. Returns 0 or -errno with a diag; what was placed before the error stays in links. */
 int link_place(enum link_kind kind, int prog_fd, int fd, pid_t pid, const struct link_probe *probes,
 	       size_t n, int at_return, struct links *links, struct diag *d);
+/* Keeps the breakpoint at an offset of the file behind fd where thread tid's process has it, and sets it where not, for as long as that
+ * thread lives; counts nothing, runs nothing. Appends to links. Returns 0 or -errno with a diag (-ESRCH: the thread has ended). */
+int link_hold(int fd, pid_t tid, uint64_t offset, struct links *links, struct diag *d);
 /* Closes all. Waits for the kernel's grace period: tens of milliseconds. */
 void links_done(struct links *links);
 

@@ -20,6 +20,7 @@ enum collector_event_type {
 	COLLECTOR_OOM,	    /* the kernel has chosen it to die for want of memory; it lives yet */
 	COLLECTOR_LIMIT, /* a cgroup of traced processes is at its memory limit; told rarely: in 10 s, 20 s and so on */
 	COLLECTOR_STRANGER, /* a process that is not traced became another one: execed, renamed, or moved to another cgroup */
+	COLLECTOR_BEREFT, /* its first thread, or the one that took its place for its probes, ended before others */
 	COLLECTOR_ALLOC,
 	COLLECTOR_FREE,
 };

@@ -141,11 +141,19 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r)
 	for (size_t i = 0; i < r->snapshot.processes.n; i++) {
 		struct snapshot_process *from = &r->snapshot.processes.items[i];
 		struct process_report *to = &report->processes[report->n_processes];
+		const struct traced *p;
+		int err = 0;
 
 		governing_excuse(t, from);
 		pthread_mutex_lock(&t->lock);
-		fill_process(from, hashmap_get(&t->traced, from->instance), last, to);
+		p = hashmap_get(&t->traced, from->instance);
+		if (p && p->n_bereft)
+			err = losses_add(&from->losses, &from->n_losses, "thread_ended",
+					 p->n_bereft);
+		fill_process(from, p, last, to);
 		pthread_mutex_unlock(&t->lock);
+		if (err)
+			return err;
 		to->limit_hit_age_seconds = age_of_hit(from, r->snapshot.time_ns);
 		governing_fill(t, from->instance, to);
 		notes_fill(t, from, to, &r->notes);

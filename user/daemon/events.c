@@ -4,6 +4,7 @@
 #include "attach/cover.h"
 #include "attach/kernel.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "collect/collector.h"
 #include "collect/mappings.h"
 #include "daemon/lightly.h"
@@ -90,6 +91,37 @@ static void on_fork(struct tracing *t, const struct collector_event *e)
 	cover(t, p, e, true);
 }
 
+/* Its probes hang on a thread that ended, usually the first one. What they missed before they hang on another one is a loss. */
+static void follow_threads(struct tracing *t, pid_t pid)
+{
+	struct diag d = {0};
+	int missed = t->growth ? 0 : cover_follow(t->cover, pid, &d);
+	struct traced *p;
+
+	if (!missed)
+		return;
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p)
+		p->n_bereft++;
+	pthread_mutex_unlock(&t->lock);
+	if (missed < 0 && !t->quiet)
+		log_info("%s", d.text);
+}
+
+static void on_bereft(struct tracing *t, pid_t pid)
+{
+	struct traced *p;
+
+	follow_threads(t, pid);
+	/* What was mapped meanwhile could not be probed. */
+	pthread_mutex_lock(&t->lock);
+	p = hashmap_get(&t->by_pid, pid);
+	if (p)
+		hashmap_put(&t->touched, pid, p);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* After an exec, of a process that the user may not want any more. */
 static bool unwanted(struct tracing *t, const struct collector_event *e)
 {
@@ -103,6 +135,7 @@ static bool unwanted(struct tracing *t, const struct collector_event *e)
 static void on_exec(struct tracing *t, const struct collector_event *e)
 {
 	const struct traced *before;
+	uint32_t leader = 0;
 	struct traced *p;
 	bool late;
 
@@ -113,6 +146,9 @@ static void on_exec(struct tracing *t, const struct collector_event *e)
 	p = traced_event(t, e, NULL);
 	if (p && !t->launched && !t->everything)
 		p->young_ns = e->time_ns;
+	/* By another thread than its first one: what its probes hung on is gone. */
+	kernel_instance(t->kernel, e->pid, &leader);
+	late |= !t->launched && leader == e->instance;
 	if (p && before && before != p && before->ahead_ns > e->time_ns) {
 		p->seen_from_seconds = (double)(before->ahead_ns - e->time_ns) / NS_PER_SECOND;
 		probing_tell(t, p->pid, p->comm);
@@ -175,6 +211,9 @@ void events_on_event(void *arg, const struct collector_event *e)
 		break;
 	case COLLECTOR_EXIT:
 		on_exit_event(t, e);
+		break;
+	case COLLECTOR_BEREFT:
+		on_bereft(t, e->pid);
 		break;
 	case COLLECTOR_OOM:
 		on_oom(t, e);
@@ -248,20 +287,25 @@ void tracing_drain(struct tracing *t)
 	uint64_t instance;
 	uint64_t pid;
 	size_t cursor = 0;
+	bool resynced;
 
 	/* Processes first: a mapping belongs to the program that its process is by then. */
 	collector_drain(t->collector);
 	mapping_watch_drain(t->mappings);
 	hashmap_done(&t->leaving);
-	if (lost_some(t))
+	resynced = lost_some(t);
+	if (resynced)
 		resync(t);
 	if (t->everything) {
 		pthread_mutex_lock(&t->lock);
 		lightly_grow_up(t, false);
 		pthread_mutex_unlock(&t->lock);
 	}
-	while (hashmap_next(&t->touched, &cursor, &pid))
+	while (hashmap_next(&t->touched, &cursor, &pid)) {
+		if (resynced && kernel_instance(t->kernel, pid, NULL))
+			follow_threads(t, pid);
 		probing_update(t, pid);
+	}
 	hashmap_done(&t->touched);
 	cursor = 0;
 	while (hashmap_next(&t->generating, &cursor, &pid))

@@ -31,7 +31,8 @@ struct traced {
 	unsigned n_borrowers;
 	uint64_t since_ns; /* CLOCK_MONOTONIC when it began its program, as long as none of its files has probes; else 0 */
 	uint64_t ahead_ns; /* CLOCK_MONOTONIC when files were probed for the program that its process runs next, whose exec was not told yet */
-	bool dismissed;	   /* it is not what the user wants: never reported */
+	uint64_t n_bereft; /* times that the thread which its probes hang on ended, and calls of others may have been missed */
+	bool dismissed; /* it is not what the user wants: never reported */
 	bool walked; /* with `everything`: the kernel has its mappings, as it asked for them or was forked from one that had */
 	uint64_t young_ns; /* CLOCK_MONOTONIC when it began its program; with `everything` 0 once its files were looked at */
 	bool lent_memory; /* to a vfork child: further pids are this instance */

@@ -50,6 +50,10 @@ static const struct {
 	{"kernel_busy",
 	 "allocations or frees of the kernel were not recorded, as they came while the same table was "
 	 "being written on that CPU"},
+	{"thread_ended",
+	 "times the thread ended that the kernel ties the probes to, usually the first one: "
+	 "calls of the process's other threads may be missing until probes stood for one of "
+	 "them, a moment later"},
 	{"signal_stack", "calls in signal handlers on a stack of their own were not seen"},
 };
 

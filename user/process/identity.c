@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "process/heir.h"
 #include "process/procfs.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
@@ -49,13 +50,7 @@ static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 			d, EPERM, EXIT_REFUSED,
 			"give the pid of a program; the kernel's own allocations are not traced by this version",
 			"%d is a kernel thread (%s): it has no memory of its own", pid, stat->comm);
-	if (is_zombie(stat) && stat->n_threads > 1)
-		return diag_set(
-			d, ENODATA,
-			"process %d (%s): its main thread has ended, and /proc/%d shows nothing "
-			"of the others",
-			pid, stat->comm, pid);
-	if (is_zombie(stat))
+	if (is_zombie(stat) && is_ending(stat))
 		return diag_set(
 			d, ENODATA,
 			"process %d (%s) has ended already: a zombie that its parent %d has not "
@@ -161,7 +156,7 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 	_cleanup_free_ struct identity *id = calloc(1, sizeof(*id));
 	struct procfs_stat stat;
 	uint64_t still_ticks;
-	pid_t tgid;
+	pid_t tgid, heir;
 	int err;
 
 	if (!id)
@@ -187,12 +182,14 @@ int identity_read(pid_t pid, struct identity *ret, struct diag *d)
 	id->start_boottime_ns = boottime_ns_of_ticks(stat.start_ticks);
 	id->start_real_ns = clock_realtime_ns() - clock_boottime_ns() + id->start_boottime_ns;
 	memcpy(id->comm, stat.comm, sizeof(id->comm));
-	if (read_exe(pid, id->exe, sizeof(id->exe)))
+	/* Of a zombie /proc says no more than its name. */
+	heir = is_zombie(&stat) ? heir_reader(pid) : pid;
+	if (read_exe(heir, id->exe, sizeof(id->exe)))
 		return not_ours(pid, d);
 	if (read_cgroup(pid, id))
 		return diag_set(d, ENOMEM, "process %d: out of memory", pid);
-	id->own_mount_ns = same_namespace(pid, "mnt");
-	id->own_pid_ns = same_namespace(pid, "pid");
+	id->own_mount_ns = same_namespace(heir, "mnt");
+	id->own_pid_ns = same_namespace(heir, "pid");
 	/* Nothing of the above may come from the next process with this pid. */
 	if (identity_start_ticks(pid, &still_ticks) || still_ticks != id->start_ticks)
 		return diag_set(d, ESRCH, "process %d has ended", pid);
@@ -225,7 +222,7 @@ int identity_rss(pid_t pid, uint64_t *ret_bytes)
 	uint64_t n_pages;
 	size_t n;
 
-	if (procfs_read(pid, "statm", PROC_TEXT_MAX_BYTES, &text, &n) ||
+	if (procfs_read(heir_reader(pid), "statm", PROC_TEXT_MAX_BYTES, &text, &n) ||
 	    sscanf(text, "%*u %" SCNu64, &n_pages) != 1)
 		return -ESRCH;
 	*ret_bytes = n_pages * sysconf(_SC_PAGESIZE);

@@ -29,7 +29,7 @@ struct identity {
 	bool own_pid_ns;
 };
 
-/* Fills ret. Returns 0; -ESRCH (no such process), -EPERM (a kernel thread: cannot be traced), -ENODATA (a zombie),
+/* Fills ret. Returns 0; -ESRCH (no such process), -EPERM (a kernel thread: cannot be traced), -ENODATA (a zombie, all of whose threads have ended),
  * -EACCES (/proc/PID is not ours to read), each with a diag that says what to do. Thread-safe. */
 int identity_read(pid_t pid, struct identity *ret, struct diag *d);
 

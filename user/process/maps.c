@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "process/heir.h"
 #include "process/procfs.h"
 
 /* A million mappings with short names; beyond it, the process wants us to run out of memory. */
@@ -156,11 +157,27 @@ int maps_parse(const char *text, size_t n_bytes, struct maps *ret, struct diag *
 	return 0;
 }
 
+/* By another thread where the first one has ended. */
+static int read_text(pid_t pid, char **ret, size_t *ret_n)
+{
+	int err = procfs_read(pid, "maps", MAPS_MAX_BYTES, ret, ret_n);
+	pid_t heir;
+
+	if (err || *ret_n)
+		return err;
+	heir = heir_find(pid);
+	if (heir < 0 || heir == pid)
+		return 0;
+	free(*ret);
+	*ret = NULL;
+	return procfs_read(heir, "maps", MAPS_MAX_BYTES, ret, ret_n);
+}
+
 int maps_read(pid_t pid, struct maps *ret, struct diag *d)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t n;
-	int err = procfs_read(pid, "maps", MAPS_MAX_BYTES, &text, &n);
+	int err = read_text(pid, &text, &n);
 
 	switch (err) {
 	case 0:
@@ -252,42 +269,51 @@ static int open_checked(const char *path, int flags, const struct mapping *m)
 	return -ESTALE;
 }
 
-int maps_open_file(pid_t pid, const struct mapping *m, struct diag *d)
+/* By /proc/PID of one thread, first the mapping, then its path. Returns a descriptor or -errno. */
+static int open_shown(pid_t pid, const struct mapping *m)
 {
 	_cleanup_free_ char *path = NULL;
-	struct procfs_stat stat;
 	char link[96];
-	int fd, err;
+	int fd;
 
-	if (!m->inode)
-		return diag_set(d, EINVAL, "process %d: no file is mapped at 0x%" PRIx64, pid,
-				m->start);
 	/* A magic link: it leads to the mapped file whatever its path means by now, and must be
 	 * followed. The process can map another file at the same addresses meanwhile, hence the
 	 * check here, too. */
 	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start,
 		 m->end);
 	fd = open_checked(link, 0, m);
-	if (fd >= 0)
-		return fd;
-	err = fd;
 	/* Not ours to follow without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, and not there when
 	 * the mapping was split since. */
-	if (m->path[0] == '/' && !m->deleted) {
-		if (asprintf(&path, "/proc/%d/root%s", pid, m->path) < 0) {
-			path = NULL;
-			return diag_set(d, ENOMEM, "%s: out of memory", m->path);
-		}
-		fd = open_checked(path, O_NOFOLLOW, m);
-		if (fd >= 0)
-			return fd;
-		err = fd;
+	if (fd >= 0 || m->path[0] != '/' || m->deleted)
+		return fd;
+	if (asprintf(&path, "/proc/%d/root%s", pid, m->path) < 0) {
+		path = NULL;
+		return -ENOMEM;
 	}
+	return open_checked(path, O_NOFOLLOW, m);
+}
+
+int maps_open_file(pid_t pid, const struct mapping *m, struct diag *d)
+{
+	struct procfs_stat stat;
+	int fd;
+
+	if (!m->inode)
+		return diag_set(d, EINVAL, "process %d: no file is mapped at 0x%" PRIx64, pid,
+				m->start);
+	fd = open_shown(pid, m);
+	if (fd < 0 && fd != -EMFILE && fd != -ENFILE) {
+		pid_t heir = heir_find(pid);
+
+		fd = heir > 0 && heir != pid ? open_shown(heir, m) : fd;
+	}
+	if (fd >= 0)
+		return fd;
 	if (procfs_read_stat(pid, &stat) == -ESRCH)
 		return diag_set(d, ESRCH, "process %d has ended", pid);
-	return diag_set(d, -err, "%s: cannot be opened as process %d has it mapped: %s", m->path,
+	return diag_set(d, -fd, "%s: cannot be opened as process %d has it mapped: %s", m->path,
 			pid,
-			err == -ESTALE	 ? "the path leads to another file by now"
-			: err == -EINVAL ? "not a regular file"
-					 : strerror(-err));
+			fd == -ESTALE	? "the path leads to another file by now"
+			: fd == -EINVAL ? "not a regular file"
+					: strerror(-fd));
 }

@@ -27,7 +27,7 @@ struct maps {
 /* Parses the text of a maps file. Hostile input: lines that do not parse are an error, -EINVAL with the line number
  * in the diag. ret is untouched on error. Free with maps_done. */
 int maps_parse(const char *text, size_t n_bytes, struct maps *ret, struct diag *d);
-/* Reads /proc/PID/maps. Returns 0, -ESRCH, -EACCES, or maps_parse's errors. */
+/* Reads /proc/PID/maps, of another thread when the first one has ended; empty: it has no memory. Returns 0, -ESRCH, -EACCES, or maps_parse's errors. */
 int maps_read(pid_t pid, struct maps *ret, struct diag *d);
 /* The mapping that holds address, or NULL. */
 const struct mapping *maps_find(const struct maps *maps, uint64_t address);

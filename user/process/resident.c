@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "process/heir.h"
 #include "process/procfs.h"
 
 #define MOST_BYTES                                                                                 \
@@ -99,7 +100,7 @@ int resident_read(pid_t pid, struct resident *ret, struct diag *d)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t n;
-	int err = procfs_read(pid, "smaps", MOST_BYTES, &text, &n);
+	int err = procfs_read(heir_reader(pid), "smaps", MOST_BYTES, &text, &n);
 
 	if (err)
 		return diag_set(d, -err, "/proc/%d/smaps: %s", pid, strerror(-err));

@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "process/heir.h"
 #include "process/maps.h"
 
 #define PREV_INUSE 1
@@ -443,12 +444,12 @@ int glibc_heap_read(pid_t pid, const struct maps *maps, struct glibc_heap *ret, 
 {
 	struct glibc_heap heap = {0};
 	_cleanup_free_ uint8_t *window = malloc(WINDOW);
-	struct walk w = {.pid = pid, .maps = maps, .heap = &heap, .window = window};
+	struct walk w = {.pid = heir_reader(pid), .maps = maps, .heap = &heap, .window = window};
 	uint8_t probe;
 	int err = window && maps->n ? 0 : -ENOMEM;
 
 	if (!err)
-		err = read_memory(pid, maps->items[0].start, &probe, 1);
+		err = read_memory(w.pid, maps->items[0].start, &probe, 1);
 	if (err && err != -EFAULT)
 		return diag_set(d, -err, "process %d: cannot read its memory: %s", pid,
 				strerror(-err));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "process/heir.h"
 
 /* Documentation/admin-guide/mm/pagemap.rst */
 #define PAGE_PRESENT (1ULL << 63)
@@ -18,10 +19,11 @@
 
 int reach_memory_open(pid_t pid, struct reach_memory *ret, struct diag *d)
 {
+	pid_t reader = heir_reader(pid);
 	char path[32];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", reader);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return diag_set(d, ESRCH, "process %d has ended", pid);
@@ -30,7 +32,7 @@ int reach_memory_open(pid_t pid, struct reach_memory *ret, struct diag *d)
 				     "run as root, or with CAP_SYS_PTRACE and CAP_SYS_ADMIN",
 				     "the memory of process %d cannot be read: %s", pid,
 				     strerror(errno));
-	*ret = (struct reach_memory){pid, fd};
+	*ret = (struct reach_memory){reader, fd};
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #include "reach/scanner.h"
 
 struct reach_memory {
-	pid_t pid;
+	pid_t pid; /* or a thread of it that its memory is read by */
 	int pagemap;
 };
 
