@@ -514,8 +514,12 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 		fprintf(f, "map memory: %s%s in the kernel\n", r->map_bytes_bound ? "at most " : "",
 			text);
 	}
-	if (o->blocks)
-		fputs("outstanding blocks:\n", f);
+	return stream_result(f);
+}
+
+static int text_blocks_begin(FILE *f)
+{
+	fputs("outstanding blocks:\n", f);
 	return stream_result(f);
 }
 
@@ -564,6 +568,7 @@ const struct output_format output_text = {
 	.name = "text",
 	.session = text_session,
 	.report = text_report,
+	.blocks_begin = text_blocks_begin,
 	.block = text_block,
 	.report_end = text_report_end,
 	.end = text_end,
