@@ -32,7 +32,7 @@ static const struct option_spec options[] = {
 		"the scan and the verdict; a second one ends the scan, too."},
 	{"budget", 0, "PERCENT", OPTION_INTO_COUNT(struct triage_options, budget_percent), TARGET,
 	 .max = 1000, .help = "of its CPU time that probes may cost; 0 for no bound",
-	 .man = "See GOVERNOR in seep-trace(1). Two hundredths of one CPU are always within it, so that small "
+	 .man = "See GOVERNOR in seep-trace(1). Five hundredths of one CPU are always within it, so that small "
 		"servers are seen whole. What is not recorded is not scanned."},
 
 	{"json", 0, NULL, OPTION_INTO_FLAG(struct triage_options, json), OUTPUT,

@@ -149,8 +149,7 @@ static void fill_kept(struct triage_report *t, struct report *report, char *text
 	if (fastest)
 		who = judging_process_text("grow", n, rate, fastest->fingerprint);
 	snprintf(text, TRIAGE_TEXT_SIZE,
-		 "%s%sall of it is still in reach of the program: a list or table that nobody empties, or a "
-		 "cache that is not full yet",
+		 "%s%sall of it still in reach: a list or table that nobody empties, or a cache still filling",
 		 who ? who : "", who ? "; " : "");
 	t->kept = true;
 	t->verdict = p->verdict = "growing";

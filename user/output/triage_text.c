@@ -4,8 +4,10 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "model/memory.h"
 #include "model/scan_report.h"
@@ -21,9 +23,9 @@
 #define VALUE_COLUMN 15
 #define SITE_COLUMN 8
 #define SITE_WIDTH 100 /* where there is no terminal to tell */
-#define FIRST_FRAMES 3 /* of a stack in a first look */
-#define OTHER_FRAMES 4 /* of one that is not the first */
-#define NOTES_SHOWN 2
+#define FIRST_FRAMES 2 /* of a stack in a first look */
+#define OTHER_FRAMES 3 /* of one that is not the first */
+#define NOTES_SHOWN 1
 
 static const char indent[] = "        "; /* of what belongs to a site */
 
@@ -85,37 +87,55 @@ static void put_verdict(FILE *f, const struct output_options *o, const struct tr
 	fputs("\n", f);
 }
 
-static void put_size(FILE *f, bool utf8, const struct triage_report *t,
-		     const struct process_report *p)
+static void memory_text(const struct triage_report *t, const struct process_report *p, char *ret,
+			size_t size)
 {
 	const struct triage_memory *m = &t->memory;
-	char bytes[FORMAT_SIZE], rate[FORMAT_SIZE], time[FORMAT_SIZE];
+	char bytes[FORMAT_SIZE], rate[FORMAT_SIZE], time[FORMAT_SIZE], since[FORMAT_SIZE + 16] = "";
 
 	format_bytes(p->rss_bytes, bytes);
-	fprintf(f, "  memory       %s resident", bytes);
-	if (isnan(m->growth_bytes_per_second)) {
-		fputs(", too early to say how fast it grows", f);
-	} else if (m->growth_bytes_per_second * 60 < 1) {
-		fputs(", not growing", f);
-	} else {
-		format_rate(m->growth_bytes_per_second, rate);
-		fprintf(f, ", growing by %s", rate);
-		format_seconds(m->growing_since_seconds, time);
-		if (m->growing_since_seconds > 0)
-			fprintf(f, " for %s at least", time);
-	}
-	fputs("  ", f);
-	watch_put_line(f, utf8, m->line, TRIAGE_LINE_VALUES);
-	fputs("\n", f);
-	if (!p->limit_bytes)
-		return;
+	format_rate(m->growth_bytes_per_second, rate);
+	format_seconds(m->growing_since_seconds, time);
+	if (m->growing_since_seconds > 0)
+		snprintf(since, sizeof(since), " for %s at least", time);
+	if (isnan(m->growth_bytes_per_second))
+		snprintf(ret, size, "%s resident, too early to say how fast it grows", bytes);
+	else if (m->growth_bytes_per_second * 60 < 1)
+		snprintf(ret, size, "%s resident, not growing", bytes);
+	else
+		snprintf(ret, size, "%s resident, growing by %s%s", bytes, rate, since);
+}
+
+static void put_limit(FILE *f, const struct output_options *o, const struct triage_memory *m,
+		      const struct process_report *p)
+{
+	char text[512], bytes[FORMAT_SIZE], time[FORMAT_SIZE], reached[FORMAT_SIZE + 16] = "";
+
 	format_bytes(p->limit_bytes, bytes);
-	fprintf(f, "  limit        %s", bytes);
 	format_seconds(m->seconds_to_limit, time);
 	if (isfinite(m->seconds_to_limit))
-		fprintf(f, ", reached in %s", time);
-	text_put_named(f, ", of cgroup ", p->cgroup);
+		snprintf(reached, sizeof(reached), ", reached in %s", time);
+	snprintf(text, sizeof(text), "%s%s%s%s", bytes, reached, p->cgroup ? ", of cgroup " : "",
+		 p->cgroup ? p->cgroup : "");
+	put_row(f, o, "limit", text);
+}
+
+static void put_size(FILE *f, const struct output_options *o, bool utf8,
+		     const struct triage_report *t, const struct process_report *p)
+{
+	const struct triage_memory *m = &t->memory;
+	char text[128];
+
+	memory_text(t, p, text, sizeof(text));
+	fprintf(f, "  %-*s%s", VALUE_COLUMN - 2, "memory", text);
+	if (o->width && VALUE_COLUMN + strlen(text) + 2 + TRIAGE_LINE_VALUES > o->width)
+		fprintf(f, "\n%*s", VALUE_COLUMN, "");
+	else
+		fputs("  ", f);
+	watch_put_line(f, utf8, m->line, TRIAGE_LINE_VALUES);
 	fputs("\n", f);
+	if (p->limit_bytes)
+		put_limit(f, o, m, p);
 }
 
 /* Whoever looks at a cgroup's figure sees files, too. */
@@ -153,16 +173,17 @@ static bool is_sampled(const struct triage_report *t, const struct process_repor
 /* What was not recorded is not judged; nor is what came or moved while the scan went on. */
 static void all_reachable_text(const struct scan_report *s, bool sampled, char *ret, size_t size)
 {
-	char count[FORMAT_SIZE], of[48] = "that it allocated meanwhile", open[64] = "";
+	char count[FORMAT_SIZE], all[64] = "all that it allocated meanwhile is", open[64] = "";
 
 	format_count(s->reachable.n, count);
 	if (sampled)
-		snprintf(of, sizeof(of), "of %s recorded block%s", count, plural(s->reachable.n));
+		snprintf(all, sizeof(all), "all of %s recorded block%s", count,
+			 s->reachable.n == 1 ? " is" : "s are");
 	format_count(s->open.n, count);
 	if (s->open.n)
 		snprintf(open, sizeof(open), "; open: %s block%s, new or changing", count,
 			 plural(s->open.n));
-	snprintf(ret, size, "nothing: the program still points to all %s%s", of, open);
+	snprintf(ret, size, "nothing: %s still pointed to%s", all, open);
 }
 
 static void put_scan(FILE *f, const struct output_options *o, const struct triage_report *t,
@@ -243,6 +264,17 @@ static const struct scan_leak *leak_of(const struct triage_report *t, uint32_t s
 	return NULL;
 }
 
+/* Memory that the trace did not see come says no more than that. */
+static void put_kept_by(FILE *f, const struct scan_root *root)
+{
+	fprintf(f, "%sone of its blocks is kept by ", indent);
+	if (!strcmp(root->kind, "heap") || (!strcmp(root->kind, "mapping") && !root->module))
+		fputs("memory that it had before the trace began", f);
+	else
+		scan_root_put(f, root);
+	fputs("\n", f);
+}
+
 static void put_unreachable(FILE *f, const struct scan_leak *leak)
 {
 	const struct scan_count lost = {leak->direct.n + leak->cycle.n + leak->indirect.n,
@@ -255,13 +287,17 @@ static void put_unreachable(FILE *f, const struct scan_leak *leak)
 	fprintf(f, "%s%s in %s block%s unreachable\n", indent, bytes, count, plural(lost.n));
 }
 
-static void put_evidence(FILE *f, const struct output_options *o, const struct site *s)
+/* brief: its first part only; the rate is said already. */
+static void put_evidence(FILE *f, const struct output_options *o, const char *evidence, bool brief)
 {
-	if (!s->evidence)
+	_cleanup_free_ char *text = evidence ? strdup(evidence) : NULL;
+
+	if (!text)
 		return;
+	if (brief)
+		text[strstr(text, "; ") ? (size_t)(strstr(text, "; ") - text) : strlen(text)] = '\0';
 	fputs(indent, f);
-	text_put_wrapped(f, s->evidence, SITE_COLUMN, SITE_COLUMN,
-			 o->width ? o->width : SITE_WIDTH);
+	text_put_wrapped(f, text, SITE_COLUMN, SITE_COLUMN, o->width ? o->width : SITE_WIDTH);
 	fputs("\n", f);
 }
 
@@ -306,13 +342,10 @@ static void put_site(FILE *f, const struct output_options *o, const struct triag
 	fputs("\n", f);
 	if (leak)
 		put_unreachable(f, leak);
-	if (!rank && t->kept_by) {
-		fprintf(f, "%sone of its blocks is kept by ", indent);
-		scan_root_put(f, t->kept_by);
-		fputs("\n", f);
-	}
+	if (!rank && t->kept_by)
+		put_kept_by(f, t->kept_by);
 	if (t->final)
-		put_evidence(f, o, s);
+		put_evidence(f, o, s->evidence, rank && !o->verbose);
 	if (o->verbose)
 		text_put_survival(f, indent, s);
 	if (o->verbose) {
@@ -355,14 +388,10 @@ static void put_memory(FILE *f, const struct output_options *o, const struct tri
 
 static void put_evidence_path(FILE *f, const struct triage_report *t)
 {
-	fputs("\n", f);
-	text_put_named(f, "  evidence     ", t->evidence_path);
-	if (t->evidence_path && t->final)
-		fputs("\n               report.txt (all of it), capture.seep, stacks.folded, heap.pprof\n",
-		      f);
-	else if (t->evidence_path)
-		fputs("\n", f);
+	text_put_named(f, "\n  evidence     ", t->evidence_path);
 	if (t->evidence_path)
+		fputs("/report.txt, ...\n", f);
+	if (!t->final)
 		fputs("\n", f);
 }
 
@@ -372,7 +401,7 @@ int triage_text(FILE *f, const struct output_options *o, bool utf8, const struct
 
 	put_heading(f, o, t, p);
 	put_verdict(f, o, t);
-	put_size(f, utf8, t, p);
+	put_size(f, o, utf8, t, p);
 	if (t->final) {
 		put_cgroup(f, o, t);
 		put_scan(f, o, t, is_sampled(t, p));
