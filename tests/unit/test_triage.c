@@ -392,10 +392,14 @@ static void fold_shows(const struct frame *frames, size_t n, size_t most, const 
 static void folds_to_whose_code_it_is(void **state)
 {
 	static const struct frame library[] = {
-		{.function = "a", .module = "/lib/libx.so"}, {.function = "b", .module = "/lib/libx.so"},
-		{.function = "c", .module = "/lib/libx.so"}, {.function = "d", .module = "/lib/libx.so"},
-		{.function = "e", .module = "/lib/libx.so"}, {.function = "own", .module = EXE},
-		{.function = "main", .module = EXE},	     {.function = "_start", .module = EXE},
+		{.function = "a", .module = "/lib/libx.so"},
+		{.function = "b", .module = "/lib/libx.so"},
+		{.function = "c", .module = "/lib/libx.so"},
+		{.function = "d", .module = "/lib/libx.so"},
+		{.function = "e", .module = "/lib/libx.so"},
+		{.function = "own", .module = EXE},
+		{.function = "main", .module = EXE},
+		{.function = "_start", .module = EXE},
 	};
 	static const struct frame only_libc[] = {{.function = "x", .module = LIBC},
 						 {.function = "start_thread", .module = LIBC}};

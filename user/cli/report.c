@@ -24,10 +24,10 @@ struct render {
 	struct output_options options;
 	FILE *out;
 	struct suppressing suppressing;
-	const char *mark;   /* only its report; or NULL */
-	bool marked, found; /* the current report is that; some report was */
-	bool final_only;    /* of each process its last report only */
-	bool in_blocks;	    /* of this report one was shown */
+	const char *mark;	       /* only its report; or NULL */
+	bool marked, found;	       /* the current report is that; some report was */
+	bool final_only;	       /* of each process its last report only */
+	bool in_blocks;		       /* of this report one was shown */
 	bool has_blocks, lacks_blocks; /* some report had, and one that should have had none */
 	/* What of the current report is shown; strings, frames and losses are the capture's. */
 	struct report shown;

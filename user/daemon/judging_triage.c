@@ -18,7 +18,8 @@
 #define PROOF_CONFIDENCE 0.95
 /* Of what is reachable or open: as much as this open is no whole scan. */
 #define OPEN_MOST 0.5
-#define EVEN_RATIO 0.7 /* the rate's lower bound beside it: so narrow is that of what grows evenly */
+#define EVEN_RATIO                                                                                 \
+	0.7 /* the rate's lower bound beside it: so narrow is that of what grows evenly */
 
 static bool is(const char *verdict, const char *what)
 {
@@ -148,9 +149,10 @@ static void fill_kept(struct triage_report *t, struct report *report, char *text
 	}
 	if (fastest)
 		who = judging_process_text("grow", n, rate, fastest->fingerprint);
-	snprintf(text, TRIAGE_TEXT_SIZE,
-		 "%s%sall of it still in reach: a list or table that nobody empties, or a cache still filling",
-		 who ? who : "", who ? "; " : "");
+	snprintf(
+		text, TRIAGE_TEXT_SIZE,
+		"%s%sall of it still in reach: a list or table that nobody empties, or a cache still filling",
+		who ? who : "", who ? "; " : "");
 	t->kept = true;
 	t->verdict = p->verdict = "growing";
 	t->confidence = p->confidence =
@@ -167,10 +169,11 @@ static void fill_by_memory(struct triage_report *t, bool memory_grows)
 		return;
 	}
 	t->verdict = "growing";
-	t->evidence = t->session->mode == REPORT_SAMPLED_PAGES
-			      ? "its memory grows; the stacks below touch the new pages"
-			      : "its memory grows, what it allocates and keeps does not; too early to "
-				"say whether malloc's heap does";
+	t->evidence =
+		t->session->mode == REPORT_SAMPLED_PAGES
+			? "its memory grows; the stacks below touch the new pages"
+			: "its memory grows, what it allocates and keeps does not; too early to "
+			  "say whether malloc's heap does";
 }
 
 void judging_triage(struct triage_report *t, struct report *report, char text[TRIAGE_TEXT_SIZE])

@@ -313,7 +313,7 @@ void text_put_memory_short(FILE *f, const struct memory_account *m, bool sampled
 
 	put_part(f, false, m->outstanding_bytes + m->rounding_bytes, m->outstanding_allocations,
 		 sampled ? "recorded as samples, and outstanding"
-			 : "recorded, and outstanding, with headers and padding");
+			 : "recorded, outstanding, with headers and padding");
 	put_part(f, false, m->before_bytes, m->before_allocations,
 		 sampled ? "in use, allocated before the trace or not sampled"
 			 : "in use, allocated before the trace");

@@ -72,9 +72,9 @@ static bool begins_with_any(const char *text, const char *const *prefixes, size_
 static bool is_runtime(const struct frame *f)
 {
 	static const char *const modules[] = {
-		"libc.so",  "libc-",	   "libc.musl",	   "ld-linux",	 "ld-musl",    "libpthread",
-		"libm.so",  "libstdc++",   "libc++",	   "libgcc_s",	 "[vdso]",     "libjemalloc",
-		"libtcmalloc", "libmimalloc",
+		"libc.so",    "libc-",	     "libc.musl",   "ld-linux",	   "ld-musl",
+		"libpthread", "libm.so",     "libstdc++",   "libc++",	   "libgcc_s",
+		"[vdso]",     "libjemalloc", "libtcmalloc", "libmimalloc",
 	};
 
 	return f->module && begins_with_any(base_name(f->module), modules, ARRAY_SIZE(modules));

@@ -295,7 +295,8 @@ static void put_evidence(FILE *f, const struct output_options *o, const char *ev
 	if (!text)
 		return;
 	if (brief)
-		text[strstr(text, "; ") ? (size_t)(strstr(text, "; ") - text) : strlen(text)] = '\0';
+		text[strstr(text, "; ") ? (size_t)(strstr(text, "; ") - text) : strlen(text)] =
+			'\0';
 	fputs(indent, f);
 	text_put_wrapped(f, text, SITE_COLUMN, SITE_COLUMN, o->width ? o->width : SITE_WIDTH);
 	fputs("\n", f);
