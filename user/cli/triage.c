@@ -169,31 +169,34 @@ static int show(struct triage *t, const struct triage_report *r)
 	return err ? err : sink_text(&t->sink, "", 0);
 }
 
-/* scan: room for r's. */
+/* What a triage_report refers to. */
+struct shown {
+	struct scan_report scan;
+	struct triage_kept kept;
+	char text[TRIAGE_TEXT_SIZE];
+};
+
 static int show_report(struct triage *t, struct assembled *a, struct triage_report *r,
-		       struct scan_report *scan)
+		       struct shown *shown)
 {
 	const struct process_report *p = &a->report.processes[r->process];
-	char text[TRIAGE_TEXT_SIZE];
-	struct triage_kept kept = {0};
 	int err = 0;
 
 	if (t->scanned)
-		err = scan_sums(&t->assembly, a, r->process, &t->scanning, scan);
+		err = scan_sums(&t->assembly, a, r->process, &t->scanning, &shown->scan);
 	if (!err && t->scanned)
-		r->scan = scan;
+		r->scan = &shown->scan;
 	r->scan_missing = t->scan_missing;
 	r->ended = p->ended;
 	fill_memory(t, p, &r->memory);
-	judging_triage(r, &a->report, text);
+	judging_triage(r, &a->report, shown->text);
 	pick_sites(r);
-	if (r->kept && triage_kept_find(&t->assembly, a, r, &t->scanning, &kept))
-		r->kept_by = &kept.root;
+	if (r->kept && triage_kept_find(&t->assembly, a, r, &t->scanning, &shown->kept))
+		r->kept_by = &shown->kept.root;
 	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 	triage_evidence_write(&t->evidence, r);
 	if (!err)
 		err = show(t, r);
-	triage_kept_done(&kept);
 	return err;
 }
 
@@ -206,7 +209,7 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 		.final = look == LOOK_LAST,
 		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
 	};
-	struct scan_report scan = {0};
+	struct shown shown = {0};
 	bool found;
 	int err;
 
@@ -220,8 +223,9 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 		triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 		return 0;
 	}
-	err = show_report(t, a, &r, &scan);
-	free(scan.leaks);
+	err = show_report(t, a, &r, &shown);
+	free(shown.scan.leaks);
+	triage_kept_done(&shown.kept);
 	return err;
 }
 
