@@ -51,6 +51,8 @@ def leaks():
         first, last = out.split("] triage after ")
         if "first look" not in first or LEAK not in first:
             complaints.append(f"first look: {first}")
+        if len(last.splitlines()) > 55:
+            complaints.append(f"more than a screen: {last}")
         for part in ("verdict      leak, ", f"        {LEAK} ", "unreachable", "made of", str(folders[0])):
             if part not in last:
                 complaints.append(f"no {part} in {last}")
@@ -62,6 +64,34 @@ def leaks():
         code, again, err = run_seep("report", files["capture.seep"])
         if code or LEAK not in again:
             complaints.append(f"the capture: {code}: {err}{again}")
+    return complaints
+
+
+KEEPER = """
+import ctypes, time
+malloc = ctypes.CDLL(None).malloc
+malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+kept = (ctypes.c_void_p * 1000000)()
+for i in range(len(kept)):
+    kept[i] = malloc(700)
+    time.sleep(0.002)
+"""
+
+
+def keeps():
+    """What grows and is all within reach is no leak, though nothing of it is ever freed; a server so idle is seen whole."""
+    with Program([sys.executable, "-c", KEEPER]) as program, tempfile.TemporaryDirectory() as folder:
+        time.sleep(1)
+        code, out, err = triage(folder, "-p", program.pid, "--for", "12s", "--json")
+        program.process.kill()
+    records = [json.loads(line) for line in out.splitlines()]
+    look = [r for r in records if r["type"] == "triage"][-1]
+    process = [r for r in records if r["type"] == "process"][-1]
+    complaints = [] if code == 0 else [f"exit code {code}: {err}"]
+    if look["verdict"] != "growing" or "all of it still in reach" not in look["evidence"]:
+        complaints.append(f"{look}")
+    if process["mode"] != "exact" or process["verdict"] != "growing":
+        complaints.append(f"{process}")
     return complaints
 
 
@@ -210,6 +240,7 @@ if __name__ == "__main__":
     tap = start_tap()
     tap.run("a server that leaks", leaks)
     tap.run("what does not leak", does_not_leak)
+    tap.run("what is kept", keeps)
     tap.run("no allocation functions", without_functions)
     tap.run("the process ends meanwhile", ends_meanwhile)
     tap.run("interrupted", interrupted)

@@ -48,6 +48,7 @@ void govern_init(struct govern *g, const struct govern_costs *costs, double budg
 	*g = (struct govern){
 		.costs = *costs,
 		.budget = budget,
+		.allowed_anyway = ALLOWED_ANYWAY,
 		.base_interval = base_interval,
 		.mode = base_interval ? GOVERN_SAMPLED : GOVERN_EXACT,
 		.orders = {.parts = COVER_ALL, .sample_interval = base_interval, .scale = 1},
@@ -119,7 +120,7 @@ static struct govern_sums difference(struct govern *g, const struct govern_sampl
 
 double govern_allowed_ns(const struct govern *g, double own_ns, double wall_ns)
 {
-	return fmax(fmax(g->budget * own_ns, ALLOWED_ANYWAY * wall_ns), 1);
+	return fmax(fmax(g->budget * own_ns, g->allowed_anyway * wall_ns), 1);
 }
 
 static double allowed_ns(const struct govern *g, const struct govern_sums *s)
@@ -188,7 +189,7 @@ static double cycle_needed_ns(const struct govern *g, const struct govern_sums *
 	       frees = g->frees_stay ? s->frees_ns / allowed_ns(g, s) : 0,
 	       /* Slowed down, it gets to less of its own work. */
 		open = busy * per_own / (1 + per_own),
-	       allowed = fmax(g->budget * busy, ALLOWED_ANYWAY) * fmax(AIM - frees, 0.1),
+	       allowed = fmax(g->budget * busy, g->allowed_anyway) * fmax(AIM - frees, 0.1),
 	       length_ns = GOVERN_WINDOW_NS + (g->frees_stay ? 0 : (double)GOVERN_FOLLOW_NS);
 
 	return fmax(length_ns * open / allowed, LEAST_CYCLE_NS);

@@ -94,6 +94,7 @@ struct govern_need {
 struct govern {
 	struct govern_costs costs;
 	double budget; /* overhead / own time */
+	double allowed_anyway; /* overhead by wall time that is within any budget; govern_init()'s is a thousandth */
 	uint64_t base_interval;
 	/* It is a crowd's: what a pair takes differs from program to program, so that it says nothing of costs, and their pace only
 	 * over many cycles. */

@@ -90,6 +90,7 @@ static void add_subject(struct governor *gov, uint32_t instance, pid_t pid, uint
 	s->record = record;
 	govern_init(&s->law, &gov->costs, gov->options.budget, gov->options.base_interval,
 		    now_ns ^ (uint64_t)instance << 32, now_ns);
+	s->law.allowed_anyway = fmax(s->law.allowed_anyway, gov->options.allowed_anyway);
 	subject_sample(s, &s->law.last);
 	s->next_ns = s->hit_ns = now_ns;
 	if (hashmap_put(&gov->by_instance, instance, s) || vec_push(&gov->subjects, s)) {

@@ -18,6 +18,7 @@ struct kernel;
 struct governor_options {
 	double budget; /* share of a process's own CPU time; of the host's, for all together; > 0 */
 	uint64_t base_interval; /* of --sample-bytes, 0: everything is recorded */
+	double allowed_anyway; /* of one CPU, for each process: within any budget; 0: as govern_init() has it */
 };
 
 /* k: opened with `governed`. k, cover are borrowed. costs: calibrate()'s, copied. Returns 0 or -errno with a diag. */

@@ -2,12 +2,15 @@
 /* seep doctor: what this host and a process allow. */
 #include "cli/doctor.h"
 
+#include <errno.h>
+
 #include "attach/cover.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "process/identity.h"
 
 static const enum link_kind links[] = {
 	[OPTIONS_LINK_BEST] = 0,
@@ -57,6 +60,19 @@ static int show_targets(const struct doctor_options *o, const struct doctor_form
 	return code;
 }
 
+/* Nobody is to wait for measurements who mistyped a pid. Returns whether there is a process to look at, or none was asked for. */
+static bool any_is_there(const struct doctor_options *o, struct diag *d)
+{
+	uint64_t ticks;
+
+	for (size_t i = 0; i < o->pids.n; i++)
+		if (!identity_start_ticks(o->pids.items[i], &ticks))
+			return true;
+	if (o->pids.n)
+		diag_set(d, ESRCH, "no process has the pid %d", o->pids.items[0]);
+	return !o->pids.n;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	const struct doctor_view v = {stdout, terminal_width(NULL)};
@@ -69,9 +85,9 @@ int cmd_doctor(int argc, char **argv)
 	if (r)
 		return command_settle(&command_doctor, r, &d);
 	format = o.format == OPTIONS_FORMAT_NDJSON ? &doctor_ndjson : &doctor_text;
-	if (!host) {
+	if (!host || !any_is_there(&o, &d)) {
 		doctor_options_done(&o);
-		return EXIT_RUNTIME;
+		return host ? log_diag(&d) : EXIT_RUNTIME;
 	}
 	host_examine(links[o.link], host);
 	format->host(&v, host);

@@ -32,7 +32,8 @@ static const struct option_spec options[] = {
 		"the scan and the verdict; a second one ends the scan, too."},
 	{"budget", 0, "PERCENT", OPTION_INTO_COUNT(struct triage_options, budget_percent), TARGET,
 	 .max = 1000, .help = "of its CPU time that probes may cost; 0 for no bound",
-	 .man = "See GOVERNOR in seep-trace(1). What is not recorded is not scanned."},
+	 .man = "See GOVERNOR in seep-trace(1). Five hundredths of one CPU are always within it, so that small "
+		"servers are seen whole. What is not recorded is not scanned."},
 
 	{"json", 0, NULL, OPTION_INTO_FLAG(struct triage_options, json), OUTPUT,
 	 .help = "records for programs, one JSON object a line",
@@ -46,7 +47,7 @@ static const struct option_spec options[] = {
 	 .choices = options_colors, OUTPUT, .help = "colour in text",
 	 .man = "auto: when stdout is a terminal and NO_COLOR is not set."},
 	{"verbose", 'v', NULL, OPTION_INTO_FLAG(struct triage_options, verbose), OUTPUT,
-	 .help = "whole paths in stacks"},
+	 .help = "whole stacks with whole paths, all rows of its memory: what report.txt has"},
 	{"quiet", 'q', NULL, OPTION_INTO_FLAG(struct triage_options, quiet), OUTPUT,
 	 .help = "only errors on stderr"},
 	OPTION_ASKS,
@@ -72,8 +73,11 @@ static const struct manual_section sections[] = {
 	 "allocation functions (Go, static without symbols) is followed by the pages that it touches.\n"
 	 "\n"
 	 "The verdict is that of its call sites (see VERDICTS in seep-trace(1)), or, where those do not tell, that of "
-	 "its memory: growing while nothing that is traced grows is outside-malloc. The stacks to look at "
-	 "first are those that leak, then those that grow, the most first.\n"},
+	 "its memory: growing while nothing that is traced grows is outside-malloc. What the scan finds "
+	 "unreachable makes it leak; where it finds all of what grows reachable, the verdict is growing: nothing "
+	 "is lost, but a list or table is never emptied, or a cache is not full yet. Where the pointers to it "
+	 "begin is said then. The stacks to look at first are those that leak, then those that grow, the most "
+	 "first; of each the frames are shown that say whose code it is.\n"},
 	{"EVIDENCE",
 	 "The folder has report.txt (the screen and all call sites), capture.seep (for 'seep report' and 'seep "
 	 "diff'), stacks.folded (for flame graphs) and heap.pprof (for 'go tool pprof', speedscope, Pyroscope). They are there from the first look on, so that "

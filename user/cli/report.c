@@ -24,9 +24,11 @@ struct render {
 	struct output_options options;
 	FILE *out;
 	struct suppressing suppressing;
-	const char *mark;   /* only its report; or NULL */
-	bool marked, found; /* the current report is that; some report was */
-	bool final_only;    /* of each process its last report only */
+	const char *mark;	       /* only its report; or NULL */
+	bool marked, found;	       /* the current report is that; some report was */
+	bool final_only;	       /* of each process its last report only */
+	bool in_blocks;		       /* of this report one was shown */
+	bool has_blocks, lacks_blocks; /* some report had, and one that should have had none */
 	/* What of the current report is shown; strings, frames and losses are the capture's. */
 	struct report shown;
 	uint32_t *shown_index; /* by the process's index in the capture, or NOT_SHOWN */
@@ -95,6 +97,7 @@ static int on_report(void *arg, const struct session *s, const struct report *al
 		    !strcmp(all->mark->name, r->mark);
 	r->found |= r->marked;
 	err = select_shown(r, all);
+	r->in_blocks = false;
 	if (err || is_skipped(r) || !r->format->report)
 		return err;
 	return r->format->report(r->out, &r->options, s, &r->shown);
@@ -109,6 +112,9 @@ static int on_block(void *arg, const struct report *all, const struct block *b)
 	shown.process = r->shown_index[b->process];
 	if (is_skipped(r) || shown.process == NOT_SHOWN || !r->options.blocks || !r->format->block)
 		return 0;
+	if (!r->in_blocks && r->format->blocks_begin && r->format->blocks_begin(r->out))
+		return -errno;
+	r->in_blocks = r->has_blocks = true;
 	return r->format->block(r->out, &r->options, &r->shown, &shown);
 }
 
@@ -117,6 +123,8 @@ static int on_report_end(void *arg, const struct session *s, const struct report
 	struct render *r = arg;
 
 	(void)all;
+	for (size_t i = 0; i < r->shown.n_processes && !is_skipped(r) && !r->in_blocks; i++)
+		r->lacks_blocks |= r->shown.processes[i].outstanding_allocations > 0;
 	if (is_skipped(r) || !r->format->report_end)
 		return 0;
 	return r->format->report_end(r->out, &r->options, s, &r->shown);
@@ -177,6 +185,8 @@ static int render(struct render *r, const struct report_options *o)
 	}
 	if (!err && fflush(r->out))
 		err = -errno;
+	if (!err && o->show_allocs && r->lacks_blocks && !r->has_blocks)
+		log_info("%s: has no blocks: it was recorded without -a", o->path);
 	if (err && err != -EPIPE)
 		log_error("%s: cannot write the report: %s", o->output ? o->output : "stdout",
 			  strerror(-err));

@@ -122,6 +122,9 @@ static int write_report(struct scan *s, struct assembled *r, bool complete)
 		err = s->options.paths ? write_path(s, r, process) : write_leaks(s, r, process);
 	if (!err && s->options.show_allocs)
 		err = blocks_each(&s->assembly, r, write_block, &w);
+	/* What a scan prints ends with an empty line of its own. */
+	if (complete && !ndjson && !s->options.show_allocs)
+		return err ? err : sink_text(&s->sink, "", 0);
 	return err ? err : sink_report_end(&s->sink, &s->session.session, &r->report);
 }
 
@@ -242,9 +245,10 @@ static int run(struct scan *s, bool *ret_lost, struct diag *d)
 	s->attend.hurry = true;
 	err = s->attend.end ? -ECANCELED : attend_passes(&s->attend, &passes, d);
 	s->end = s->attend.end;
-	/* Whoever ended it knows. */
 	if (err && s->end)
-		d->text[0] = '\0';
+		diag_set_hint(d, -err, EXIT_RUNTIME,
+			      "the report is of the trace; Ctrl-C once ends only that, and scans",
+			      "process %d was not scanned: %s", s->pid, s->end);
 	if (!s->end)
 		s->end = !err ? "scanned" : err == -ESRCH ? "the target ended" : "the scan failed";
 	report_err = report(s, !err, ret_lost, &report_diag);

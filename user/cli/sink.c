@@ -103,7 +103,16 @@ int sink_open(struct sink *sink, const char *path, const char *capture, struct d
 	if (make_patient(sink))
 		return diag_set(d, ENOMEM, "%s: cannot be written: out of memory",
 				sink->stream_name);
+	sink->capture_name = capture;
 	return capture ? capture_writer_create(capture, &sink->capture, d) : 0;
+}
+
+/* err: of a write to the capture. */
+static int captured(struct sink *sink, int err)
+{
+	if (err)
+		sink->failed = sink->capture_name;
+	return err;
 }
 
 static int flush(struct sink *sink, int err)
@@ -120,7 +129,7 @@ int sink_text(struct sink *sink, const char *text, size_t n)
 
 int sink_session(struct sink *sink, const struct session *s)
 {
-	int err = sink->capture ? capture_write_session(sink->capture, s) : 0;
+	int err = sink->capture ? captured(sink, capture_write_session(sink->capture, s)) : 0;
 
 	if (!err && sink->format->session)
 		err = sink->format->session(sink->stream, &sink->options, s);
@@ -129,8 +138,9 @@ int sink_session(struct sink *sink, const struct session *s)
 
 int sink_report(struct sink *sink, const struct session *s, const struct report *r)
 {
-	int err = sink->capture ? capture_write_report(sink->capture, s, r) : 0;
+	int err = sink->capture ? captured(sink, capture_write_report(sink->capture, s, r)) : 0;
 
+	sink->in_blocks = false;
 	if (!err && sink->format->report)
 		err = sink->format->report(sink->stream, &sink->options, s, r);
 	return err;
@@ -138,8 +148,11 @@ int sink_report(struct sink *sink, const struct session *s, const struct report 
 
 int sink_block(struct sink *sink, const struct report *r, const struct block *b)
 {
-	int err = sink->capture ? capture_write_block(sink->capture, r, b) : 0;
+	int err = sink->capture ? captured(sink, capture_write_block(sink->capture, r, b)) : 0;
 
+	if (!err && !sink->in_blocks && sink->format->blocks_begin)
+		err = sink->format->blocks_begin(sink->stream);
+	sink->in_blocks = true;
 	if (!err && sink->format->block)
 		err = sink->format->block(sink->stream, &sink->options, r, b);
 	return err;
@@ -147,7 +160,7 @@ int sink_block(struct sink *sink, const struct report *r, const struct block *b)
 
 int sink_report_end(struct sink *sink, const struct session *s, const struct report *r)
 {
-	int err = sink->capture ? capture_write_report_end(sink->capture, s, r) : 0;
+	int err = sink->capture ? captured(sink, capture_write_report_end(sink->capture, s, r)) : 0;
 
 	if (!err && sink->format->report_end)
 		err = sink->format->report_end(sink->stream, &sink->options, s, r);
@@ -170,7 +183,7 @@ int sink_check(struct sink *sink, uint64_t time_ns, const struct check_sums *c)
 
 int sink_end(struct sink *sink, const struct session *s, const struct session_end *e)
 {
-	int err = sink->capture ? capture_write_end(sink->capture, s, e) : 0;
+	int err = sink->capture ? captured(sink, capture_write_end(sink->capture, s, e)) : 0;
 
 	if (!err && sink->format->end)
 		err = sink->format->end(sink->stream, &sink->options, s, e);
@@ -190,9 +203,8 @@ void sink_explain(const struct sink *sink, int err, struct diag *d)
 		return;
 	}
 	diag_set_hint(d, -err, EXIT_RUNTIME,
-		      "what was written before is complete up to the last whole report", "%s%s: %s",
-		      sink->stream_name, sink->capture ? " or the capture file" : "",
-		      strerror(-err));
+		      "what was written before is complete up to the last whole report", "%s: %s",
+		      sink->failed ? sink->failed : sink->stream_name, strerror(-err));
 }
 
 int sink_close(struct sink *sink, struct diag *d)
@@ -205,7 +217,7 @@ int sink_close(struct sink *sink, struct diag *d)
 	capture_err = capture_writer_destroy(sink->capture);
 	sink->capture = NULL;
 	if (!err)
-		err = capture_err;
+		err = captured(sink, capture_err);
 	if (err)
 		sink_explain(sink, err, d);
 	return err;

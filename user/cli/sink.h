@@ -20,7 +20,9 @@ struct sink {
 	const struct signals *
 		signals; /* once one came, a reader that takes nothing is not waited for; may be NULL */
 	bool given_up;
-	const char *stream_name; /* for messages */
+	const char *stream_name, *capture_name; /* for messages */
+	const char *failed; /* which of these could not be written; NULL: not known */
+	bool in_blocks;	    /* of this report one was written */
 	const struct output_format *format;
 	struct output_options options;
 	struct capture_writer *capture;

@@ -17,10 +17,12 @@
 #include "cli/sink.h"
 #include "cli/terminal.h"
 #include "cli/triage_evidence.h"
+#include "cli/triage_kept.h"
 #include "cli/triage_pick.h"
 #include "daemon/accounting.h"
 #include "daemon/assemble.h"
 #include "daemon/governing.h"
+#include "daemon/judging_triage.h"
 #include "daemon/scanning.h"
 #include "daemon/trace_session.h"
 #include "daemon/tracing.h"
@@ -33,12 +35,10 @@
 #define SCAN_PASSES 3
 #define SCAN_PAUSE_NS (NS_PER_SECOND / 2)
 #define SCAN_THREADS 2
-#define SURE 0.5 /* confidence from which on a trend of memory makes a verdict */
-/* Unreachable blocks, and their share of what was allocated meanwhile and is there, that prove a leak. */
-#define PROOF_BLOCKS 5
-#define PROOF_SHARE 0.02
-#define PROOF_CONFIDENCE 0.95
 #define GROWTH_DISTANCE (64 << 10)
+/* Of one CPU: enough to record some ten thousand pairs a second. It counts only where a quarter of the process's own time is less, which
+ * then uses less than a fifth of a CPU and has room for it; what is seen in part has no verdict. */
+#define ALLOWED_ANYWAY 0.05
 
 enum look {
 	LOOK_NONE,
@@ -108,70 +108,6 @@ static bool is(const char *verdict, const char *what)
 	return verdict && !strcmp(verdict, what);
 }
 
-/* What nothing points to is lost for sure, as far as pointers can be told; a handful may be other programs' way to hide them. */
-static bool proves_leak(const struct scan_report *s)
-{
-	struct scan_count roots = {s->direct.n + s->cycle.n, s->direct.bytes + s->cycle.bytes};
-
-	return roots.n >= PROOF_BLOCKS &&
-	       roots.bytes >= PROOF_SHARE * (s->reachable.bytes + roots.bytes);
-}
-
-/* Once in windows, what was freed is never all known: time does not help, a larger budget does. */
-static void fill_partly_seen(struct triage_report *r, bool grows)
-{
-	if (grows) {
-		r->verdict = "growing";
-		r->confidence = r->memory.confidence;
-	}
-	r->evidence = grows ? "its memory grows; its allocations were seen in part, within the "
-			      "budget: '--budget 0' sees all"
-			    : "its allocations were seen in part, within the budget: look again, "
-			      "with '--budget 0' or a larger one";
-}
-
-static bool grows_by_its_record(const struct process_report *p)
-{
-	return is(p->verdict, "leak") || is(p->verdict, "growing") ||
-	       is(p->verdict, "fragmentation") || is(p->verdict, "outside-malloc");
-}
-
-/* A scan proves, the sites know why, the memory knows what they do not see. */
-static void fill_verdict(struct triage_report *r, const struct process_report *p)
-{
-	bool grows = is(r->memory.verdict, "growing"), sure = r->memory.confidence >= SURE;
-
-	r->verdict = p->verdict;
-	r->confidence = p->confidence;
-	r->evidence = p->evidence;
-	if (r->scan && proves_leak(r->scan)) {
-		r->verdict = "leak";
-		r->confidence = PROOF_CONFIDENCE;
-		if (!is(p->verdict, "leak"))
-			r->evidence = "it loses the last pointers to what it allocates";
-	} else if (r->final && p->estimated && is(p->verdict, "unknown") &&
-		   r->session->mode == REPORT_EXACT) {
-		fill_partly_seen(r, grows && sure);
-	} else if (!grows_by_its_record(p) && grows && sure) {
-		r->verdict = "growing";
-		r->confidence = r->memory.confidence;
-		r->evidence =
-			r->session->mode == REPORT_SAMPLED_PAGES
-				? "its memory grows; the stacks below touch the new pages"
-				: "its memory grows, what it allocates and keeps does not; too early to "
-				  "say whether malloc's heap does";
-	} else if (is(p->verdict, "unknown") && !is(r->memory.verdict, "unknown") && sure) {
-		r->verdict = r->memory.verdict;
-		r->confidence = r->memory.confidence;
-		r->evidence = "by the size of its memory alone";
-	} else if (is(p->verdict, "unknown")) {
-		r->evidence =
-			r->final
-				? "nothing is sure after so short a time: look longer, with --for 5m"
-				: "the first look is too short for one";
-	}
-}
-
 static double rank_of(const struct triage_report *r, uint32_t index)
 {
 	const struct site *s = &r->report->sites[index];
@@ -233,22 +169,31 @@ static int show(struct triage *t, const struct triage_report *r)
 	return err ? err : sink_text(&t->sink, "", 0);
 }
 
-/* scan: room for r's. */
+/* What a triage_report refers to. */
+struct shown {
+	struct scan_report scan;
+	struct triage_kept kept;
+	char text[TRIAGE_TEXT_SIZE];
+};
+
 static int show_report(struct triage *t, struct assembled *a, struct triage_report *r,
-		       struct scan_report *scan)
+		       struct shown *shown)
 {
 	const struct process_report *p = &a->report.processes[r->process];
 	int err = 0;
 
 	if (t->scanned)
-		err = scan_sums(&t->assembly, a, r->process, &t->scanning, scan);
+		err = scan_sums(&t->assembly, a, r->process, &t->scanning, &shown->scan);
 	if (!err && t->scanned)
-		r->scan = scan;
+		r->scan = &shown->scan;
 	r->scan_missing = t->scan_missing;
 	r->ended = p->ended;
 	fill_memory(t, p, &r->memory);
-	fill_verdict(r, p);
+	judging_triage(r, &a->report, shown->text);
 	pick_sites(r);
+	if (r->kept && triage_kept_find(&t->assembly, a, r, &t->scanning, &shown->kept))
+		r->kept_by = &shown->kept.root;
+	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 	triage_evidence_write(&t->evidence, r);
 	if (!err)
 		err = show(t, r);
@@ -264,22 +209,23 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 		.final = look == LOOK_LAST,
 		.evidence_path = t->evidence.path[0] ? t->evidence.path : NULL,
 	};
-	struct scan_report scan = {0};
+	struct shown shown = {0};
 	bool found;
 	int err;
 
 	r.process = report_find(&a->report, t->pid);
 	found = r.process < a->report.n_processes;
-	triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 	if (found && a->report.processes[r.process].ended) {
 		t->ended = r.final = true;
 		if (!t->scanned && !t->scan_missing)
 			t->scan_missing = "the process ended before it could be scanned";
 	} else if (!found || look == LOOK_NONE) {
+		triage_evidence_add(&t->evidence, &t->session.session, &a->report);
 		return 0;
 	}
-	err = show_report(t, a, &r, &scan);
-	free(scan.leaks);
+	err = show_report(t, a, &r, &shown);
+	free(shown.scan.leaks);
+	triage_kept_done(&shown.kept);
 	return err;
 }
 
@@ -377,6 +323,7 @@ static void fill_trace_options(struct triage *t)
 	t->trace.no_follow = true;
 	t->trace.quiet = t->options.quiet;
 	t->trace.budget_percent = t->options.budget_percent;
+	t->trace.allowed_anyway = ALLOWED_ANYWAY;
 }
 
 /* Without allocation functions (Go, stripped static programs) it is traced by the pages it touches. */

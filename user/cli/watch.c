@@ -278,6 +278,8 @@ static void log_watching(struct watch *w)
 
 	if (n == n_all)
 		log_info("watching %zu processes; Ctrl-C for the last report", n);
+	else if (!n)
+		log_info("no process matches yet: waiting for one; Ctrl-C ends this");
 	else
 		log_info("watching %zu of %zu processes; Ctrl-C for the last report", n, n_all);
 }

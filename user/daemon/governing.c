@@ -44,6 +44,7 @@ int governing_start(struct tracing *t, const struct trace_options *options, stru
 	const struct governor_options governor = {
 		.budget = options->budget_percent / 100.0,
 		.base_interval = options->sample_bytes,
+		.allowed_anyway = options->allowed_anyway,
 	};
 
 	if (!t->costs)

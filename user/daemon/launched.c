@@ -2,9 +2,12 @@
 #include "daemon/launched.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/checking.h"
@@ -70,6 +73,23 @@ static int split_command(struct launched *l, const char *command)
 	return 0;
 }
 
+/* It would be found out when all is attached, too, but then a report has begun. */
+static bool is_missing(const char *name)
+{
+	const char *path = getenv("PATH");
+	char file[PATH_MAX];
+
+	if (strchr(name, '/') || !path)
+		return strchr(name, '/') && access(name, F_OK) && errno == ENOENT;
+	for (size_t n; *path; path += n + (path[n] == ':')) {
+		n = strcspn(path, ":");
+		snprintf(file, sizeof(file), "%.*s/%s", (int)n, n ? path : ".", name);
+		if (!access(file, F_OK) || errno != ENOENT)
+			return false;
+	}
+	return true;
+}
+
 int launched_hold(struct launched *l, const struct trace_options *options, struct tracing *t,
 		  struct diag *d)
 {
@@ -80,6 +100,8 @@ int launched_hold(struct launched *l, const struct trace_options *options, struc
 		return diag_set(d, -err, "out of memory");
 	if (!argv)
 		argv = l->argv;
+	if (argv[0] && *argv[0] && is_missing(argv[0]))
+		return diag_set(d, ENOENT, "%s: command not found", argv[0]);
 	l->tracing = t;
 	l->quiet = options->quiet;
 	/* Also without --follow: a vfork child works in the target's memory. */

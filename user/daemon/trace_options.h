@@ -81,6 +81,7 @@ struct trace_options {
 	uint64_t unwind_memory_bytes; /* of unwind tables in the kernel */
 
 	uint64_t budget_percent; /* of the targets' CPU time that probes may cost, 0: no bound */
+	double allowed_anyway;	 /* with it: governor_options' */
 
 	uint64_t interval_ns; /* between reports */
 	uint64_t count;	      /* reports until the end, 0: no limit */

@@ -8,6 +8,7 @@
 #include "model/report.h"
 
 struct scan_report;
+struct scan_root;
 
 #define TRIAGE_LINE_VALUES 16
 #define TRIAGE_TOP 3
@@ -35,6 +36,9 @@ struct triage_report {
 	double confidence;
 	struct triage_memory memory;
 	const struct scan_report *scan; /* NULL: see scan_missing */
+	bool kept; /* it grows, and by the scan all that the growing stacks allocated is reachable */
+	const struct scan_root
+		*kept_by; /* where the pointers to a block of top[0] begin; NULL: not known */
 	const char *
 		scan_missing; /* why there is no scan, a sentence without its full stop; NULL: it is to come */
 	uint32_t top[TRIAGE_TOP];  /* indices into report->sites: those to look at first */

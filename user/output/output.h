@@ -33,6 +33,8 @@ struct output_format {
 	int (*session)(FILE *f, const struct output_options *o, const struct session *s);
 	int (*report)(FILE *f, const struct output_options *o, const struct session *s,
 		      const struct report *r);
+	/* Before a report's first block. */
+	int (*blocks_begin)(FILE *f);
 	/* One outstanding block of the report just written; may come a million times. */
 	int (*block)(FILE *f, const struct output_options *o, const struct report *r,
 		     const struct block *b);

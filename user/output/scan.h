@@ -19,5 +19,7 @@ int check_ndjson(FILE *f, uint64_t time_ns, const struct check_sums *c);
 /* The same of --paths: its text, and its record `path`. */
 int scan_path_text(FILE *f, const struct output_options *o, const struct scan_path *p);
 int scan_path_ndjson(FILE *f, const struct scan_path *p);
+/* "global variable sessions of server": where a chain of pointers begins. */
+void scan_root_put(FILE *f, const struct scan_root *r);
 
 #endif

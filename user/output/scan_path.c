@@ -29,9 +29,8 @@ static void put_module(FILE *f, const char *before, const char *module)
 	escape_put(f, slash && slash[1] ? slash + 1 : module, 0);
 }
 
-static void put_root(FILE *f, const struct scan_root *r, uint64_t pointer)
+void scan_root_put(FILE *f, const struct scan_root *r)
 {
-	fputs("    ", f);
 	if (!strcmp(r->kind, "global")) {
 		fputs("global variable ", f);
 		escape_put(f, r->name, 0);
@@ -52,6 +51,12 @@ static void put_root(FILE *f, const struct scan_root *r, uint64_t pointer)
 		put_module(f, " ", r->module);
 		fprintf(f, ", +0x%" PRIx64, r->offset);
 	}
+}
+
+static void put_root(FILE *f, const struct scan_root *r, uint64_t pointer)
+{
+	fputs("    ", f);
+	scan_root_put(f, r);
 	if (pointer)
 		fprintf(f, ", at 0x%" PRIx64, pointer);
 	fputs("\n", f);

@@ -179,8 +179,6 @@ int scan_text_report(FILE *f, const struct output_options *o, const struct scan_
 	if (!o->combined_only)
 		put_leaks(f, o, s);
 	fputs("\n", f);
-	if (o->blocks)
-		fputs("outstanding blocks:\n", f);
 	return stream_result(f);
 }
 

@@ -306,6 +306,37 @@ void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 			bytes, sampled ? "recorded as samples" : "recorded");
 }
 
+void text_put_memory_short(FILE *f, const struct memory_account *m, bool sampled)
+{
+	const uint64_t idle_bytes = m->cached_bytes + m->free_bytes + m->own_bytes;
+	char bytes[FORMAT_SIZE];
+
+	put_part(f, false, m->outstanding_bytes + m->rounding_bytes, m->outstanding_allocations,
+		 sampled ? "recorded as samples, and outstanding"
+			 : "recorded, outstanding, with headers and padding");
+	put_part(f, false, m->before_bytes, m->before_allocations,
+		 sampled ? "in use, allocated before the trace or not sampled"
+			 : "in use, allocated before the trace");
+	if (idle_bytes > m->untouched_bytes)
+		put_part(f, false, idle_bytes - m->untouched_bytes, 0,
+			 "freed, and kept by malloc for later");
+	else
+		put_part(f, true, m->untouched_bytes - idle_bytes, 0,
+			 "of all these never written, given back or swapped out");
+	put_part(f, false, m->stack_bytes + m->anonymous_bytes, 0,
+		 "other anonymous memory: mappings, stacks, written data of files");
+	if (m->thread_stack_bytes > m->anonymous_bytes / 4)
+		put_share(f, m->thread_stack_bytes, "stacks of threads", m->n_threads);
+	if (m->executable_bytes > m->anonymous_bytes / 4)
+		put_share(f, m->executable_bytes, "code made at run time", 0);
+	put_part(f, false, m->file_bytes, 0, "files: code and data as on disk");
+	put_part(f, false, m->shared_bytes, 0, "shared memory");
+	format_bytes(m->elsewhere_bytes, bytes);
+	if (m->elsewhere_bytes)
+		fprintf(f, "  of these rows, %s %s, and outstanding, outside of glibc's heap\n",
+			bytes, sampled ? "recorded as samples" : "recorded");
+}
+
 static void put_limit_hits(FILE *f, const struct process_report *p)
 {
 	char text[FORMAT_SIZE];
@@ -483,8 +514,12 @@ static int text_report(FILE *f, const struct output_options *o, const struct ses
 		fprintf(f, "map memory: %s%s in the kernel\n", r->map_bytes_bound ? "at most " : "",
 			text);
 	}
-	if (o->blocks)
-		fputs("outstanding blocks:\n", f);
+	return stream_result(f);
+}
+
+static int text_blocks_begin(FILE *f)
+{
+	fputs("outstanding blocks:\n", f);
 	return stream_result(f);
 }
 
@@ -533,6 +568,7 @@ const struct output_format output_text = {
 	.name = "text",
 	.session = text_session,
 	.report = text_report,
+	.blocks_begin = text_blocks_begin,
 	.block = text_block,
 	.report_end = text_report_end,
 	.end = text_end,

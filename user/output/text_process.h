@@ -8,6 +8,8 @@ struct memory_account;
 
 /* The rows of what resident memory is made of. sampled: what is recorded are samples. */
 void text_put_memory(FILE *f, const struct memory_account *m, bool sampled);
+/* The same in a screen's few rows, which add up, too. */
+void text_put_memory_short(FILE *f, const struct memory_account *m, bool sampled);
 void text_put_losses(FILE *f, const struct output_options *o, const char *indent,
 		     const struct loss *losses, size_t n);
 /* ", exited with code 3" and its like, of one that has ended. */
