@@ -362,7 +362,6 @@ USAGE = [
     (["trace", "-p", "1", "--link", "carrier-pigeon"], "--link"),
     (["trace", "-p", "1", "0"], "INTERVAL"),
     (["trace", "-p", "1", "1", "0"], "COUNT"),
-    (["trace", "--kernel"], "later version"),
     (["trcae"], "trcae"),
     (["report"], "FILE"),
     (["diff"], "FILE_A"),

@@ -186,7 +186,7 @@ def hot_and_slow():
     if records[1]["mode"] != "windows" or not records[1]["estimated"]:
         complaints.append(f"the slow one shares its probes: {records[1]['mode']}")
     if code:
-        complaints.append(f"exit code {code}")
+        complaints.append(f"exit code {code}: {seep.stderr()[-300:]} {seep.stdout().splitlines()[-1]}")
     return complaints
 
 
