@@ -69,7 +69,8 @@ def whole_stacks():
     mains = [ledger["pid"] for ledger in ledgers if ledger["role"] == "main"]
     processes = [Final(records, pid).process for pid in mains]
     cut = [(p["truncated_stacks"].get("mapping_not_yet_known", 0), p["stacks"]) for p in processes]
-    if not any(0 < n_cut < n / 2 for n_cut, n in cut):
+    # In a machine that is starved the change may come between two storms.
+    if not any(n_cut for n_cut, _ in cut) or not any(n_cut < n / 2 for n_cut, n in cut):
         complaints.append(f"cut of all stacks: {cut}")
     return complaints + [c for ledger in ledgers for c in judge(ledger, records)]
 
