@@ -24,7 +24,7 @@ enum wire_function {
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
  * probed function, so nobody needs to know when it ends; bit 18: a direct call of it comes from its own allocator, as in
- * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bit 19: the probed instruction is stepped; bits 24-31: bytes from its entry to the probe. */
+ * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bits 24-31: bytes from its entry to the probe. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
 #define WIRE_COOKIE_LEAF_BIT (1ULL << 17)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What following many processes costs: passes of the watch, growth by page faults, links."""
+"""What following many processes, or the kernel itself, costs: passes of the watch, growth by page faults, links, kernel objects."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ PASSES, PASS_INTERVAL_MS = 10, 100
 PAGES, TOUCHES = 10000, 11
 OTHERS = (0, 10, 30, 100)
 MAPPERS = (10, 200)
+EVENTFDS = 50000
 
 
 def watch_pass(n_processes):
@@ -26,27 +27,30 @@ def watch_pass(n_processes):
     return {"n_processes": n, "cpu_ns": cpu_ns, "empty_ns": empty_ns}
 
 
-class Growing:
-    """`seep trace --growth` on processes; it places no probes, so its own word is waited for."""
+class Unprobed:
+    """`seep trace` in a mode that places no probes, so its own word is waited for."""
 
-    def __init__(self, pids, *options):
-        self.argv = [measure.SEEP, "trace", "--growth", "-p", ",".join(map(str, pids)), *options,
-                     "--output", "/dev/null", "3600"]
+    def __init__(self, *options):
+        self.argv = [measure.SEEP, "trace", *options, "--output", "/dev/null", "3600"]
 
     def __enter__(self):
         self.stderr = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.argv, stderr=self.stderr)
-        measure.wait_until("trace of growth", self.stands)
+        measure.wait_until("trace", self.stands)
 
     def stands(self):
         if self.process.poll() is not None:
-            raise measure.Failure(f"seep --growth: exit code {self.process.returncode}")
+            raise measure.Failure(f"seep trace: exit code {self.process.returncode}")
         return b"Ctrl-C" in os.pread(self.stderr.fileno(), 1 << 16, 0)
 
     def __exit__(self, *_):
         self.process.send_signal(measure.signal.SIGINT)
         self.process.wait(measure.SECONDS)
         self.stderr.close()
+
+
+def growing(*pids, options=()):
+    return Unprobed("--growth", "-p", ",".join(map(str, pids)), *options)
 
 
 def growth_cost(tracer):
@@ -62,11 +66,28 @@ def growth_cost(tracer):
 
 GROWTHS = (
     ("growth_bare", "bare", lambda *_: contextlib.nullcontext()),
-    ("growth_other", "another process is traced", lambda page, pair, other: Growing([other])),
+    ("growth_other", "another process is traced", lambda page, pair, other: growing(other)),
     ("growth_default", "seep --growth, one page in 16",
-     lambda page, pair, other: Growing([page, pair])),
+     lambda page, pair, other: growing(page, pair)),
     ("growth_every", "seep --growth --sample-bytes 4k, every page",
-     lambda page, pair, other: Growing([page, pair], "--sample-bytes", "4k")),
+     lambda page, pair, other: growing(page, pair, options=("--sample-bytes", "4k"))),
+)
+
+
+def kernel_cost(*options):
+    """An eventfd opened and closed: four objects of the kernel."""
+    with Unprobed(*options) if options else contextlib.nullcontext():
+        begun = time.process_time_ns()
+        for _ in range(EVENTFDS):
+            os.close(os.eventfd(0))
+        return {"eventfd_ns": (time.process_time_ns() - begun) / EVENTFDS}
+
+
+KERNELS = (
+    ("kernel_bare", "bare"),
+    ("kernel_other", "seep --kernel -p, of another process", "--kernel", "-p", str(os.getppid())),
+    ("kernel_sampled", "seep --kernel -s 100", "--kernel", "-s", "100"),
+    ("kernel_all", "seep --kernel", "--kernel"),
 )
 
 
@@ -120,6 +141,7 @@ def rows():
         "links": [("links_own", "of one process", links_cost, "own", 1)] + [
             (f"links_shared_{n}", f"of a file that {n} processes map", links_cost, "shared", n)
             for n in MAPPERS],
+        "kernel": [(key, name, kernel_cost, *options) for key, name, *options in KERNELS],
     }
 
 
@@ -139,3 +161,5 @@ def tables(bench, number):
         "crowd", [("pair_ns", *ns)])
     yield "placing and removing probes in libc, ms", ["place", "CPU", "remove", "CPU"], cells(
         "links", [(figure, *ms) for figure in LINK_FIGURES[1:]])
+    yield "an eventfd opened and closed (four kernel objects)", ["CPU ns"], cells(
+        "kernel", [("eventfd_ns", *ns)])

@@ -278,10 +278,20 @@ static void put_share(FILE *f, uint64_t bytes, const char *what, uint64_t n_thre
 	fputs("\n", f);
 }
 
-void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
+static void put_last_parts(FILE *f, const struct memory_account *m, bool sampled)
 {
 	char bytes[FORMAT_SIZE];
 
+	put_part(f, false, m->file_bytes, 0, "files: code and data as on disk");
+	put_part(f, false, m->shared_bytes, 0, "shared memory");
+	format_bytes(m->elsewhere_bytes, bytes);
+	if (m->elsewhere_bytes)
+		fprintf(f, "  of these rows, %s %s, and outstanding, outside of glibc's heap\n",
+			bytes, sampled ? "recorded as samples" : "recorded");
+}
+
+void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
+{
 	put_part(f, false, m->outstanding_bytes, m->outstanding_allocations,
 		 sampled ? "recorded as samples, and outstanding" : "recorded, and outstanding");
 	put_part(f, false, m->rounding_bytes, 0, "headers and padding of these");
@@ -298,18 +308,12 @@ void text_put_memory(FILE *f, const struct memory_account *m, bool sampled)
 		 "other anonymous memory: mappings, threads' stacks, written data of files");
 	put_share(f, m->thread_stack_bytes, "stacks of threads", m->n_threads);
 	put_share(f, m->executable_bytes, "code made at run time", 0);
-	put_part(f, false, m->file_bytes, 0, "files: code and data as on disk");
-	put_part(f, false, m->shared_bytes, 0, "shared memory");
-	format_bytes(m->elsewhere_bytes, bytes);
-	if (m->elsewhere_bytes)
-		fprintf(f, "  of these rows, %s %s, and outstanding, outside of glibc's heap\n",
-			bytes, sampled ? "recorded as samples" : "recorded");
+	put_last_parts(f, m, sampled);
 }
 
 void text_put_memory_short(FILE *f, const struct memory_account *m, bool sampled)
 {
 	const uint64_t idle_bytes = m->cached_bytes + m->free_bytes + m->own_bytes;
-	char bytes[FORMAT_SIZE];
 
 	put_part(f, false, m->outstanding_bytes + m->rounding_bytes, m->outstanding_allocations,
 		 sampled ? "recorded as samples, and outstanding"
@@ -329,12 +333,7 @@ void text_put_memory_short(FILE *f, const struct memory_account *m, bool sampled
 		put_share(f, m->thread_stack_bytes, "stacks of threads", m->n_threads);
 	if (m->executable_bytes > m->anonymous_bytes / 4)
 		put_share(f, m->executable_bytes, "code made at run time", 0);
-	put_part(f, false, m->file_bytes, 0, "files: code and data as on disk");
-	put_part(f, false, m->shared_bytes, 0, "shared memory");
-	format_bytes(m->elsewhere_bytes, bytes);
-	if (m->elsewhere_bytes)
-		fprintf(f, "  of these rows, %s %s, and outstanding, outside of glibc's heap\n",
-			bytes, sampled ? "recorded as samples" : "recorded");
+	put_last_parts(f, m, sampled);
 }
 
 static void put_limit_hits(FILE *f, const struct process_report *p)
