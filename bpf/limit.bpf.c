@@ -5,7 +5,7 @@
  * The kernel counts for each cgroup how often it was at its limit ("max" in version 2's memory.events.local; version 1 counts the same
  * and shows it nowhere), then reclaims. So the start of a reclaim says when to look, and the counts of the reclaiming task's
  * cgroups, up to the root, which of them was meant. A pass over all tasks (limit_look) learns which cgroups traced processes are
- * in, and gives each process the sum of its cgroups' counts.
+ * in, and gives each process the sum of its cgroups' counts, as its end does (limit_end).
  *
  * A process that user space has not looked at is noticed when it is at the limit itself. Then the first count is not known to be new, but
  * the cgroup's having no room tells. What reaches memory.high is slowed down, and not at a limit.
@@ -156,6 +156,7 @@ int limit_hit(u64 *args)
 	return 0;
 }
 
+/* What a traced process's cgroups count, by the last look or as of its end. */
 static __always_inline void sum(struct cgroup_subsys_state *css, struct wire_process *process)
 {
 	u64 hits = 0, hit_ns = 0;
@@ -194,6 +195,29 @@ int limit_look(struct bpf_iter__task *ctx)
 	if (!task || task->flags & PF_KTHREAD || task->pid != task->tgid)
 		return 0;
 	pid = task->tgid;
+	member = bpf_map_lookup_elem(&procs, &pid);
+	if (!member)
+		return 0;
+	instance = member->instance;
+	process = bpf_map_lookup_elem(&instances, &instance);
+	if (process)
+		sum(memory_css(task), process);
+	return 0;
+}
+
+/* The last report is right also of a process that was killed before anybody looked again. Attached before process_exit, after
+ * which the process is reported. */
+SEC("tp_btf/sched_process_exit")
+int limit_end(u64 *args)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 pid = task->tgid;
+	struct wire_process *process;
+	struct wire_member *member;
+	wire_instance instance;
+
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
 	member = bpf_map_lookup_elem(&procs, &pid);
 	if (!member)
 		return 0;

@@ -285,6 +285,7 @@ static bool tells_reclaim(void)
 	return libbpf_find_vmlinux_btf_id("mm_vmscan_memcg_reclaim_begin", BPF_TRACE_RAW_TP) > 0;
 }
 
+/* Before the process events: the hits of a process that ends are counted before it is said to have ended. */
 static int attach_limits(struct seep_bpf *o)
 {
 	if (bpf_program__autoload(o->progs.limit_hit)) {
@@ -292,8 +293,9 @@ static int attach_limits(struct seep_bpf *o)
 		if (!o->links.limit_hit)
 			return -errno;
 	}
+	o->links.limit_end = bpf_program__attach(o->progs.limit_end);
 	o->links.limit_look = bpf_program__attach_iter(o->progs.limit_look, NULL);
-	return o->links.limit_look ? 0 : -errno;
+	return o->links.limit_end && o->links.limit_look ? 0 : -errno;
 }
 
 static int attach_syscalls(struct kernel *k, struct diag *d)
@@ -351,9 +353,9 @@ static int load(struct kernel *k, const struct kernel_options *options, struct d
 		err = seep_bpf__load(k->object);
 	if (err)
 		return privilege_explain(d, -err, "loading the BPF programs", libbpf_reason());
-	err = attach_lifecycle(k->object);
+	err = attach_limits(k->object);
 	if (!err)
-		err = attach_limits(k->object);
+		err = attach_lifecycle(k->object);
 	if (!err)
 		err = attach_strangers(k->object);
 	if (err)
