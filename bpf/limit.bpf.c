@@ -156,7 +156,6 @@ int limit_hit(u64 *args)
 	return 0;
 }
 
-/* What a traced process's cgroups count, by the last look or as of its end. */
 static __always_inline void sum(struct cgroup_subsys_state *css, struct wire_process *process)
 {
 	u64 hits = 0, hit_ns = 0;
@@ -181,27 +180,32 @@ static __always_inline void sum(struct cgroup_subsys_state *css, struct wire_pro
 	process->limit_hit_ns = hit_ns;
 }
 
+/* Gives a task's process, when it is traced, its cgroups' counts. */
+static __always_inline void count_hits(struct task_struct *task)
+{
+	u32 pid = task->tgid;
+	struct wire_process *process;
+	struct wire_member *member;
+	wire_instance instance;
+
+	member = bpf_map_lookup_elem(&procs, &pid);
+	if (!member)
+		return;
+	instance = member->instance;
+	process = bpf_map_lookup_elem(&instances, &instance);
+	if (process)
+		sum(memory_css(task), process);
+}
+
 /* One pass: writes nothing. */
 SEC("iter/task")
 int limit_look(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct wire_process *process;
-	struct wire_member *member;
-	wire_instance instance;
-	u32 pid;
 
 	last_pass = ctx->meta->session_id;
-	if (!task || task->flags & PF_KTHREAD || task->pid != task->tgid)
-		return 0;
-	pid = task->tgid;
-	member = bpf_map_lookup_elem(&procs, &pid);
-	if (!member)
-		return 0;
-	instance = member->instance;
-	process = bpf_map_lookup_elem(&instances, &instance);
-	if (process)
-		sum(memory_css(task), process);
+	if (task && !(task->flags & PF_KTHREAD) && task->pid == task->tgid)
+		count_hits(task);
 	return 0;
 }
 
@@ -211,20 +215,9 @@ SEC("tp_btf/sched_process_exit")
 int limit_end(u64 *args)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u32 pid = task->tgid;
-	struct wire_process *process;
-	struct wire_member *member;
-	wire_instance instance;
 
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
-		return 0;
-	member = bpf_map_lookup_elem(&procs, &pid);
-	if (!member)
-		return 0;
-	instance = member->instance;
-	process = bpf_map_lookup_elem(&instances, &instance);
-	if (process)
-		sum(memory_css(task), process);
+	if (BPF_CORE_READ(task, signal, live.counter) <= 0)
+		count_hits(task);
 	return 0;
 }
 

@@ -6,6 +6,7 @@ once, with their sites, long before somebody is killed.
 
 import contextlib
 import json
+import signal
 import tempfile
 
 from lib import Final, Seep, Target, run_seep, start_tap, wait_until
@@ -108,6 +109,20 @@ def alone():
     return complaints
 
 
+def unseen():
+    """Killed while seep stands still: nobody looks between the hits and the end."""
+    with limited_cgroup() as folder, limit_hold(folder) as target:
+        with trace(target) as seep:
+            seep.process.send_signal(signal.SIGSTOP)
+            target.tell("die")
+            target.wait()
+            seep.process.send_signal(signal.SIGCONT)
+            seep.wait()
+            records = seep.records()
+    final = Final(records, target.pid).process
+    return [] if final["oom_killed"] and final["limit_hits"] else [f"at its end: {final}"]
+
+
 def neighbour():
     """Somebody else presses, who is not traced."""
     with limited_cgroup() as folder:
@@ -151,6 +166,7 @@ def text():
 def main():
     tap = start_tap()
     tap.run("a traced process is at the limit above it", alone)
+    tap.run("one that is killed before anybody looks is", unseen)
     tap.run("its neighbour is", neighbour)
     tap.run("others are", elsewhere)
     tap.run("text", text)
