@@ -100,7 +100,8 @@ def traced_build(folder, times, *arguments):
     # What the kernel did not run of our programs while it was busy is counted.
     lost = set(records[-1]["lost"]) - {"missed_frees", "missed_runs"}
     if code not in (0, 4) or lost:
-        complaints.append(f"exit code {code}, {records[-1]}")
+        losers = [(p["comm"], p["lost"]) for p in finals(records) if set(p["lost"]) & lost]
+        complaints.append(f"exit code {code}, {records[-1]}: {losers}")
     return seconds, Counter(p["comm"] for p in finals(records) if p["ended"] == "exit"), complaints
 
 
@@ -127,9 +128,9 @@ def build():
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
-    # The budget is 5%. There is as much noise on top, and the first second, until the governor knows what it costs; a quarter of what it
-    # would be without is far more.
-    if ratio - 1 > (exact / bare - 1) / 4:
+    # The emulated machine gets what the live tests beside it leave: one run's builds differ by three times. Half of what it would be
+    # without a budget is far more than the budget and that noise; README has quiet figures.
+    if ratio - 1 > (exact / bare - 1) / 2:
         complaints.append(f"{ratio:.2f} times as slow with a budget of 5%")
     return complaints + more
 

@@ -25,7 +25,7 @@ for source in user/base/*.c; do
 	gcc -E -std=gnu11 -D_GNU_SOURCE -Iuser -Ibpf "$source" -o "$work/$(basename "$source" .c).i"
 done
 
-tools/vm/run --timeout 280 "$@" --copy "$work:/data" -- env WHOLE_MACHINE=1 ONLY="${ONLY-}" SOURCES=/data "$python" tests/vm/system.py \
+tools/vm/run --timeout 280 "$@" --copy "$work:/data" -- env WHOLE_MACHINE=1 ONLY="${ONLY-}" BUILDS="${BUILDS-12}" SOURCES=/data "$python" tests/vm/system.py \
 	>"$work/out" 2>&1
 code=$?
 cat "$work/out"
