@@ -8,6 +8,7 @@
  * Needs: BPF_MAP_TYPE_TASK_STORAGE in tracing programs (5.12, a10787e6d58c), bpf_loop (5.17, e6f2dd0f8067),
  * bpf_get_attach_cookie (5.15, 7adfc6c9b315). Without them the load fails and attach/ says which kernel has them. */
 #include "calls.bpf.h"
+#include "freed.bpf.h"
 #include "hits.bpf.h"
 #include "registers.bpf.h"
 #include "sample.bpf.h"
@@ -73,7 +74,8 @@ static __always_inline void record_block(struct thread *thread, struct pending *
 {
 	struct wire_block_key key = {.address = pointer, .instance = call->instance};
 	struct wire_site_key site_key = {.instance = call->instance, .kind = WIRE_KIND_MALLOC};
-	struct wire_block block = {.size_bytes = call->size_bytes, .weight = call->weight};
+	struct wire_block block = {
+		.size_bytes = call->size_bytes, .weight = call->weight, .family = call->family};
 	struct wire_site *site;
 	int err; /* map functions return int before 6.4 (d7ba4cc900bf), and leave the register's upper half alone */
 
@@ -144,6 +146,89 @@ static __always_inline void hold_old(struct pending *call, u64 pointer)
 		call->flags |= PENDING_OLD_HELD;
 }
 
+/* Whether the allocator called its own function: by a direct call of its entry, in a file whose other callers come through
+ * the PLT. That is how glibc gives back a thread's cached chunks, long freed by the program, when the thread ends. */
+static __always_inline bool called_by_itself(u64 cookie, u64 cfa, u64 ip)
+{
+	u64 ret = read_word(cfa - 8);
+	struct {
+		u8 opcode;
+		s32 distance;
+	} __attribute__((packed)) call = {};
+
+	if (!WIRE_COOKIE_PLT(cookie) ||
+	    bpf_probe_read_user(&call, sizeof(call), (void *)(ret - sizeof(call))))
+		return false;
+	return call.opcode == 0xe8 && ret + (s64)call.distance == ip - WIRE_COOKIE_SITE(cookie);
+}
+
+/* The process that gives back, by itself, a block that is not recorded: NULL within another free, which is the allocator's own, and
+ * where it means nothing. */
+static __noinline struct wire_process *unknown_release(const struct release *r)
+{
+	struct wire_governed *g;
+
+	if (!settings.count_unknown || called_by_itself(r->cookie, r->cfa, r->ip))
+		return NULL;
+	g = governed_get(r->instance);
+	if (g && g->flags & WIRE_GOVERNED_INEXACT)
+		return NULL;
+	if (r->thread && silent_encloses(&r->thread->freed, r->cfa, r->ip))
+		return NULL;
+	return bpf_map_lookup_elem(&instances, &r->instance);
+}
+
+/* A forked child frees what it inherited; anything else is from before the attach, freed twice, or never allocated. */
+static __always_inline int count_unknown(struct wire_process *process)
+{
+	if (!process)
+		return 0;
+	if (process->forked)
+		__sync_fetch_and_add(&process->inherited_frees, 1);
+	else
+		__sync_fetch_and_add(&process->unknown_frees, 1);
+	return 0;
+}
+
+/* A realloc of a block that is not recorded frees it all the same. */
+static __always_inline void unknown_realloc(struct release *r, struct pending *call, u64 pointer)
+{
+	struct wire_process *process;
+
+	if (!is_realloc(call->function) || !call->pointer || call->flags & PENDING_OLD_HELD)
+		return;
+	if (!pointer && call->size_bytes)
+		return;
+	process = unknown_release(r);
+	count_unknown(process);
+	if (process && settings.errors && r->thread) {
+		release_unwind(r);
+		freed_note(r, NULL);
+	}
+}
+
+/* A realloc begins: whether what it is given can be given back. */
+static __noinline int check_old(struct release *r, struct pending *call)
+{
+	struct wire_process *process;
+
+	if (!call)
+		return 0;
+	if (call->flags & PENDING_OLD_HELD) {
+		if (mismatched(r, &call->old)) {
+			release_unwind(r);
+			error_tell(r, WIRE_ERROR_MISMATCH, r->address, &call->old, NULL);
+		}
+		return 0;
+	}
+	process = unknown_release(r);
+	if (process) {
+		release_unwind(r);
+		error_find(r, process);
+	}
+	return 0;
+}
+
 /* An allocation begins. */
 static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie, struct thread *thread)
 {
@@ -182,10 +267,25 @@ static __always_inline int allocation_entry(struct pt_regs *ctx, u64 cookie, str
 	call->signal_sp = 0;
 	call->instance = instance;
 	call->function = function;
+	call->family = WIRE_COOKIE_FAMILY(cookie);
 	call->flags = (weight ? 0 : PENDING_SKIPPED) |
 		      (WIRE_COOKIE_EXITS(cookie) ? PENDING_EXITS : 0);
-	if (is_realloc(function))
-		hold_old(call, ARG1(ctx));
+	if (!is_realloc(function))
+		return ENTRY_WAIT;
+	hold_old(call, ARG1(ctx));
+	if (settings.errors && call->pointer) {
+		struct release r = {
+			.thread = thread,
+			.address = call->pointer,
+			.cookie = cookie & ~WIRE_COOKIE_PLT_BIT,
+			.cfa = cfa,
+			.fp = FP(ctx),
+			.ret = read_word(cfa - 8),
+			.instance = instance,
+		};
+
+		check_old(&r, call);
+	}
 	return ENTRY_WAIT;
 }
 
@@ -205,7 +305,7 @@ static __always_inline u64 result_pointer(struct pt_regs *ctx, struct pending *c
 }
 
 /* The old block of a realloc that ended: freed, unless it failed (NULL for a size that is not 0, C11 7.22.3.5). */
-static __always_inline void settle_old(struct pending *call, u64 pointer)
+static __always_inline void settle_old(struct release *r, struct pending *call, u64 pointer)
 {
 	if (!(call->flags & PENDING_OLD_HELD))
 		return;
@@ -214,60 +314,13 @@ static __always_inline void settle_old(struct pending *call, u64 pointer)
 		return;
 	}
 	site_freed(call->instance, WIRE_KIND_MALLOC, &call->old);
+	if (settings.errors && pointer != call->pointer) {
+		release_unwind(r);
+		freed_note(r, &call->old);
+	}
 	if (settings.trace_calls)
 		trace_event(WIRE_EVENT_FREE, call->instance, call->pointer, call->old.size_bytes,
 			    call->old.site);
-}
-
-/* Whether the allocator called its own function: by a direct call of its entry, in a file whose other callers come through
- * the PLT. That is how glibc gives back a thread's cached chunks, long freed by the program, when the thread ends. */
-static __always_inline bool called_by_itself(u64 cookie, u64 cfa, u64 ip)
-{
-	u64 ret = read_word(cfa - 8);
-	struct {
-		u8 opcode;
-		s32 distance;
-	} __attribute__((packed)) call = {};
-
-	if (!WIRE_COOKIE_PLT(cookie) ||
-	    bpf_probe_read_user(&call, sizeof(call), (void *)(ret - sizeof(call))))
-		return false;
-	return call.opcode == 0xe8 && ret + (s64)call.distance == ip - WIRE_COOKIE_SITE(cookie);
-}
-
-/* A free whose block is not recorded. Within another free it is the allocator's own; a forked child frees what it
- * inherited; anything else is from before the attach, freed twice, or never allocated. */
-static __noinline int unknown_free(struct thread *thread, wire_instance instance, u64 cookie,
-				   u64 cfa, u64 ip)
-{
-	struct wire_process *process;
-	struct wire_governed *g;
-
-	if (!settings.count_unknown || called_by_itself(cookie, cfa, ip))
-		return 0;
-	g = governed_get(instance);
-	if (g && g->flags & WIRE_GOVERNED_INEXACT)
-		return 0;
-	if (thread && silent_encloses(&thread->freed, cfa, ip))
-		return 0;
-	process = bpf_map_lookup_elem(&instances, &instance);
-	if (!process)
-		return 0;
-	if (process->forked)
-		__sync_fetch_and_add(&process->inherited_frees, 1);
-	else
-		__sync_fetch_and_add(&process->unknown_frees, 1);
-	return 0;
-}
-
-/* A realloc of a block that is not recorded frees it all the same. */
-static __always_inline void unknown_realloc(struct thread *thread, struct pending *call,
-					    u64 pointer)
-{
-	if (!is_realloc(call->function) || !call->pointer || call->flags & PENDING_OLD_HELD)
-		return;
-	if (pointer || !call->size_bytes)
-		unknown_free(thread, call->instance, 0, call->cfa, 0);
 }
 
 /* An allocation ends: ret is where it returns to, cfa where its stack pointer is then; exits: PENDING_EXITS or 0. */
@@ -283,8 +336,19 @@ static __always_inline int allocation_end(struct pt_regs *ctx, struct thread *th
 	if (!call)
 		return 0;
 	pointer = result_pointer(ctx, call);
-	settle_old(call, pointer);
-	unknown_realloc(thread, call, pointer);
+	if (is_realloc(call->function)) {
+		struct release r = {
+			.thread = thread,
+			.address = call->pointer,
+			.cfa = cfa,
+			.fp = FP(ctx),
+			.ret = ret,
+			.instance = call->instance,
+		};
+
+		settle_old(&r, call, pointer);
+		unknown_realloc(&r, call, pointer);
+	}
 	if (pointer && !(call->flags & PENDING_SKIPPED))
 		record_block(thread, call, pointer, ret, FP(ctx), cfa);
 	return 0;
@@ -348,29 +412,58 @@ int heap_exit(struct pt_regs *ctx)
 	return 0;
 }
 
+/* A free of what is not recorded: counted, and looked at. */
+static __noinline int unknown_free(struct release *r)
+{
+	struct wire_process *process = unknown_release(r);
+
+	count_unknown(process);
+	if (!settings.errors || !process || !r->thread)
+		return 0;
+	release_unwind(r);
+	if (!error_find(r, process))
+		freed_note(r, NULL);
+	return 0;
+}
+
 static __always_inline int free_entry(struct pt_regs *ctx, u64 cookie, struct thread *thread)
 {
-	u64 cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie), ip = IP(ctx);
-	struct wire_block_key key = {.address = ARG1(ctx)};
+	struct release r = {
+		.address = ARG1(ctx),
+		.cookie = cookie,
+		.cfa = SP(ctx) + WIRE_COOKIE_CFA(cookie),
+		.ip = IP(ctx),
+		.fp = FP(ctx),
+	};
+	struct wire_block_key key = {.address = r.address};
 	struct wire_block block;
 	bool nested;
 
 	if (!key.address)
 		return 0;
-	key.instance = current_instance(thread);
+	r.instance = key.instance = current_instance(thread);
 	if (!key.instance)
 		return 0;
 	if (!thread)
 		thread = thread_get(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	r.thread = thread;
+	if (settings.errors)
+		r.ret = read_word(r.cfa - 8);
 	/* A block that the program was given can be freed within another call, by a callback or in the program's own malloc;
 	 * what the allocator frees for itself is not recorded. */
-	nested = thread && settle(thread, cfa) == POSITION_NESTED;
+	nested = thread && settle(thread, r.cfa) == POSITION_NESTED;
 	if (!take_block(&key, &block))
-		return nested ? 0 : unknown_free(thread, key.instance, cookie, cfa, ip);
+		return nested ? 0 : unknown_free(&r);
+	site_freed(key.instance, WIRE_KIND_MALLOC, &block);
+	if (settings.errors && thread) {
+		release_unwind(&r);
+		if (mismatched(&r, &block))
+			error_tell(&r, WIRE_ERROR_MISMATCH, r.address, &block, NULL);
+		freed_note(&r, &block);
+	}
 	if (thread && !nested && !WIRE_COOKIE_LEAF(cookie))
 		thread->freed =
-			(struct silent_call){.cfa = cfa, .ret = read_word(cfa - 8), .ip = ip};
-	site_freed(key.instance, WIRE_KIND_MALLOC, &block);
+			(struct silent_call){.cfa = r.cfa, .ret = read_word(r.cfa - 8), .ip = r.ip};
 	if (settings.trace_calls)
 		trace_event(WIRE_EVENT_FREE, key.instance, key.address, block.size_bytes,
 			    block.site);

@@ -174,6 +174,15 @@ static __always_inline void instance_leave(wire_instance instance, u32 how, int 
 	process->ended = how;
 }
 
+/* It executes its program from now on. */
+static __always_inline void instance_whole(wire_instance instance)
+{
+	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
+
+	if (process)
+		process->whole = 1;
+}
+
 static __always_inline void instance_join(wire_instance instance)
 {
 	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
@@ -279,6 +288,7 @@ int process_exec(u64 *args)
 				       ? 0
 				       : instance_create(task, before.instance, false);
 	}
+	instance_whole(now.instance);
 	now.leader = member && thread_id == pid ? before.leader : now.instance;
 	if (now.instance && bpf_map_update_elem(&procs, &pid, &now, BPF_ANY)) {
 		lost_anywhere(WIRE_LOST_PROCESSES);

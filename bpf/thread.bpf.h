@@ -24,7 +24,8 @@ struct pending {
 	wire_instance instance;
 	u8 function;
 	u8 flags;
-	u16 pad;
+	u8 family; /* enum wire_family's bits */
+	u8 pad;
 };
 
 /* A free: its end is not probed. */
@@ -78,7 +79,8 @@ static __always_inline struct thread *thread_get(u64 flags)
 
 /* unwind.bpf.c: fills thread->stack with the return addresses from ret upwards; fp and sp as they are after the return.
  * Returns a hash of 64 bits over instance and frames, never 0: two stacks of one session share one with a probability of
- * n^2 / 2^65. */
+ * n^2 / 2^65. With UNWIND_UNCOUNTED in the instance it is no allocation's: if it ends early that is not counted. */
+#define UNWIND_UNCOUNTED (1ULL << 32)
 u64 unwind(struct thread *thread, u64 instance, u64 ret, u64 fp, u64 sp);
 
 /* Rises whenever procs changes. */

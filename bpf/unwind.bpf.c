@@ -107,13 +107,13 @@ static __always_inline void ask(struct wire_space *space, wire_instance instance
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __noinline int stack_ended(struct thread *thread, u32 instance)
+static __noinline int stack_ended(struct thread *thread, u32 instance, bool counts)
 {
 	u32 reason = thread->stack.truncated;
 	struct wire_process *process = bpf_map_lookup_elem(&instances, &instance);
 	struct wire_space *space;
 
-	if (process)
+	if (process && counts)
 		__sync_fetch_and_add(&process->truncated[reason & (WIRE_STACK_REASONS - 1)], 1);
 	if (reason != WIRE_STACK_UNMAPPED)
 		return 0;
@@ -132,7 +132,7 @@ __noinline u64 unwind(struct thread *thread, u64 instance, u64 ret, u64 fp, u64 
 		return 1;
 	hash = walk_stack(&thread->walk, &thread->stack, instance, ret, fp, sp);
 	if (thread->stack.truncated)
-		stack_ended(thread, instance);
+		stack_ended(thread, instance, !(instance & UNWIND_UNCOUNTED));
 	return hash;
 }
 

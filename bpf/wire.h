@@ -24,20 +24,32 @@ enum wire_function {
 /* A probe's BPF cookie: the function in bits 0-7; bits 8-15: bytes from sp to the CFA at the probed instruction;
  * bit 16: the call's end is seen by probes on its ret instructions, not by a return probe; bit 17: it calls no other
  * probed function, so nobody needs to know when it ends; bit 18: a direct call of it comes from its own allocator, as in
- * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bits 24-31: bytes from its entry to the probe. */
+ * a shared libc, where all others go through the PLT; bit 19: the probed instruction is stepped; bits 20-22: enum wire_family,
+ * 0: not known; bit 23: all that its allocator hands out passes a probe; bits 24-31: bytes from its entry to the probe. */
 #define WIRE_COOKIE(function, cfa_offset, exits)                                                   \
 	((__u64)(function) | (__u64)(cfa_offset) << 8 | (__u64)((exits) ? 1 : 0) << 16)
 #define WIRE_COOKIE_LEAF_BIT (1ULL << 17)
 #define WIRE_COOKIE_PLT_BIT (1ULL << 18)
 #define WIRE_COOKIE_STEPPED_BIT (1ULL << 19)
+#define WIRE_COOKIE_FAMILY_BITS(family) ((__u64)((family)&7) << 20)
+#define WIRE_COOKIE_CLOSED_BIT (1ULL << 23)
 #define WIRE_COOKIE_SITE_BITS(site) ((__u64)((site)&0xff) << 24)
 #define WIRE_COOKIE_PLT(cookie) (((cookie) >> 18) & 1)
 #define WIRE_COOKIE_STEPPED(cookie) (((cookie) >> 19) & 1)
+#define WIRE_COOKIE_FAMILY(cookie) (((cookie) >> 20) & 7)
+#define WIRE_COOKIE_CLOSED(cookie) (((cookie) >> 23) & 1)
 #define WIRE_COOKIE_SITE(cookie) (((cookie) >> 24) & 0xff)
 #define WIRE_COOKIE_LEAF(cookie) (((cookie) >> 17) & 1)
 #define WIRE_COOKIE_FUNCTION(cookie) ((cookie)&0xff)
 #define WIRE_COOKIE_CFA(cookie) (((cookie) >> 8) & 0xff)
 #define WIRE_COOKIE_EXITS(cookie) (((cookie) >> 16) & 1)
+
+/* Which functions belong together, bits: one function may be several names. The same values as user/model's enum free_error_families. */
+enum wire_family {
+	WIRE_FAMILY_MALLOC = 1,
+	WIRE_FAMILY_NEW = 2,
+	WIRE_FAMILY_NEW_ARRAY = 4,
+};
 
 enum wire_kind {
 	WIRE_KIND_MALLOC = 1,
@@ -77,8 +89,10 @@ struct wire_settings {
 	__u8 everything; /* each process that forks or execs is traced, but not `self` */
 	__u8 governed;	 /* hits are counted, and wire_governed says what is recorded */
 	__u32 self;	 /* our own process id */
+	__u32 errors;	 /* errors at free are looked for */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct wire_settings) == 56, "wire_settings");
+_Static_assert(sizeof(struct wire_settings) == 64, "wire_settings");
 
 /* governed: what the overhead governor orders of an instance, and what it hears of it; the instance's number modulo
  * WIRE_GOVERNED is the index. Shared memory: user space has it mapped. */
@@ -171,13 +185,25 @@ struct wire_block_key {
 	__u32 zero;
 };
 struct wire_block {
-	__u64 size_bytes;
-	__u64 time_ns; /* CLOCK_MONOTONIC */
-	__u64 site;    /* wire_site_key.stack */
-	__u64 weight;  /* how many such blocks it stands for, WIRE_WEIGHT_ONE is one */
+	__u64 size_bytes : 56;
+	__u64 family : 8; /* enum wire_family's bits, 0: not known */
+	__u64 time_ns;	  /* CLOCK_MONOTONIC */
+	__u64 site;	  /* wire_site_key.stack */
+	__u64 weight;	  /* how many such blocks it stands for, WIRE_WEIGHT_ONE is one */
 };
 _Static_assert(sizeof(struct wire_block_key) == 16 && sizeof(struct wire_block) == 32,
 	       "wire_block");
+
+/* freed: by whom an address was freed last. */
+struct wire_freed {
+	__u64 size_bytes; /* 0: the block was not recorded */
+	__u64 site;	  /* who had allocated it, 0: not known */
+	__u64 stack;	  /* of free_stacks */
+	__u64 time_ns;	  /* CLOCK_MONOTONIC */
+	__u32 tid;
+	__u32 zero;
+};
+_Static_assert(sizeof(struct wire_freed) == 40, "wire_freed");
 
 /* sites: who allocated. Counters only ever grow, so reading them while they change tears nothing; outstanding is
  * allocated minus freed. Bytes are already weighted. */
@@ -238,6 +264,29 @@ enum wire_truncated {
 	WIRE_STACK_UNMAPPED = 5,    /* code in a mapping that user space has not published yet */
 	WIRE_STACK_REASONS = 8,	    /* room in wire_process */
 };
+
+enum wire_error_type {
+	WIRE_ERROR_DOUBLE = 1,	 /* freed before, and not allocated since */
+	WIRE_ERROR_INTERIOR = 2, /* within a block, not its start */
+	WIRE_ERROR_INVALID = 3,	 /* no allocator has returned it, or it was freed long ago */
+	WIRE_ERROR_MISMATCH = 4, /* by another family's function than allocated it */
+};
+
+/* error_ring: a free, or the free in a realloc, that is an error. */
+struct wire_error {
+	__u32 type; /* enum wire_error_type */
+	wire_instance instance;
+	__u32 pid, tid;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 address;
+	__u64 block_address;	 /* where the block begins: of INTERIOR another address */
+	__u64 stack_id;		 /* of `stack` */
+	__u32 family, zero;	 /* MISMATCH: of the function that frees */
+	struct wire_block block; /* DOUBLE: size and site as before; INVALID: zero */
+	struct wire_freed freed; /* DOUBLE: the free before */
+	struct wire_stack stack; /* who frees */
+};
+_Static_assert(sizeof(struct wire_error) == 56 + 32 + 40 + 1032, "wire_error");
 
 /* Unwinding by CFI. A file's table is rows (from this pc on, this rule), sorted by pc, in whole pages; what a row cannot say
  * is a rule of its own. user/unwind makes tables, user/attach places them, unwind.bpf.h walks. */
@@ -370,7 +419,8 @@ enum wire_loss {
 	WIRE_LOST_STRANGER_RING = 14, /* events of processes that are not traced */
 	WIRE_LOST_BUSY =
 		15, /* --kernel: a table or the scratch of this CPU was in use by what was interrupted */
-	WIRE_LOST_MAX = 16,
+	WIRE_LOST_ERROR_RING = 16, /* errors at free */
+	WIRE_LOST_MAX = 17,
 };
 
 /* instances: one traced process; stays until user space has made its last report. */
@@ -386,6 +436,8 @@ struct wire_process {
 	__u32 n_borrowers; /* children that worked in its memory so far (vfork, CLONE_VM) */
 	__u32 n_members;   /* processes that are this instance now: the last one ends it */
 	__u32 oom_killed;  /* the kernel chose it to die for want of memory */
+	__u32 whole;	   /* traced since its exec */
+	__u32 n_searched;  /* how often a block was looked for around an address that was freed */
 	__u64 limit_hits; /* how often its cgroups were at their limits; limit.bpf.c's pass fills it */
 	__u64 limit_hit_ns; /* the last time, 0: not known; the same */
 	__u64 inherited_frees;
@@ -393,7 +445,7 @@ struct wire_process {
 	__u64 lost[WIRE_LOST_MAX];
 	__u64 truncated[WIRE_STACK_REASONS]; /* allocations whose stack ended early, by reason */
 };
-_Static_assert(sizeof(struct wire_process) == 88 + 8 * WIRE_LOST_MAX + 8 * WIRE_STACK_REASONS,
+_Static_assert(sizeof(struct wire_process) == 96 + 8 * WIRE_LOST_MAX + 8 * WIRE_STACK_REASONS,
 	       "wire_process");
 
 enum wire_ended {

@@ -60,6 +60,9 @@ for capture in everything sampled healthy many_sites; do
 done
 golden verdicts.text verdicts.seep
 golden verdicts.ndjson --format ndjson verdicts.seep
+golden errors.text errors.seep
+golden errors.ndjson --format ndjson errors.seep
+golden errors_totals.text -C errors.seep
 golden all_reports.text --all-reports -a everything.seep
 golden marked.text --all-reports marked.seep
 golden marked.ndjson --format ndjson marked.seep

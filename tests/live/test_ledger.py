@@ -17,7 +17,7 @@ import tempfile
 from lib import Failure, Final, Seep, Skip, Target, judge, start_tap, target_path, wait_until
 
 STORM_OPS = int(os.environ.get("STORM_OPS", "250000"))
-ALL_BLOCKS = ["--format", "ndjson", "-a"]
+ALL_BLOCKS = ["--format", "ndjson", "-a", "--errors"]
 NO_INTERVAL = "3600"
 
 
@@ -35,6 +35,9 @@ def judge_all(ledgers, records):
     complaints = [f"the end record lost {r['lost']}" for r in end if r["lost"]] + (
         [] if end else ["no end record"]
     )
+    complaints += [
+        f"{r['error']} of {r['address']}, the target makes none" for r in records if r["type"] == "error"
+    ]
     return complaints + [c for ledger in ledgers for c in judge(ledger, records)]
 
 

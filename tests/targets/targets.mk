@@ -33,6 +33,9 @@ $(LIFECYCLE_LIBS): $(TARGETS_OUT)/liblifecycle_%.so: tests/targets/liblifecycle.
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -DVERSION=$* -shared -fPIC $< -o $@
 
+# Its errors are meant: the compiler sees most of them.
+$(TARGETS_OUT)/free_errors: TARGETS_CFLAGS += -fno-builtin -Wno-free-nonheap-object -Wno-use-after-free -pthread
+
 # The same with a malloc of the program's own around libc's.
 TARGETS += $(TARGETS_OUT)/edge_own_malloc
 $(TARGETS_OUT)/edge_own_malloc: TARGETS_CFLAGS += -DOWN_MALLOC -fno-builtin
@@ -56,6 +59,13 @@ ZOO_FLAGS_jemalloc_inside := -l:libjemalloc.a -lpthread -ldl -lm
 ZOO_CXX := $(TARGETS_OUT)/zoo_cxx \
 	$(patsubst %,$(TARGETS_OUT)/zoo_cxx_%,$(filter-out static_pie %_inside,$(ZOO_VARIANTS)))
 TARGETS += $(patsubst %,$(TARGETS_OUT)/zoo_heap_%,$(ZOO_VARIANTS)) $(ZOO_CXX)
+
+# Of the allocators here jemalloc's operators are functions apart from malloc and free.
+TARGETS += $(call zoo_has,libjemalloc.so,$(TARGETS_OUT)/free_mismatch)
+$(TARGETS_OUT)/free_mismatch: tests/targets/free_mismatch.cc tests/targets/targets.mk
+	$(call say,TARGET,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -std=gnu++17 -O2 -g -fno-builtin -Wno-mismatched-new-delete $< -o $@ -Wl,--no-as-needed -ljemalloc
 
 $(TARGETS_OUT)/zoo_heap_%: tests/targets/zoo_heap.c tests/targets/ledger.h tests/targets/targets.mk
 	$(call say,TARGET,$@)

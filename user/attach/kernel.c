@@ -130,6 +130,7 @@ static void set_settings(struct kernel *k, const struct kernel_options *o)
 		.everything = o->everything,
 		.self = getpid(),
 		.governed = o->governed,
+		.errors = o->errors,
 	};
 }
 
@@ -145,6 +146,12 @@ static int set_sizes(struct kernel *k, const struct kernel_options *o)
 		err = bpf_map__set_max_entries(k->object->maps.governed, 1);
 	if (!err && (o->trace_calls || o->vm || o->growth))
 		err = bpf_map__set_max_entries(k->object->maps.event_ring, 16 << 20);
+	if (!err && o->errors)
+		err = bpf_map__set_max_entries(k->object->maps.error_ring, 1 << 20);
+	if (!err && !o->errors)
+		err = bpf_map__set_max_entries(k->object->maps.freed, 1);
+	if (!err && !o->errors)
+		err = bpf_map__set_max_entries(k->object->maps.free_stacks, 1);
 	return err;
 }
 
@@ -464,6 +471,8 @@ uint64_t kernel_start_ns(const struct kernel *k)
 
 void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 {
+	bool errors = k->object->rodata->settings.errors;
+
 	*ret = (struct kernel_maps){
 		.live = bpf_map__fd(k->object->maps.live),
 		.sites = bpf_map__fd(k->object->maps.sites),
@@ -476,6 +485,8 @@ void kernel_get_maps(const struct kernel *k, struct kernel_maps *ret)
 		.losses = bpf_map__fd(k->object->maps.losses),
 		.heap = k->heap,
 		.stranger_ring = bpf_map__fd(k->object->maps.stranger_ring),
+		.error_ring = errors ? bpf_map__fd(k->object->maps.error_ring) : 0,
+		.free_stacks = errors ? bpf_map__fd(k->object->maps.free_stacks) : 0,
 		.evict = bpf_program__fd(k->object->progs.evict),
 	};
 }

@@ -41,6 +41,7 @@ struct kernel_options {
 	bool everything; /* each process that forks or execs from now on is traced, but not ourselves */
 	bool strangers; /* events of processes that are not traced: execs, and the next two */
 	bool strange_names, strange_cgroups;
+	bool errors;   /* errors at free are looked for; every allocation must be recorded for it */
 	bool governed; /* hits are counted, and kernel_governed()'s records order what is recorded */
 	const struct kernel_heap_options
 		*heap; /* the kernel's own allocations instead of processes'; NULL: no */

@@ -46,15 +46,27 @@ static bool is_leaf(const struct plan *plan, const struct plan_probe *probe)
 	return false;
 }
 
+/* Whether no block comes from the file's allocator but through a probe: mimalloc's heaps have functions of their own, and of those
+ * unknown nothing is known. */
+static bool is_closed(const struct plan *plan)
+{
+	return plan->allocator == PLAN_ALLOCATOR_GLIBC || plan->allocator == PLAN_ALLOCATOR_MUSL ||
+	       plan->allocator == PLAN_ALLOCATOR_JEMALLOC ||
+	       plan->allocator == PLAN_ALLOCATOR_TCMALLOC;
+}
+
 static int add(struct probe_list *list, const struct plan *plan, const struct plan_probe *probe,
 	       uint64_t offset)
 {
 	bool exits = probe->end == PLAN_END_EXITS;
 	struct link_probe p = {offset, WIRE_COOKIE(probe->function, CFA_OFFSET, exits) |
+					       WIRE_COOKIE_FAMILY_BITS(probe->families) |
 					       WIRE_COOKIE_SITE_BITS(probe->site)};
 
 	if (is_leaf(plan, probe))
 		p.cookie |= WIRE_COOKIE_LEAF_BIT;
+	if (is_closed(plan))
+		p.cookie |= WIRE_COOKIE_CLOSED_BIT;
 	if (probe->cost == PLAN_STEPPED)
 		p.cookie |= WIRE_COOKIE_STEPPED_BIT;
 	if (plan->shared_libc && probe->site <= 0xff)

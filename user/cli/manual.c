@@ -245,6 +245,22 @@ const struct manual_section manual_trace[] = {
 	 "age are shown unless -o is given; -s samples by count, not by the clock, and scales "
 	 "the figures; -t prints to stdout, not to trace_pipe; the kernel's own allocations are "
 	 "what --kernel means, never a missing target; of these, pages of processes and of files come with --all-pages only.\n"},
+	{"ERRORS AT FREE",
+	 "With a command, or --errors, seep also tells what is given back that the program does not hold: a "
+	 "double free, with the stacks of both frees and of the allocation; a free of an address within a block; "
+	 "one of an address that no allocation returned; and what was allocated by malloc, new or new[] and freed "
+	 "by another's counterpart, where the allocator brings operators of its own and functions of one family share no code "
+	 "with those of another: libstdc++'s call malloc and free and are not probed; in jemalloc and tcmalloc free and "
+	 "delete without a size are the same code, so it is the sized delete of what malloc made that is told. They are records of type error and lines of the "
+	 "last reports, also of a process that glibc ended for it; the exit code stays as it is.\n"
+	 "\n"
+	 "Nothing is told that may be wrong. An error within a block or of no block is told only of a process that "
+	 "was traced from its first instruction and did not begin as a fork, and only for glibc, musl, jemalloc and "
+	 "tcmalloc, all of whose functions are probed; of others, and with -p, double frees alone, the first of which came a second after the probes or later. Once an event "
+	 "of a process was lost, or a budget has not let all be recorded, no further errors of it are told. The "
+	 "last 65,536 frees are remembered: an older one makes a double free look like a free of no block, and its "
+	 "text says so. A block is looked for up to 512 KiB below an address. --no-errors saves what following each "
+	 "free's stack costs.\n"},
 	{"EXIT STATUS",
 	 "As in seep(1). The exit status of a traced command is part of the report, not seep's "
 	 "own: 0 when the trace was complete, 4 when events were lost. With --check see CHECKING.\n"},
@@ -387,6 +403,15 @@ const struct manual_section manual_seep[] = {
 	 "= block\n"
 	 "With -a, one per outstanding block: process, pid, address (a string), size_bytes, "
 	 "age_seconds, site, reachable (of seep scan: true, false, or null where it is not known; else "
+	 "null).\n"
+	 "\n"
+	 "= error\n"
+	 "An error at free, see ERRORS AT FREE in seep-trace(1): process, pid, error (double-free, interior-free, "
+	 "invalid-free or mismatched-free), count (of those with the same stacks; what follows is the first one's), "
+	 "address, block_address (where the block begins), size_bytes (of the block, or null), age_seconds "
+	 "(since then), tid, freed_tid and freed_seconds_before (who had freed it, and how long before that, or null), "
+	 "allocated_with and freed_with (malloc, new, new[]; of mismatched-free, else null), truncated, frames (of "
+	 "who frees), allocation and freed (objects of truncated and frames: who allocated it, who had freed it; or "
 	 "null).\n"
 	 "\n"
 	 "= scan\n"

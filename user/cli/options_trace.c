@@ -101,6 +101,12 @@ static const struct option_spec options[] = {
 		 "anything",
 	 .man = "For tests in CI. Each process of the command stands at its end, its memory still there, "
 		"for one exact pass, as with 'seep scan --stop'. See CHECKING in seep-trace(1)."},
+	{"errors", 0, NULL, OPTION_INTO_FLAG(struct trace_options, errors), TARGET,
+	 .help = "look for errors at free: freed twice, never allocated; with a command that is the default",
+	 .man = "Without a further trap, but each free's stack is followed. Only with -p and commands; not with -s, "
+		"--sample-bytes, -z, -Z, -O, -S, --growth and --kernel. See ERRORS AT FREE in seep-trace(1)."},
+	{"no-errors", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_errors), TARGET,
+	 .help = "do not look for errors at free"},
 	{"no-follow", 0, NULL, OPTION_INTO_FLAG(struct trace_options, no_follow), TARGET,
 	 .help = "do not trace the processes that the target starts"},
 
@@ -383,6 +389,17 @@ static int check_kernel(const struct trace_options *o, struct diag *d)
 	return 0;
 }
 
+/* Whether each allocation and free is seen, as long as no budget forbids. */
+static bool can_tell_errors(const struct trace_options *o)
+{
+	bool all_sizes = !o->min_size_bytes && !o->max_size_bytes;
+	bool all_calls = o->sample_rate <= 1 && !o->sample_bytes && !o->object &&
+			 !o->symbols_prefix;
+
+	return (o->pids.n || o->command || o->argv) && all_sizes && all_calls && !o->growth &&
+	       !o->kernel;
+}
+
 /* Rules between options. */
 static int check(const struct trace_options *o, struct diag *d)
 {
@@ -412,6 +429,13 @@ static int check(const struct trace_options *o, struct diag *d)
 					"-z, -Z, -O, -S and --mmap");
 	if (o->growth && o->budget_percent && o->budget_percent != BUDGET_UNSET)
 		return options_error(d, "--growth places no probes: there is nothing for --budget");
+	if (o->errors && o->no_errors)
+		return options_error(d, "--errors and --no-errors exclude each other");
+	if (o->errors && !can_tell_errors(o))
+		return options_error(
+			d, "--errors needs every call recorded: it goes with -p and commands, "
+			   "and with none of -s, --sample-bytes, -z, -Z, -O, -S, --growth "
+			   "and --kernel");
 	if (o->verbose && o->quiet)
 		return options_error(d, "-v and -q exclude each other");
 	if (o->kernel)
@@ -462,6 +486,7 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 		r = check(&o, d);
 	if (!r && o.growth)
 		o.sample_bytes = page_distance(o.sample_bytes ? o.sample_bytes : GROWTH_DISTANCE);
+	o.errors |= (o.command || o.argv) && !o.no_errors && can_tell_errors(&o);
 	if (o.budget_percent == BUDGET_UNSET)
 		o.budget_percent = default_budget(&o);
 	set_limits(&o);

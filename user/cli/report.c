@@ -15,6 +15,7 @@
 #include "cli/terminal.h"
 #include "collect/capture.h"
 #include "daemon/suppressing.h"
+#include "model/free_error.h"
 #include "output/output.h"
 
 #define NOT_SHOWN UINT32_MAX
@@ -31,6 +32,7 @@ struct render {
 	bool has_blocks, lacks_blocks; /* some report had, and one that should have had none */
 	/* What of the current report is shown; strings, frames and losses are the capture's. */
 	struct report shown;
+	struct free_error *shown_errors;
 	uint32_t *shown_index; /* by the process's index in the capture, or NOT_SHOWN */
 };
 
@@ -38,9 +40,11 @@ static void select_done(struct render *r)
 {
 	free(r->shown.processes);
 	free(r->shown.sites);
+	free(r->shown_errors);
 	free(r->shown_index);
 	r->shown = (struct report){0};
 	r->shown_index = NULL;
+	r->shown_errors = NULL;
 }
 
 /* Fills r->shown with the processes of all that are to be shown, and their sites in the order asked for. */
@@ -50,11 +54,12 @@ static int select_shown(struct render *r, const struct report *all)
 
 	select_done(r);
 	*shown = *all;
-	shown->n_processes = shown->n_sites = 0;
+	shown->n_processes = shown->n_sites = shown->n_errors = 0;
 	shown->processes = calloc(all->n_processes + 1, sizeof(*shown->processes));
 	shown->sites = calloc(all->n_sites + 1, sizeof(*shown->sites));
 	r->shown_index = calloc(all->n_processes + 1, sizeof(*r->shown_index));
-	if (!shown->processes || !shown->sites || !r->shown_index)
+	shown->errors = r->shown_errors = calloc(all->n_errors + 1, sizeof(*r->shown_errors));
+	if (!shown->processes || !shown->sites || !shown->errors || !r->shown_index)
 		return -ENOMEM;
 	for (size_t i = 0; i < all->n_processes; i++) {
 		r->shown_index[i] = NOT_SHOWN;
@@ -70,6 +75,14 @@ static int select_shown(struct render *r, const struct report *all)
 			continue;
 		shown->sites[shown->n_sites] = all->sites[i];
 		shown->sites[shown->n_sites++].process = index;
+	}
+	for (size_t i = 0; i < all->n_errors; i++) {
+		uint32_t index = r->shown_index[all->errors[i].process];
+
+		if (index == NOT_SHOWN)
+			continue;
+		r->shown_errors[shown->n_errors] = all->errors[i];
+		r->shown_errors[shown->n_errors++].process = index;
 	}
 	suppressing_apply(&r->suppressing, shown);
 	rank_sites(shown->sites, shown->n_sites, r->options.by_count);

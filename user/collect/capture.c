@@ -137,6 +137,8 @@ static int on_record(struct reader *r, struct fields *f)
 		return records_process(f, r->current);
 	if (!strcmp(type, "site"))
 		return records_site(f, r->current);
+	if (!strcmp(type, "error"))
+		return records_error(f, r->current);
 	if (!strcmp(type, "block"))
 		return records_block(f, r->current);
 	if (!strcmp(type, "report_end"))

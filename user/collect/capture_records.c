@@ -16,13 +16,14 @@
 #define PROCESSES_MAX (1 << 22)
 #define SITES_MAX (1 << 22)
 #define BLOCKS_MAX (1 << 25)
+#define ERRORS_MAX (1 << 20)
 #define FRAMES_MAX 4096
 #define SESSION_STRINGS_MAX 65536
 
 void capture_report_reset(struct capture_report *r)
 {
 	arena_done(&r->arena);
-	r->processes.n = r->sites.n = r->blocks.n = 0;
+	r->processes.n = r->sites.n = r->blocks.n = r->errors.n = 0;
 	r->report = (struct report){0};
 	r->mark = (struct mark){0};
 }
@@ -33,6 +34,7 @@ void capture_report_done(struct capture_report *r)
 	free(r->processes.items);
 	free(r->sites.items);
 	free(r->blocks.items);
+	free(r->errors.items);
 	*r = (struct capture_report){0};
 }
 
@@ -266,6 +268,57 @@ int records_site(struct fields *f, struct capture_report *r)
 	return f->err;
 }
 
+static struct error_stack read_stack(struct fields *f)
+{
+	struct error_stack stack = {.truncated = fields_string(f, "truncated")};
+
+	stack.frames = read_frames(f, &stack.n);
+	return stack;
+}
+
+/* The member of that name, an object or null. */
+static struct error_stack read_stack_of(struct fields *f, const char *name)
+{
+	struct error_stack stack = {0};
+	struct fields of = *f;
+
+	of.object = json_object_get(f->object, name);
+	if (json_is_object(of.object))
+		stack = read_stack(&of);
+	f->err = of.err;
+	return stack;
+}
+
+int records_error(struct fields *f, struct capture_report *r)
+{
+	const char *types[FREE_ERROR_TYPES];
+	struct free_error e = {
+		.process = read_process_index(f, r),
+		.count = fields_u64(f, "count", UINT64_MAX),
+		.address = fields_hex(f, "address"),
+		.block_address = fields_hex(f, "block_address"),
+		.size_bytes = fields_u64_or_0(f, "size_bytes"),
+		.age_seconds = fields_double(f, "age_seconds", 0),
+		.tid = fields_u64_or_0(f, "tid"),
+		.freed_tid = fields_u64_or_0(f, "freed_tid"),
+		.freed_seconds_before = fields_double(f, "freed_seconds_before", NAN),
+		.allocated_with = fields_string(f, "allocated_with"),
+		.freed_with = fields_string(f, "freed_with"),
+	};
+
+	for (int i = 0; i < FREE_ERROR_TYPES; i++)
+		types[i] = free_error_name(i);
+	e.type = one_of(f, "error", types, FREE_ERROR_TYPES, FREE_ERROR_INVALID);
+	e.stack = read_stack(f);
+	e.allocation = read_stack_of(f, "allocation");
+	e.freed = read_stack_of(f, "freed");
+	if (r->errors.n >= ERRORS_MAX)
+		fields_fail(f, "error", "is one too many for a report");
+	if (!f->err && vec_push(&r->errors, e))
+		f->err = diag_set(f->d, ENOMEM, "no memory for its errors");
+	return f->err;
+}
+
 int records_block(struct fields *f, struct capture_report *r)
 {
 	const json_t *reachable = json_object_get(f->object, "reachable");
@@ -314,6 +367,8 @@ int records_report_end(struct fields *f, struct capture_report *r)
 		.n_processes = r->processes.n,
 		.sites = r->sites.items,
 		.n_sites = r->sites.n,
+		.errors = r->errors.items,
+		.n_errors = r->errors.n,
 		.mark = *r->mark.name ? &r->mark : NULL,
 	};
 

@@ -3,6 +3,7 @@
 #define SEEP_COLLECT_CAPTURE_RECORDS_H
 /* The records of a capture, turned back into the structs that they were written from. Private to the capture reader. */
 #include "collect/arena.h"
+#include "model/free_error.h"
 #include "model/report.h"
 
 struct fields;
@@ -22,6 +23,10 @@ struct capture_report {
 		struct block *items;
 		size_t n, cap;
 	} blocks;
+	struct {
+		struct free_error *items;
+		size_t n, cap;
+	} errors;
 	struct mark mark; /* the last until it; "" without one */
 	struct arena arena;
 };
@@ -34,6 +39,7 @@ void capture_report_done(struct capture_report *r);
 int records_session(struct fields *f, struct session *ret);
 int records_process(struct fields *f, struct capture_report *r);
 int records_site(struct fields *f, struct capture_report *r);
+int records_error(struct fields *f, struct capture_report *r);
 int records_block(struct fields *f, struct capture_report *r);
 /* Sets the report's mark. */
 int records_mark(struct fields *f, struct capture_report *r);

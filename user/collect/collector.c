@@ -13,12 +13,14 @@
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "collect/birth.h"
+#include "collect/error_log.h"
 #include "collect/evict.h"
 #include "collect/ranges.h"
 #include "wire.h"
 
 struct kept_stack {
-	uint64_t read; /* number of the last collector_read that found its site, or after which it was taken */
+	/* Number of the last collector_read that found its site, or after which it was taken; UINT64_MAX: an error's. */
+	uint64_t read;
 	const char *truncated;
 	uint32_t version;
 	size_t n;
@@ -36,6 +38,7 @@ struct collector {
 	struct ranges *ranges;	     /* of mmap and brk; NULL: not followed */
 	struct ranges *pages;	     /* that were touched in them; NULL: not followed */
 	struct evictor evictor;
+	struct error_log *errors; /* NULL: nobody looks for them */
 	uint64_t n_reads;
 };
 
@@ -63,6 +66,7 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 	[WIRE_LOST_SIGNAL_STACK] = "signal_stack",
 	[WIRE_LOST_STRANGER_RING] = "stranger_ring_full",
 	[WIRE_LOST_BUSY] = "kernel_busy",
+	[WIRE_LOST_ERROR_RING] = "error_ring_full",
 };
 
 /* Why a stack ends early: on a site, and in the counts of its process. Both are contracts of the output. */
@@ -230,14 +234,17 @@ int collector_create(const struct kernel_maps *maps, uint64_t session_start_ns, 
 	c->on_event = on_event;
 	c->arg = arg;
 	if ((max_ranges && ranges_create(session_start_ns, max_ranges, &c->ranges)) ||
-	    (max_pages && ranges_create(session_start_ns, max_pages, &c->pages))) {
+	    (max_pages && ranges_create(session_start_ns, max_pages, &c->pages)) ||
+	    (maps->error_ring && error_log_create(maps->free_stacks, &c->errors))) {
 		collector_destroy(c);
 		return diag_set(d, ENOMEM, "out of memory");
 	}
 	c->rings = ring_buffer__new(maps->process_ring, pass_event, c, NULL);
 	if (!c->rings || ring_buffer__add(c->rings, maps->event_ring, pass_event, c) ||
 	    (maps->stranger_ring &&
-	     ring_buffer__add(c->rings, maps->stranger_ring, pass_stranger, c))) {
+	     ring_buffer__add(c->rings, maps->stranger_ring, pass_stranger, c)) ||
+	    (c->errors &&
+	     ring_buffer__add(c->rings, maps->error_ring, error_log_take, c->errors))) {
 		int err = errno;
 
 		collector_destroy(c);
@@ -260,6 +267,7 @@ void collector_destroy(struct collector *c)
 	hashmap_done(&c->stacks);
 	ranges_destroy(c->ranges);
 	ranges_destroy(c->pages);
+	error_log_destroy(c->errors);
 	pthread_mutex_destroy(&c->ranges_lock);
 	free(c);
 }
@@ -285,6 +293,11 @@ static uint64_t lost_so_far(const struct collector *c, __u32 cause)
 uint64_t collector_lost_events(const struct collector *c)
 {
 	return lost_so_far(c, WIRE_LOST_PROCESS_RING);
+}
+
+uint64_t collector_lost_errors(const struct collector *c)
+{
+	return c->errors ? error_log_lost(c->errors) : 0;
 }
 
 uint64_t collector_lost_strangers(const struct collector *c)
@@ -465,7 +478,7 @@ static void drop_stacks(struct collector *c, const struct snapshot *s)
 	for (size_t i = 0; i < s->sites.n; i++) {
 		struct kept_stack *kept = hashmap_get(&c->stacks, s->sites.items[i].stack);
 
-		if (kept)
+		if (kept && kept->read != UINT64_MAX)
 			kept->read = c->n_reads;
 	}
 	hashmap_sweep(&c->stacks, drop_stack, c);
@@ -485,6 +498,60 @@ static void delete_taken(struct collector *c, const struct snapshot *s)
 		if (is_range(s->sites.items[i].kind) && hashmap_get(&c->stacks, stack))
 			bpf_map_delete_elem(c->maps.stacks, &stack);
 	}
+}
+
+static struct kept_stack *keep_copy(struct collector *c, uint64_t id,
+				    const struct wire_stack *stack)
+{
+	struct kept_stack *kept;
+
+	if (stack->n_frames > WIRE_MAX_FRAMES)
+		return NULL;
+	kept = malloc(sizeof(*kept) + stack->n_frames * sizeof(kept->addresses[0]));
+	if (!kept)
+		return NULL;
+	kept->read = c->n_reads;
+	kept->n = stack->n_frames;
+	kept->truncated = truncated_texts[stack->truncated % WIRE_STACK_REASONS];
+	kept->version = stack->version;
+	memcpy(kept->addresses, stack->frames, kept->n * sizeof(kept->addresses[0]));
+	if (hashmap_put(&c->stacks, id, kept)) {
+		free(kept);
+		return NULL;
+	}
+	return kept;
+}
+
+static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
+{
+	struct wire_stack stack;
+	struct kept_stack *kept;
+
+	if (bpf_map_lookup_elem(c->maps.stacks, &id, &stack))
+		return NULL;
+	kept = keep_copy(c, id, &stack);
+	/* The kernel's map only has what is new since the last report. */
+	if (kept)
+		bpf_map_delete_elem(c->maps.stacks, &id);
+	return kept;
+}
+
+/* No site has it, so it stays until its process is forgotten. */
+static void keep_error_stack(void *collector, uint64_t id, const struct wire_stack *stack)
+{
+	struct collector *c = collector;
+	struct kept_stack *kept = hashmap_get(&c->stacks, id);
+
+	kept = kept ? kept : keep_copy(c, id, stack);
+	if (kept)
+		kept->read = UINT64_MAX;
+}
+
+static void drop_error_stack(void *collector, uint64_t id)
+{
+	struct collector *c = collector;
+
+	free(hashmap_take(&c->stacks, id));
 }
 
 int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
@@ -510,6 +577,10 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 		err = each_site(c->maps.sites, &reading);
 	if (!err)
 		err = each_site(c->maps.unknown_sites, &reading);
+	if (!err && c->errors) {
+		collector_drain(c);
+		err = error_log_read(c->errors, &s, keep_error_stack, c);
+	}
 	if (!err && n_evicted > 0)
 		drop_stacks(c, &s);
 	if (!err)
@@ -525,30 +596,6 @@ int collector_read(struct collector *c, struct snapshot *ret, struct diag *d)
 	}
 	*ret = s;
 	return 0;
-}
-
-static struct kept_stack *keep_stack(struct collector *c, uint64_t id)
-{
-	struct wire_stack stack;
-	struct kept_stack *kept;
-
-	if (bpf_map_lookup_elem(c->maps.stacks, &id, &stack) || stack.n_frames > WIRE_MAX_FRAMES)
-		return NULL;
-	kept = malloc(sizeof(*kept) + stack.n_frames * sizeof(kept->addresses[0]));
-	if (!kept)
-		return NULL;
-	kept->read = c->n_reads;
-	kept->n = stack.n_frames;
-	kept->truncated = truncated_texts[stack.truncated % WIRE_STACK_REASONS];
-	kept->version = stack.version;
-	memcpy(kept->addresses, stack.frames, kept->n * sizeof(kept->addresses[0]));
-	if (hashmap_put(&c->stacks, id, kept)) {
-		free(kept);
-		return NULL;
-	}
-	/* The kernel's map only has what is new since the last report. */
-	bpf_map_delete_elem(c->maps.stacks, &id);
-	return kept;
 }
 
 size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret_addresses,
@@ -649,6 +696,8 @@ void collector_forget(struct collector *c, const struct snapshot *s, instance_id
 	if (c->pages)
 		ranges_forget(c->pages, instance);
 	pthread_mutex_unlock(&c->ranges_lock);
+	if (c->errors)
+		error_log_forget(c->errors, instance, drop_error_stack, c);
 	for (size_t i = 0; i < s->sites.n; i++) {
 		const struct snapshot_site *site = &s->sites.items[i];
 		struct wire_site_key key = {

@@ -54,7 +54,9 @@ bool collector_oom_killed(const struct collector *c, instance_id instance);
 
 /* Process events that the kernel side could not pass on so far. */
 uint64_t collector_lost_events(const struct collector *c);
-/* The same of processes that are not traced. */
+/* Errors at free beyond those that can be kept. */
+uint64_t collector_lost_errors(const struct collector *c);
+/* As collector_lost_events, of processes that are not traced. */
 uint64_t collector_lost_strangers(const struct collector *c);
 
 /* All instances and sites. Cost follows the number of sites. Where the map of sites fills up, idle ones are evicted first: they

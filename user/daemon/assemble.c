@@ -16,6 +16,7 @@
 #include "collect/collector.h"
 #include "collect/mappings.h"
 #include "daemon/blocks.h"
+#include "daemon/free_errors.h"
 #include "daemon/governing.h"
 #include "daemon/traced.h"
 #include "daemon/tracing.h"
@@ -243,6 +244,7 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 {
 	const uint64_t lost_mappings = mapping_watch_lost(a->tracing->mappings);
 	const uint64_t gaps = mapping_watch_gaps(a->tracing->mappings);
+	const uint64_t lost_errors = collector_lost_errors(a->tracing->collector);
 	const uint64_t missed_runs = kernel_missed_runs(a->tracing->kernel);
 	struct report *report = &r->report;
 	int err = 0;
@@ -261,6 +263,9 @@ static int fill_losses(struct assembly *a, struct assembled *r)
 	if (!err && a->tracing->n_lost_calls)
 		err = losses_add(&report->losses, &report->n_losses, "trace_ring_full",
 				 a->tracing->n_lost_calls);
+	if (!err && lost_errors)
+		err = losses_add(&report->losses, &report->n_losses, "error_ring_full",
+				 lost_errors);
 	if (!err && missed_runs)
 		err = losses_add(&report->losses, &report->n_losses, "missed_runs", missed_runs);
 	return err;
@@ -395,6 +400,8 @@ int assemble_finish(struct assembly *a, struct assembled *r, struct diag *d)
 		sum_sites(&r->report, a->pages);
 		err = order_processes(a, r);
 	}
+	if (!err)
+		err = free_errors_fill(a, r);
 	hashmap_done(&r->by_instance);
 	symbolizer_trim(a->tracing->symbolizer);
 	if (err)
@@ -457,6 +464,7 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 	free(r->report.processes);
 	free(r->report.sites);
 	free(r->report.losses);
+	free(r->errors);
 	free(r->refs);
 	free(r->memory);
 	hashmap_done(&r->site_index);

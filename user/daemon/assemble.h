@@ -16,6 +16,7 @@
 #include "model/report.h"
 #include "model/snapshot.h"
 
+struct free_error;
 struct growth;
 struct memory_account;
 struct tracing;
@@ -55,6 +56,7 @@ struct assembled {
 	struct note_list notes;
 	char mark[MARK_NAME_MAX +
 		  1]; /* the mark that it is to set, "": none; the caller's to fill in */
+	struct free_error *errors;     /* the report's */
 	struct memory_account *memory; /* one per process, or NULL: see accounting.h */
 };
 

@@ -49,6 +49,7 @@ static void cover(struct tracing *t, struct traced *p, const struct collector_ev
 	 * before. */
 	if (late && !t->growth)
 		p->seen_from_seconds = (double)(now_ns - e->time_ns) / NS_PER_SECOND;
+	p->probed_ns = late ? now_ns : 0;
 	p->covered_ns = current && cover_count(t->cover, e->pid) ? now_ns : 0;
 	p->since_ns = late && !p->covered_ns ? e->time_ns : 0;
 }

@@ -60,10 +60,12 @@ static void first_probes(struct tracing *t, pid_t pid)
 	p = hashmap_get(&t->by_pid, pid);
 	if (p && p->pid != pid)
 		p = NULL;
-	if (p && kernel_instance(t->kernel, pid, NULL) != p->instance)
+	if (p && kernel_instance(t->kernel, pid, NULL) != p->instance) {
 		p->ahead_ns = now_ns;
-	else if (p)
+	} else if (p) {
+		p->probed_ns = t->launched ? 0 : now_ns;
 		since_ns = p->since_ns ? p->since_ns : p->young_ns;
+	}
 	/* What is probed anew after all of its first second was seen, it has loaded just now. */
 	if (since_ns && (p->since_ns || t->drained_ns < since_ns + YOUNG_NS)) {
 		p->seen_from_seconds = (double)(now_ns - since_ns) / NS_PER_SECOND;

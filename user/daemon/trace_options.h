@@ -41,10 +41,11 @@ struct trace_options {
 	bool escalate;			     /* trace who grows only; also without any target */
 	uint64_t escalate_ns, escalate_most; /* each for so long, so many at once */
 	struct pid_list pids;
-	const char *command; /* -c: one string for the shell, or NULL */
-	char **argv;	     /* -- COMMAND ARGS: ends with NULL; or NULL */
-	bool check;	     /* --check: what each process of the command has lost at its end */
-	bool no_follow;	     /* not the children of the target */
+	const char *command;	/* -c: one string for the shell, or NULL */
+	char **argv;		/* -- COMMAND ARGS: ends with NULL; or NULL */
+	bool check;		/* --check: what each process of the command has lost at its end */
+	bool errors, no_errors; /* look for errors at free; set by itself for a command */
+	bool no_follow;		/* not the children of the target */
 
 	bool trace;		/* -t: each call, to stdout */
 	bool show_allocs;	/* -a: each outstanding block */

@@ -25,6 +25,7 @@ struct traced {
 	uint64_t limit_bytes, rss_bytes;
 	double seen_from_seconds; /* its age when tracing began */
 	uint64_t covered_ns; /* CLOCK_MONOTONIC when its probes stood, 0: the launcher saw to it */
+	uint64_t probed_ns; /* CLOCK_MONOTONIC when a file of it was probed last while it ran, 0: never */
 	struct address_space *space;
 	struct traced *
 		lender; /* whose address space this one uses: the parent it was forked from. With `everything` space is NULL then */

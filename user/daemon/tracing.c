@@ -68,6 +68,7 @@ static void kernel_options_from(const struct trace_options *o, struct kernel_opt
 		.strange_names = o->select.comm_glob,
 		.strange_cgroups = o->select.cgroup || o->select.container,
 		.trace_calls = o->trace,
+		.errors = o->errors,
 		.vm = o->mmap,
 		.growth = o->growth,
 	};
@@ -209,6 +210,7 @@ int tracing_begin(struct tracing *t, const struct identity *id, uint64_t since_n
 	covered = t->growth || cover_count(t->cover, id->pid);
 	/* In the midst of an exec there is nothing to probe yet. */
 	p->covered_ns = covered ? now_ns : 0;
+	p->probed_ns = now_ns;
 	p->seen_from_seconds = since_ns ? (double)(now_ns - since_ns) / NS_PER_SECOND
 					: traced_age_seconds(p);
 	if (err >= 0 && !covered)

@@ -10,6 +10,7 @@
 
 #include "model/mark.h"
 
+struct free_error;
 struct memory_account;
 
 struct frame {
@@ -157,6 +158,8 @@ struct report {
 	struct site *
 		sites; /* by process, within one as the user asked, all of them; outputs cut to top */
 	size_t n_sites;
+	const struct free_error *errors; /* at free, by process */
+	size_t n_errors;
 	uint64_t map_bytes;   /* kernel memory that seep's maps take */
 	bool map_bytes_bound; /* it is only known that they take no more (kernels before 6.3) */
 	struct loss *losses;  /* of no one process */

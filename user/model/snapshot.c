@@ -12,6 +12,7 @@ void snapshot_done(struct snapshot *s)
 	free(s->processes.items);
 	free(s->sites.items);
 	free(s->births.items);
+	free(s->errors.items);
 	free(s->losses);
 	*s = (struct snapshot){0};
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/free_error.h"
 #include "model/report.h"
 
 #define SNAPSHOT_SLOTS 64 /* of births: collect/birth.h says which times they are */
@@ -54,6 +55,17 @@ struct snapshot_block {
 	double weight;
 };
 
+/* free_error.h's, by ids of stacks for collector_stack; 0: none. */
+struct snapshot_error {
+	instance_id instance;
+	enum free_error_type type;
+	uint64_t count, address, block_address, size_bytes;
+	uint64_t time_ns, freed_ns;
+	uint32_t tid, freed_tid;
+	unsigned allocated_with, freed_with; /* enum free_error_families, 0: not told */
+	uint64_t stack, allocation, freed;
+};
+
 struct snapshot {
 	uint64_t time_ns;
 	struct {
@@ -71,6 +83,10 @@ struct snapshot {
 		} * items;
 		size_t n, cap;
 	} births;
+	struct {
+		struct snapshot_error *items;
+		size_t n, cap;
+	} errors;
 	struct loss *losses; /* of no process */
 	size_t n_losses;
 };

@@ -54,6 +54,7 @@ static const struct {
 	 "times the thread ended that the kernel ties the probes to, usually the first one: "
 	 "calls of the process's other threads may be missing until probes stood for one of "
 	 "them, a moment later"},
+	{"error_ring_full", "errors at free were not told, there were too many at once"},
 	{"signal_stack", "calls in signal handlers on a stack of their own were not seen"},
 };
 

@@ -4,6 +4,7 @@
  * report's process records, does. */
 #include <math.h>
 
+#include "model/free_error.h"
 #include "model/memory.h"
 #include "output/json.h"
 #include "output/losses.h"
@@ -203,6 +204,45 @@ static void put_site(FILE *f, const struct report *r, const struct site *s)
 	json_line_end(&j);
 }
 
+static void put_error_stack(struct json_line *j, const char *key, const struct error_stack *stack)
+{
+	if (!stack->n && !stack->truncated) {
+		json_put_null(j, key);
+		return;
+	}
+	json_open(j, key, '{');
+	json_put_string(j, "truncated", stack->truncated);
+	record_put_frames(j, stack->frames, stack->n);
+	json_close(j, '}');
+}
+
+static void put_error(FILE *f, const struct report *r, const struct free_error *e)
+{
+	const struct process_report *p = &r->processes[e->process];
+	struct json_line j;
+
+	record_begin(&j, f, "error", r->time_ns);
+	json_put_bool(&j, "final", p->final);
+	json_put_u64(&j, "process", e->process);
+	json_put_u64(&j, "pid", p->pid);
+	json_put_string(&j, "error", free_error_name(e->type));
+	json_put_u64(&j, "count", e->count);
+	json_put_address(&j, "address", e->address);
+	json_put_address(&j, "block_address", e->block_address);
+	json_put_u64_or_null(&j, "size_bytes", e->size_bytes);
+	json_put_double(&j, "age_seconds", e->age_seconds);
+	json_put_u64_or_null(&j, "tid", e->tid);
+	json_put_u64_or_null(&j, "freed_tid", e->freed_tid);
+	json_put_double(&j, "freed_seconds_before", e->freed_seconds_before);
+	json_put_string(&j, "allocated_with", e->allocated_with);
+	json_put_string(&j, "freed_with", e->freed_with);
+	json_put_string(&j, "truncated", e->stack.truncated);
+	record_put_frames(&j, e->stack.frames, e->stack.n);
+	put_error_stack(&j, "allocation", &e->allocation);
+	put_error_stack(&j, "freed", &e->freed);
+	json_line_end(&j);
+}
+
 /* Before the records of its report. */
 static void put_mark_set(FILE *f, const struct report *r)
 {
@@ -225,6 +265,8 @@ static int ndjson_report(FILE *f, const struct output_options *o, const struct s
 		put_process(f, r, i);
 	for (size_t i = 0; i < r->n_sites; i++)
 		put_site(f, r, &r->sites[i]);
+	for (size_t i = 0; i < r->n_errors; i++)
+		put_error(f, r, &r->errors[i]);
 	return stream_result(f);
 }
 

@@ -13,6 +13,7 @@
 #include "output/output.h"
 #include "output/stream.h"
 #include "output/text_process.h"
+#include "output/text_error.h"
 #include "output/text_site.h"
 #include "output/truncated.h"
 
@@ -437,6 +438,7 @@ static void put_process(FILE *f, const struct output_options *o, const struct se
 		put_truncated(f, p);
 		text_put_sites(f, o, sites_mode(s, p), sites);
 	}
+	text_put_errors(f, o, r, index);
 	fputs("\n", f);
 }
 

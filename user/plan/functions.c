@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "model/free_error.h"
 
 /* Checked against what Debian 12's glibc, musl, libjemalloc2, libtcmalloc-minimal4,
  * libgoogle-perftools4 and libmimalloc2.0 export. Left out on purpose:
@@ -182,6 +183,22 @@ const struct function_name *function_lookup(const char *symbol, const char *pref
 		return found->is_cxx ? NULL : found;
 	}
 	return NULL;
+}
+
+/* What mimalloc's own functions allocate its mi_free takes, whichever of them it was. */
+unsigned function_families(const struct function_name *name)
+{
+	const char *text = name->name;
+
+	if (after(text, "mi_"))
+		return FREE_FAMILY_ANY;
+	if (after(text, "tc_newarray") || after(text, "tc_deletearray") || after(text, "_Zna") ||
+	    after(text, "_Zda"))
+		return FREE_FAMILY_NEW_ARRAY;
+	if (after(text, "tc_new") || after(text, "tc_delete") || after(text, "_Znw") ||
+	    after(text, "_Zdl"))
+		return FREE_FAMILY_NEW;
+	return FREE_FAMILY_MALLOC;
 }
 
 void evidence_add(struct evidence *e, const char *symbol)

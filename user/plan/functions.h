@@ -20,6 +20,9 @@ struct function_name {
 const struct function_name *function_lookup(const char *symbol, const char *prefix,
 					    unsigned *ret_rank);
 
+/* Which functions its blocks go with: model/free_error.h's families. */
+unsigned function_families(const struct function_name *name);
+
 /* What the defined symbols of a file tell about it; zero to begin. */
 struct evidence {
 	bool glibc, libc_start, loader, jemalloc, tcmalloc, mimalloc, any_malloc;

@@ -41,6 +41,7 @@ struct candidate {
 	struct found best;
 	char aliases[ALIASES_MAX];
 	bool throws;
+	unsigned families;
 	struct function_text text;
 	uint64_t offset;	/* in the file */
 	struct candidate *heir; /* that counts in its place, or NULL */
@@ -157,7 +158,7 @@ static void add_aliases(struct candidate *c, const char *words)
 
 static int add_candidate(struct builder *b, const struct found *found)
 {
-	struct candidate c = {.best = *found};
+	struct candidate c = {.best = *found, .families = function_families(found->name)};
 	int err;
 
 	if (elf_image_to_offset(b->image, found->address, &c.offset))
@@ -195,6 +196,7 @@ static int merge(struct builder *b)
 		}
 		add_alias(last, f->symbol);
 		last->throws |= f->name->throws;
+		last->families |= function_families(f->name);
 	}
 	return 0;
 }
@@ -291,6 +293,7 @@ static void bequeath_names(struct builder *b)
 			add_alias(heir, c->best.symbol);
 		}
 		add_aliases(heir, c->aliases);
+		heir->families |= c->families;
 	}
 }
 
@@ -341,6 +344,7 @@ static int add_probe(struct builder *b, const struct candidate *c, struct plan *
 		.aliases = strings_intern(b->strings, c->aliases),
 		.address = c->best.address,
 		.size_bytes = c->best.size_bytes,
+		.families = c->families,
 	};
 	int err = probe.aliases ? 0 : -ENOMEM;
 

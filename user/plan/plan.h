@@ -49,6 +49,7 @@ struct plan_probe {
 	enum plan_function function;
 	enum plan_end end;
 	enum plan_cost cost;
+	unsigned families;   /* all that its names are of: model/free_error.h's */
 	const char *symbol;  /* "malloc"; further names of the same address are in aliases */
 	const char *aliases; /* "tc_malloc __libc_malloc", or ""; also functions without a probe of
 			       * their own, since all that they do passes here: glibc's reallocarray,
