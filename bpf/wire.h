@@ -397,7 +397,7 @@ struct wire_release {
 	wire_instance instance; /* out: which it was, 0: it was not traced */
 };
 
-/* What can be lost. Append only; names in user/collect/losses.c. */
+/* What can be lost. Append only; names in user/collect/collector.c, texts in user/model/losses.c. */
 enum wire_loss {
 	WIRE_LOST_LIVE_FULL = 0,    /* live map full: the block is not recorded */
 	WIRE_LOST_LIVE_MEMORY = 1,  /* no kernel memory for an entry of the live map */

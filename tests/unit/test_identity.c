@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -237,6 +238,52 @@ static void test_main_thread_ended(void **state)
 	end_child(pid);
 }
 
+static char state_of(pid_t tid)
+{
+	struct procfs_stat stat;
+
+	assert_int_equal(procfs_read_stat(tid, &stat), 0);
+	return stat.state;
+}
+
+static pid_t other_thread(pid_t pid)
+{
+	char path[64];
+
+	/* The next id, unless somebody else began meanwhile. */
+	for (pid_t tid = pid + 1; tid < pid + 10000; tid++) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
+		if (!access(path, F_OK))
+			return tid;
+	}
+	return 0;
+}
+
+/* All threads have ended, and one of them is still there besides the first: for a moment whenever a process with threads is killed, and here
+ * for as long as its tracer does not look. Nothing will be heard of it any more. */
+static void test_all_threads_ended(void **state)
+{
+	pid_t pid = start_child(end_main_thread), tid = other_thread(pid);
+	struct identity id;
+	struct diag d = {0};
+
+	(void)state;
+	assert_true(tid > 0);
+	if (ptrace(PTRACE_SEIZE, tid, 0, 0)) {
+		end_child(pid);
+		skip();
+	}
+	assert_int_equal(identity_read(pid, &id, NULL), 0);
+	assert_true(identity_alive(&id));
+	kill(pid, SIGKILL);
+	while (state_of(pid) != 'Z' || state_of(tid) != 'Z')
+		usleep(1000);
+	assert_false(identity_alive(&id));
+	assert_int_equal(identity_read(pid, &id, &d), -ENODATA);
+	waitpid(tid, NULL, __WALL);
+	waitpid(pid, NULL, 0);
+}
+
 static void test_kernel_thread(void **state)
 {
 	struct procfs_stat stat;
@@ -306,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_other_namespace),
 		cmocka_unit_test(test_thread_is_no_process),
 		cmocka_unit_test(test_main_thread_ended),
+		cmocka_unit_test(test_all_threads_ended),
 		cmocka_unit_test(test_kernel_thread),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_no_such_process),

@@ -34,6 +34,8 @@ LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 N_LIBCS = int(os.environ.get("LIBCS", "50"))
 N_BUILDS = int(os.environ.get("BUILDS", "12"))
 N_SLEEPERS = int(os.environ.get("SLEEPERS", "1500"))
+DUTY_MOST = 0.25
+OVERHEAD_MOST = 0.3
 NO_ROOM = "--unwind-memory is used up"
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(2)"]
 MAKEFILE = """\
@@ -84,7 +86,7 @@ def clean(folder):
 
 
 def traced_build(folder, times, *arguments):
-    """So many builds. Returns ([seconds], how often which program ended, complaints)."""
+    """So many builds. Returns ([seconds], the last records of those that ended, in order, complaints)."""
     with tracing(*arguments, "2") as seep:
         sleepers = [subprocess.Popen(SLEEPER) for _ in range(3)]
         seconds = []
@@ -102,7 +104,29 @@ def traced_build(folder, times, *arguments):
     if code not in (0, 4) or lost:
         losers = [(p["comm"], p["lost"]) for p in finals(records) if set(p["lost"]) & lost]
         complaints.append(f"exit code {code}, {records[-1]}: {losers}")
-    return seconds, Counter(p["comm"] for p in finals(records) if p["ended"] == "exit"), complaints
+    return seconds, [p for p in finals(records) if p["ended"] == "exit"], complaints
+
+
+def judge_governed(ends):
+    """Complaints about how the compilers of all builds but the first, which finds out what they cost, were recorded: in windows, by
+    seep's own account for little. The emulated machine gets what the tests beside it leave, so no time is judged; README has figures.
+    """
+    compilers = [p for p in ends if p["comm"] == "cc1"]
+    later = compilers[len(compilers) // N_BUILDS :]
+    if not later:
+        return [f"{len(compilers)} compilers have a record"]
+    last = later[-1]
+    print(
+        f"#   {len(compilers)} compilers with records: {dict(Counter(p['mode'] for p in later))}, duty "
+        f"{max(p['duty'] for p in later):.3f} at most, overhead {last['overhead_ratio']:.3f} at last"
+    )
+    complaints = []
+    for p in later:
+        if p["mode"] not in ("windows", "detached") or not p["estimated"] or p["duty"] > DUTY_MOST:
+            complaints.append(f"{p['pid']}: {p['mode']}, duty {p['duty']}, {p['governed']}")
+    if last["overhead_ratio"] > OVERHEAD_MOST:
+        complaints.append(f"overhead {last['overhead_ratio']:.2f} with a budget of 0.05")
+    return complaints[:5]
 
 
 def build():
@@ -117,22 +141,17 @@ def build():
             clean(folder)
             bares.append(make(folder))
         bare = statistics.mean(bares)
-        (exact,), comms, complaints = traced_build(folder, 1, "--budget", "0")
-        governed, comms_governed, more = traced_build(folder, N_BUILDS)
-    ratio = statistics.mean(governed) / bare
+        (exact,), ends, complaints = traced_build(folder, 1, "--budget", "0")
+        governed, ends_governed, more = traced_build(folder, N_BUILDS)
+    comms = Counter(p["comm"] for p in ends)
     print(
-        f"#   the build takes {', '.join(f'{s:.1f}' for s in bares)} s; under seep {ratio:.2f} times that in the mean ("
-        f"{', '.join(f'{s / bare:.2f}' for s in governed)}), without a budget {exact / bare:.2f}, {dict(comms)}, "
-        f"{dict(comms_governed)}"
+        f"#   the build takes {', '.join(f'{s:.1f}' for s in bares)} s; under seep {statistics.mean(governed) / bare:.2f} times that in the "
+        f"mean ({', '.join(f'{s / bare:.2f}' for s in governed)}), without a budget {exact / bare:.2f}, {dict(comms)}"
     )
     for comm in ("cc1", "as"):
         if comms[comm] != len(sources):
             complaints.append(f"{comms[comm]} times {comm}, not {len(sources)}")
-    # The emulated machine gets what the live tests beside it leave: one run's builds differ by three times. Half of what it would be
-    # without a budget is far more than the budget and that noise; README has quiet figures.
-    if ratio - 1 > (exact / bare - 1) / 2:
-        complaints.append(f"{ratio:.2f} times as slow with a budget of 5%")
-    return complaints + more
+    return complaints + more + judge_governed(ends_governed)
 
 
 def many_libcs():

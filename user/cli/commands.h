@@ -3,6 +3,7 @@
 #define SEEP_CLI_COMMANDS_H
 /* The commands and what is written about them. To add one: its options_NAME.c, a declaration here,
  * a line in commands.c. */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/diag.h"
@@ -20,6 +21,7 @@ struct example {
 struct manual_section {
 	const char *heading;
 	const char *text;
+	bool losses; /* after the text comes an item for each cause in model/losses.h */
 };
 
 struct command {

@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/manual.h"
 #include "cli/option_spec.h"
+#include "model/losses.h"
 
 #define MAN_DATE                                                                                   \
 	"2026-11-23" /* of the last change to the pages; a build date would make builds differ */
@@ -75,6 +76,21 @@ static void print_prose(FILE *f, const char *text)
 			print_escaped_n(f, text, n);
 		}
 		paragraph = false;
+		fputc('\n', f);
+	}
+}
+
+static void print_losses(FILE *f)
+{
+	for (enum loss_cause i = 0; i < LOSS_CAUSES; i++) {
+		const struct loss_text *loss = loss_text(i);
+
+		fprintf(f, ".TP\n.B %s\n%c", loss->cause, toupper((unsigned char)*loss->sentence));
+		print_escaped(f, loss->sentence + 1);
+		fputs(".\n", f);
+		print_escaped(f, loss->why);
+		fputc('\n', f);
+		print_escaped(f, loss->remedy);
 		fputc('\n', f);
 	}
 }
@@ -202,6 +218,8 @@ void man_print(FILE *f, const struct command *c)
 	for (section = c->sections; section && section->heading; section++) {
 		fprintf(f, ".SH %s\n", section->heading);
 		print_prose(f, section->text);
+		if (section->losses)
+			print_losses(f);
 	}
 	fputs(".SH EXAMPLES\n", f);
 	for (i = 0; i < c->n_examples; i++) {

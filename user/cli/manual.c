@@ -470,6 +470,12 @@ const struct manual_section manual_seep[] = {
 	 "pass), overhead_ratio (of one CPU, by all of seep).\n"
 	 "\n"
 	 "What a verdict means is said in seep-trace(1), of watch in seep-watch(1).\n"},
+	{"LOSSES",
+	 "Nothing is lost silently: each event, call or process that could not be followed is counted by cause, below the "
+	 "process that it belongs to, or below the report where that is not known. The last line, and "
+	 "the record end, have the sums, and the exit code is 4 when there are any. Without a loss figures are exact, unless they are "
+	 "said to be estimates. The causes, as lost and session_lost name them:\n",
+	 .losses = true},
 	{"EXIT STATUS",
 	 "= 0\n"
 	 "Done.\n"

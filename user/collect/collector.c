@@ -69,6 +69,11 @@ static const char *const loss_names[WIRE_LOST_MAX] = {
 	[WIRE_LOST_ERROR_RING] = "error_ring_full",
 };
 
+const char *collector_loss_name(size_t i)
+{
+	return i < WIRE_LOST_MAX ? loss_names[i] : NULL;
+}
+
 /* Why a stack ends early: on a site, and in the counts of its process. Both are contracts of the output. */
 static const char *const truncated_texts[WIRE_STACK_REASONS] = {
 	[WIRE_STACK_TOO_DEEP] = "too deep",

@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "collect/mapping_queue.h"
 #include "process/maps.h"
 
 #define RING_PAGES 64 /* a power of two; 256 KiB a CPU hold about 2,000 records */
 #define NEVER_SECONDS 1000000000
 #define LOOK_PAUSE_NS (NS_PER_SECOND / 20)
-#define RECORD_MAX 65536 /* perf_event_header.size has 16 bits */
+#define QUEUE_BYTES (8 << 20) /* about 60,000 records */
 
 /* PERF_RECORD_MMAP2 as in linux/perf_event.h, without build id. */
 struct mmap2_record {
@@ -41,15 +42,19 @@ struct ring {
 	uint64_t enabled_ns; /* how long its event has stood, as of the last look */
 };
 
+/* rings, their descriptors in ring_epoll, and `record` are for whoever fills the queue, or holds it. */
 struct mapping_watch {
+	struct mapping_queue *queue;
 	struct ring *rings;
 	size_t n_rings;
-	int epoll;
+	int ring_epoll;
+	int epoll; /* of the queue and the clock */
 	int clock; /* a timer that never expires: it is cancelled when the clock is set, as it is after a suspend */
 	size_t page_bytes;
-	uint64_t n_lost, n_gaps;
+	_Atomic uint64_t n_lost;
+	uint64_t n_gaps;
 	uint64_t looked_ns; /* CLOCK_MONOTONIC when the rings were last found alive, or made so */
-	char *record;	    /* RECORD_MAX bytes: one record made contiguous */
+	char *record;	    /* MAPPING_RECORD_MAX bytes: one record made contiguous */
 	mapping_fn on_mapping;
 	void *arg;
 };
@@ -76,7 +81,7 @@ static int ring_open(struct mapping_watch *w, struct ring *ring, int cpu)
 		return -errno;
 	ring->page = mmap(NULL, (1 + RING_PAGES) * w->page_bytes, PROT_READ | PROT_WRITE,
 			  MAP_SHARED, ring->fd, 0);
-	if (ring->page == MAP_FAILED || epoll_ctl(w->epoll, EPOLL_CTL_ADD, ring->fd, &event))
+	if (ring->page == MAP_FAILED || epoll_ctl(w->ring_epoll, EPOLL_CTL_ADD, ring->fd, &event))
 		return -errno;
 	return 0;
 }
@@ -107,6 +112,66 @@ static int clock_open(struct mapping_watch *w)
 	return 0;
 }
 
+static void copy_out(const struct ring *ring, size_t page_bytes, uint64_t at, void *to, size_t n)
+{
+	const char *data = (const char *)ring->page + page_bytes;
+	size_t size = RING_PAGES * page_bytes, offset = at & (size - 1),
+	       first = n < size - offset ? n : size - offset;
+
+	memcpy(to, data + offset, first);
+	memcpy((char *)to + first, data, n - first);
+}
+
+static bool is_lost(const struct perf_event_header *header)
+{
+	return header->type == PERF_RECORD_LOST && header->size >= sizeof(struct lost_record);
+}
+
+/* Moves its records to the queue; those that find no room stay. */
+static void move_ring(struct mapping_watch *w, struct mapping_queue *q, struct ring *ring)
+{
+	uint64_t head, tail;
+
+	if (!ring->page || ring->page == MAP_FAILED)
+		return;
+	head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	tail = ring->page->data_tail;
+	while (tail < head) {
+		const struct perf_event_header *header = (void *)w->record;
+
+		copy_out(ring, w->page_bytes, tail, w->record, sizeof(*header));
+		if (header->size < sizeof(*header))
+			break;
+		copy_out(ring, w->page_bytes, tail, w->record, header->size);
+		if (is_lost(header))
+			w->n_lost += ((const struct lost_record *)header)->n_lost;
+		else if (!mapping_queue_put(q, w->record, header->size))
+			break;
+		tail += header->size;
+		__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
+	}
+}
+
+static void fill(void *arg, struct mapping_queue *q)
+{
+	struct mapping_watch *w = arg;
+
+	for (size_t i = 0; i < w->n_rings; i++)
+		move_ring(w, q, &w->rings[i]);
+}
+
+static int queue_open(struct mapping_watch *w, struct diag *d)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int err = mapping_queue_create(QUEUE_BYTES, w->ring_epoll, fill, w, &w->queue, d);
+
+	if (err)
+		return err;
+	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, mapping_queue_fd(w->queue), &event))
+		return diag_set(d, errno, "cannot follow new mappings: %s", strerror(errno));
+	return 0;
+}
+
 int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch **ret,
 			 struct diag *d)
 {
@@ -121,10 +186,11 @@ int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch 
 	w->looked_ns = clock_monotonic_ns();
 	w->page_bytes = sysconf(_SC_PAGESIZE);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	w->record = malloc(RECORD_MAX);
+	w->ring_epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->record = malloc(MAPPING_RECORD_MAX);
 	w->rings = calloc(n_cpus, sizeof(*w->rings));
 	w->clock = -1;
-	if (w->epoll < 0 || !w->record || !w->rings)
+	if (w->epoll < 0 || w->ring_epoll < 0 || !w->record || !w->rings)
 		err = -ENOMEM;
 	if (!err)
 		err = clock_open(w);
@@ -141,6 +207,11 @@ int mapping_watch_create(mapping_fn on_mapping, void *arg, struct mapping_watch 
 				     "cannot follow new mappings (perf_event_open): %s",
 				     strerror(-err));
 	}
+	err = queue_open(w, d);
+	if (err) {
+		mapping_watch_destroy(w);
+		return err;
+	}
 	*ret = w;
 	return 0;
 }
@@ -149,12 +220,15 @@ void mapping_watch_destroy(struct mapping_watch *w)
 {
 	if (!w)
 		return;
+	mapping_queue_destroy(w->queue);
 	for (size_t i = 0; i < w->n_rings; i++)
 		ring_close(w, &w->rings[i]);
 	if (w->clock >= 0)
 		close(w->clock);
 	if (w->epoll >= 0)
 		close(w->epoll);
+	if (w->ring_epoll >= 0)
+		close(w->ring_epoll);
 	free(w->rings);
 	free(w->record);
 	free(w);
@@ -192,45 +266,14 @@ static void pass_mapping(struct mapping_watch *w, const struct mmap2_record *r)
 	w->on_mapping(w->arg, r->pid, &m);
 }
 
-static void pass_record(struct mapping_watch *w, const struct perf_event_header *header)
+static void pass_record(void *arg, void *record, size_t n)
 {
-	if (header->type == PERF_RECORD_LOST && header->size >= sizeof(struct lost_record))
-		w->n_lost += ((const struct lost_record *)header)->n_lost;
-	if (header->type != PERF_RECORD_MMAP2 || header->size <= sizeof(struct mmap2_record))
+	const struct perf_event_header *header = record;
+
+	if (header->type != PERF_RECORD_MMAP2 || n <= sizeof(struct mmap2_record))
 		return;
-	((char *)header)[header->size - 1] = '\0';
-	pass_mapping(w, (const struct mmap2_record *)header);
-}
-
-static void copy_out(const struct ring *ring, size_t page_bytes, uint64_t at, void *to, size_t n)
-{
-	const char *data = (const char *)ring->page + page_bytes;
-	size_t size = RING_PAGES * page_bytes, offset = at & (size - 1),
-	       first = n < size - offset ? n : size - offset;
-
-	memcpy(to, data + offset, first);
-	memcpy((char *)to + first, data, n - first);
-}
-
-static void drain_ring(struct mapping_watch *w, struct ring *ring)
-{
-	uint64_t head, tail;
-
-	if (!ring->page || ring->page == MAP_FAILED)
-		return;
-	head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
-	tail = ring->page->data_tail;
-	while (tail < head) {
-		struct perf_event_header header;
-
-		copy_out(ring, w->page_bytes, tail, &header, sizeof(header));
-		if (header.size < sizeof(header))
-			break;
-		copy_out(ring, w->page_bytes, tail, w->record, header.size);
-		tail += header.size;
-		__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
-		pass_record(w, (const struct perf_event_header *)w->record);
-	}
+	((char *)record)[n - 1] = '\0';
+	pass_mapping(arg, record);
 }
 
 /* Whether its event still stands: then it grows older. */
@@ -247,6 +290,13 @@ static bool ring_lives(struct ring *ring)
 	return now.enabled_ns > before_ns;
 }
 
+/* What found no room in the queue. */
+static bool holds_some(const struct ring *ring)
+{
+	return ring->page && ring->page != MAP_FAILED &&
+	       __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE) != ring->page->data_tail;
+}
+
 void mapping_watch_revive(struct mapping_watch *w)
 {
 	uint64_t now_ns = clock_monotonic_ns();
@@ -255,12 +305,15 @@ void mapping_watch_revive(struct mapping_watch *w)
 	if (now_ns - w->looked_ns < LOOK_PAUSE_NS)
 		return;
 	w->looked_ns = now_ns;
+	mapping_queue_hold(w->queue);
 	for (size_t i = 0; i < w->n_rings; i++) {
 		struct ring *ring = &w->rings[i];
 
 		if (ring_lives(ring))
 			continue;
-		drain_ring(w, ring);
+		move_ring(w, w->queue, ring);
+		if (holds_some(ring))
+			w->n_lost++;
 		ring_close(w, ring);
 		if (!ring_open(w, ring, i)) {
 			w->n_gaps++;
@@ -270,6 +323,7 @@ void mapping_watch_revive(struct mapping_watch *w)
 		ring_close(w, ring);
 		*ring = (struct ring){.fd = -1};
 	}
+	mapping_queue_go_on(w->queue);
 }
 
 uint64_t mapping_watch_gaps(const struct mapping_watch *w)
@@ -291,6 +345,5 @@ static void settle_clock(struct mapping_watch *w)
 void mapping_watch_drain(struct mapping_watch *w)
 {
 	settle_clock(w);
-	for (size_t i = 0; i < w->n_rings; i++)
-		drain_ring(w, &w->rings[i]);
+	mapping_queue_drain(w->queue, pass_record, w);
 }

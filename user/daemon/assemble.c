@@ -148,9 +148,9 @@ static int fill_processes(struct assembly *a, bool last, struct assembled *r)
 		governing_excuse(t, from);
 		pthread_mutex_lock(&t->lock);
 		p = hashmap_get(&t->traced, from->instance);
-		if (p && p->n_bereft)
-			err = losses_add(&from->losses, &from->n_losses, "thread_ended",
-					 p->n_bereft);
+		if (p)
+			err = losses_count(&from->losses, &from->n_losses, LOSS_THREAD_ENDED,
+					   p->n_bereft);
 		fill_process(from, p, last, to);
 		pthread_mutex_unlock(&t->lock);
 		if (err)
@@ -242,32 +242,26 @@ static void sum_sites(struct report *report, bool growth)
 /* Losses of no one process: the kernel side's, and those of our own readers. */
 static int fill_losses(struct assembly *a, struct assembled *r)
 {
-	const uint64_t lost_mappings = mapping_watch_lost(a->tracing->mappings);
-	const uint64_t gaps = mapping_watch_gaps(a->tracing->mappings);
-	const uint64_t lost_errors = collector_lost_errors(a->tracing->collector);
-	const uint64_t missed_runs = kernel_missed_runs(a->tracing->kernel);
+	const struct tracing *t = a->tracing;
+	const struct {
+		enum loss_cause cause;
+		uint64_t count;
+	} own[] = {
+		{LOSS_MAPPING_RING_FULL, mapping_watch_lost(t->mappings)},
+		{LOSS_MAPPING_GAPS, mapping_watch_gaps(t->mappings)},
+		{LOSS_PROCESSES_NOT_PROBED, t->n_unprobed},
+		{LOSS_TRACE_RING_FULL, t->n_lost_calls},
+		{LOSS_ERROR_RING_FULL, collector_lost_errors(t->collector)},
+		{LOSS_MISSED_RUNS, kernel_missed_runs(t->kernel)},
+	};
 	struct report *report = &r->report;
 	int err = 0;
 
 	for (size_t i = 0; i < r->snapshot.n_losses && !err; i++)
 		err = losses_add(&report->losses, &report->n_losses, r->snapshot.losses[i].cause,
 				 r->snapshot.losses[i].count);
-	if (!err && lost_mappings)
-		err = losses_add(&report->losses, &report->n_losses, "mapping_ring_full",
-				 lost_mappings);
-	if (!err && gaps)
-		err = losses_add(&report->losses, &report->n_losses, "mapping_gaps", gaps);
-	if (!err && a->tracing->n_unprobed)
-		err = losses_add(&report->losses, &report->n_losses, "processes_not_probed",
-				 a->tracing->n_unprobed);
-	if (!err && a->tracing->n_lost_calls)
-		err = losses_add(&report->losses, &report->n_losses, "trace_ring_full",
-				 a->tracing->n_lost_calls);
-	if (!err && lost_errors)
-		err = losses_add(&report->losses, &report->n_losses, "error_ring_full",
-				 lost_errors);
-	if (!err && missed_runs)
-		err = losses_add(&report->losses, &report->n_losses, "missed_runs", missed_runs);
+	for (size_t i = 0; i < ARRAY_SIZE(own) && !err; i++)
+		err = losses_count(&report->losses, &report->n_losses, own[i].cause, own[i].count);
 	return err;
 }
 

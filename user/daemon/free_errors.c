@@ -11,6 +11,7 @@
 #include "daemon/assemble.h"
 #include "daemon/traced.h"
 #include "daemon/tracing.h"
+#include "model/losses.h"
 
 static struct error_stack name_stack(struct assembly *a, const struct traced *p, uint64_t stack)
 {
@@ -34,7 +35,7 @@ static const struct process_report *find_process(const struct report *r, instanc
 static bool calls_unseen(const struct tracing *t, const struct process_report *p)
 {
 	for (size_t i = 0; i < p->n_losses; i++)
-		if (!strcmp(p->losses[i].cause, "thread_ended"))
+		if (!strcmp(p->losses[i].cause, loss_text(LOSS_THREAD_ENDED)->cause))
 			return true;
 	return kernel_missed_runs(t->kernel) > 0;
 }

@@ -15,6 +15,7 @@
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 #define PF_EXITING 0x00000004
+#define LOOKS 3
 #define PROC_TEXT_MAX_BYTES (1UL << 20)
 
 static bool is_zombie(const struct procfs_stat *stat)
@@ -23,10 +24,18 @@ static bool is_zombie(const struct procfs_stat *stat)
 }
 
 /* A main thread that ended before the others looks like a zombie; the process lives on. What has begun to end has no memory any
- * more. */
-static bool is_ending(const struct procfs_stat *stat)
+ * more, also while threads that have ended are still counted. */
+static bool is_ending(pid_t pid, const struct procfs_stat *stat)
 {
-	return (is_zombie(stat) || stat->flags & PF_EXITING) && stat->n_threads <= 1;
+	if (!is_zombie(stat) && !(stat->flags & PF_EXITING))
+		return false;
+	if (stat->n_threads <= 1)
+		return true;
+	/* One that hands over to a new thread and ends may be passed by while the threads are listed. */
+	for (int i = 0; i < LOOKS; i++)
+		if (heir_find(pid) >= 0)
+			return false;
+	return true;
 }
 
 static uint64_t boottime_ns_of_ticks(uint64_t ticks)
@@ -50,13 +59,13 @@ static int check_kind(pid_t pid, const struct procfs_stat *stat, struct diag *d)
 			d, EPERM, EXIT_REFUSED,
 			"give the pid of a program; the kernel's own allocations are not traced by this version",
 			"%d is a kernel thread (%s): it has no memory of its own", pid, stat->comm);
-	if (is_zombie(stat) && is_ending(stat))
+	if (is_zombie(stat) && is_ending(pid, stat))
 		return diag_set(
 			d, ENODATA,
 			"process %d (%s) has ended already: a zombie that its parent %d has not "
 			"waited for",
 			pid, stat->comm, stat->parent);
-	if (is_ending(stat))
+	if (is_ending(pid, stat))
 		return diag_set(d, ESRCH, "process %d (%s) is ending", pid, stat->comm);
 	return 0;
 }
@@ -213,7 +222,7 @@ bool identity_alive(const struct identity *id)
 
 	if (procfs_read_stat(id->pid, &stat) || stat.start_ticks != id->start_ticks)
 		return false;
-	return !is_ending(&stat);
+	return !is_ending(id->pid, &stat);
 }
 
 int identity_rss(pid_t pid, uint64_t *ret_bytes)
