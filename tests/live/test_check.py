@@ -32,6 +32,7 @@ ENDS = {
     "segv": (1, 1, LEAKED, signal.SIGSEGV),
     "kill": (1, 1, LEAKED, signal.SIGKILL),
     "threads": (1, 1, LEAKED, 0),
+    "race": (41, 41, LEAKED, 0),
     "last-thread": (2, 1, LEAKED, 0),
     "exec": (0, 1, 0, 0),
     "thread-exec": (0, 1, 0, 0),

@@ -58,8 +58,8 @@ def threads_status(pid):
 class Scan:
     """A scan of a zoo that did all its work while it was traced."""
 
-    def __init__(self, *options):
-        with Zoo() as zoo:
+    def __init__(self, *options, target="scan_zoo"):
+        with Zoo(target) as zoo:
             with Seep(
                 "scan", "-p", zoo.pid, "--for", "60", "-a", "--format", "ndjson", *map(str, options)
             ) as seep:
@@ -170,6 +170,14 @@ def stopped():
     if any(state in "tT" or tracer != "0" for state, tracer in scan.status):
         complaints.append(f"its threads afterwards: {scan.status}")
     return complaints
+
+
+def left_behind():
+    """What points to the blocks is out of use: in freed memory, on the stack of a thread that ended. A thread that waits, and one
+    that runs on a stack of the program's own, hold theirs.
+    """
+    scan = Scan("--stop", target="scan_left")
+    return scan.judge() + compare_kinds(scan)
 
 
 def start_pointers():
@@ -392,6 +400,7 @@ def main():
     tap = start_tap()
     tap.run("while it runs: every block of the zoo", running)
     tap.run("--stop: every block of the zoo", stopped)
+    tap.run("--stop: what only memory out of use points to", left_behind)
     tap.run("--stop of what a debugger holds", debugged)
     tap.run("--pointers start", start_pointers)
     tap.run("lost roots answer for what they hold", held)

@@ -151,6 +151,40 @@ static void ignore_interrupt(void)
 	wait_for_signal();
 }
 
+#define N_RACES 40
+#define N_RACERS 3
+static volatile int is_over;
+
+static void *end_when_over(void *arg)
+{
+	while (!is_over)
+		;
+	return arg;
+}
+
+/* Children whose threads end by themselves while the process ends. */
+static void race(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < N_RACES; i++) {
+		pid_t child = fork();
+
+		if (!child) {
+			lose();
+			for (int j = 0; j < N_RACERS; j++)
+				if (pthread_create(&thread, NULL, end_when_over, NULL))
+					abort();
+			usleep(1000);
+			is_over = 1;
+			for (volatile int j = 0; j < i * 2000; j++)
+				;
+			_exit(0);
+		}
+		waitpid(child, NULL, 0);
+	}
+}
+
 /* Until the kernel takes somebody's life for it. */
 static void take_all_memory(void)
 {
@@ -184,6 +218,8 @@ static void end(const char *how)
 		execute();
 	} else if (!strcmp(how, "threads"))
 		start_threads();
+	else if (!strcmp(how, "race")) /* 41 times */
+		race();
 	else if (!strcmp(how, "last-thread")) /* twice */
 		leave_to_thread();
 	else if (!strcmp(how, "daemon")) { /* twice */

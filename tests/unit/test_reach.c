@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "process/maps.h"
+#include "reach/ended_stack.h"
 #include "reach/candidates.h"
 #include "reach/freed.h"
 #include "reach/glibc_heap.h"
@@ -96,7 +97,7 @@ static void add_root(struct world *w, uint64_t start, uint64_t end)
 	struct maps maps = {&m, 1, 1};
 
 	reach_roots_done(&w->roots);
-	assert_int_equal(reach_roots_find(&maps, NULL, 0, &w->reader, &w->roots), 0);
+	assert_int_equal(reach_roots_find(&maps, NULL, 0, &w->reader, false, &w->roots), 0);
 }
 
 static int judge(struct world *w, bool interior, unsigned n_threads)
@@ -209,7 +210,7 @@ static void registers_are_roots(void **state)
 	world_init(&w, PAGE);
 	assert_int_equal(reach_blocks_add(&w.blocks, BASE, 16, 1), 0);
 	assert_int_equal(reach_blocks_finish(&w.blocks), 0);
-	assert_int_equal(reach_roots_find(&none, &thread, 1, &w.reader, &w.roots), 0);
+	assert_int_equal(reach_roots_find(&none, &thread, 1, &w.reader, false, &w.roots), 0);
 	assert_int_equal(judge(&w, true, 2), 0);
 	assert_int_equal(w.marks[0], 1);
 	world_done(&w);
@@ -434,6 +435,45 @@ static void random_graphs(void **state)
 	}
 }
 
+static ssize_t read_own(void *arg, uint64_t address, void *to, size_t n_bytes)
+{
+	(void)arg;
+	memcpy(to, (const void *)(uintptr_t)address, n_bytes);
+	return n_bytes;
+}
+
+/* The descriptor of the thread that ended stays a root, what is below does not; stacks in use and what is no stack stay whole. */
+static void ended_stacks(void **state)
+{
+	static uint64_t memory[4096];
+	const struct reach_reader reader = {.read = read_own};
+	const uint64_t start = (uintptr_t)memory, end = start + sizeof(memory);
+	const uint64_t descriptor = end - 2304;
+	uint64_t *words = (uint64_t *)(uintptr_t)descriptor;
+	struct mapping m = {.start = start, .end = end, .readable = true, .writable = true};
+	struct thread_state other = {.stack_pointer = start - 64, .robust_list = end + 64};
+	struct thread_state waits = {.stack_pointer = end - 4096, .robust_list = end + 64};
+	struct thread_state elsewhere = {.stack_pointer = start - 64,
+					 .robust_list = descriptor + 736};
+
+	(void)state;
+	assert_int_equal(reach_ended_stack(&m, &other, 1, &reader), 0);
+	words[0] = descriptor;
+	assert_int_equal(reach_ended_stack(&m, &other, 1, &reader), 0);
+	words[2] = descriptor;
+	assert_int_equal(reach_ended_stack(&m, &other, 1, &reader), descriptor);
+	assert_int_equal(reach_ended_stack(&m, &waits, 1, &reader), 0);
+	assert_int_equal(reach_ended_stack(&m, &elsewhere, 1, &reader), 0);
+	m.shared = true;
+	assert_int_equal(reach_ended_stack(&m, &other, 1, &reader), 0);
+	m.shared = false;
+	m.inode = 1;
+	assert_int_equal(reach_ended_stack(&m, &other, 1, &reader), 0);
+	m.inode = 0;
+	m.start = end - 4096;
+	assert_int_equal(reach_ended_stack(&m, &other, 1, &reader), 0);
+}
+
 static void stacks_are_cut(void **state)
 {
 	struct mapping guard = {.start = 0x1000, .end = 0x2000, .path = ""};
@@ -550,6 +590,7 @@ int main(void)
 		cmocka_unit_test(again),
 		cmocka_unit_test(stopped),
 		cmocka_unit_test(random_graphs),
+		cmocka_unit_test(ended_stacks),
 		cmocka_unit_test(stacks_are_cut),
 		cmocka_unit_test(candidates),
 		cmocka_unit_test(freed_memory),

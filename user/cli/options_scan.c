@@ -42,7 +42,8 @@ static const struct option_spec options[] = {
 	 .unit_ns = NS_PER_SECOND, .min = 0, .max = NS_PER_HOUR, .help = "time between passes"},
 	{"stop", 0, NULL, OPTION_INTO_FLAG(struct scan_options, stop), TARGET,
 	 .help = "stop the process for one exact pass, and say for how long",
-	 .man = "All its threads stand meanwhile, by ptrace(2), as under a debugger."},
+	 .man = "All its threads stand meanwhile, by ptrace(2), as under a debugger. What glibc's malloc has back, and the "
+		"stacks of threads that ended, are then known and left out, so that pointers left there hide no leak."},
 	{"pointers", 0, NULL, OPTION_INTO_CHOICE(struct scan_options, pointers),
 	 .choices = pointers, TARGET,
 	 .help = "which count: those to any byte of a block, or to its start only",

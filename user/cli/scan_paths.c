@@ -36,7 +36,7 @@ int scan_paths_find(struct scanning *s, uint64_t address, struct found_path *ret
 	err = maps_read(s->pid, &maps, d);
 	if (err)
 		return err;
-	err = reach_roots_find(&maps, s->threads, s->n_threads, &reader, &roots);
+	err = reach_roots_find(&maps, s->threads, s->n_threads, &reader, s->options.stands, &roots);
 	if (!err)
 		err = reach_path_find(&s->blocks, &roots, &reader, s->options.interior, ret->target,
 				      &s->progress, &ret->path);

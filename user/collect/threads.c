@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "process/privilege.h"
+#include "process/robust_list.h"
 #include "wire.h"
 /* Uses the types of wire.h. */
 #include "threads.skel.h"
@@ -80,6 +81,7 @@ static int add_thread(struct threads *threads, const struct wire_thread *record)
 		.tid = record->tid,
 		.running = record->running,
 		.stack_pointer = record->registers[WIRE_STACK_POINTER],
+		.robust_list = robust_list_address(record->tid),
 	};
 
 	memcpy(t.registers, record->registers, sizeof(t.registers));

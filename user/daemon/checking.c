@@ -16,6 +16,7 @@
 #include "daemon/traced.h"
 #include "daemon/tracing.h"
 #include "process/launch.h"
+#include "process/robust_list.h"
 #include "reach/freed.h"
 
 #define MOST_THREADS 4
@@ -79,6 +80,7 @@ static struct thread_state to_state(const struct launch_thread *t)
 	return (struct thread_state){
 		.tid = t->tid,
 		.stack_pointer = r->rsp,
+		.robust_list = robust_list_address(t->tid),
 		.registers = {r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp, r->r8,
 			      r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15},
 	};

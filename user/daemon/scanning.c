@@ -128,6 +128,7 @@ int scanning_prepare_stopped(struct scanning *s, uint32_t instance, struct threa
 	int err;
 
 	forget_pass(s);
+	s->options.stands = true;
 	s->threads = threads;
 	s->n_threads = n_threads;
 	err = prepare_blocks(s, instance, d);
@@ -141,9 +142,12 @@ int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct di
 	int err;
 
 	forget_pass(s);
+	s->options.stands = stop;
 	err = stop ? freeze_create(s->pid, &s->freeze, d) : 0;
 	if (!err)
 		err = prepare_blocks(s, instance, d);
+	if (!err && stop && leave_out_freed(s))
+		err = diag_set(d, ENOMEM, "out of memory");
 	if (err)
 		return err;
 	return thread_reader_read(s->threads_reader, &s->threads, &s->n_threads, d);

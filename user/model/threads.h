@@ -13,6 +13,7 @@ struct thread_state {
 	bool running; /* it runs or is about to: its registers are those of its last entry into the kernel */
 	uint64_t stack_pointer;
 	uint64_t registers[THREAD_REGISTERS];
+	uint64_t robust_list; /* process/robust_list.h's, 0: not known */
 };
 
 /* "rbx"; NULL for those that this machine does not have. */

@@ -43,6 +43,7 @@
 #define OPTIONS_EXEC (PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD)
 #define OPTIONS_FORK (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)
 #define AUXV_MAX_BYTES 4096
+#define SYSCALL_MAX_BYTES 256
 
 struct task {
 	pid_t tid;
@@ -51,11 +52,13 @@ struct task {
 	bool starting;	 /* entry is set */
 	bool is_mapping; /* while starting: in an mmap of a file, executable */
 	bool exiting;	 /* it runs no more of the program */
+	bool held;	 /* at its end, until its process's other threads are at theirs */
 	struct breakpoint entry;
 };
 
-/* Its threads so far, as the program left them. Each goes on to its end at once: to keep them until the last one comes would hang the
- * thread that executes another program, which waits for them. Their stacks stay until the last one's end. */
+/* Its threads so far, as the program left them. Each goes on to its end at once, but for the one that ends the process: to keep them
+ * until the last one comes would hang a thread that executes another program, which waits for them. Their stacks stay until the last
+ * one's end. */
 struct dying {
 	struct launch_thread *items;
 	size_t n, cap;
@@ -360,24 +363,13 @@ static void settle_orphans(struct tracer *t)
 	}
 }
 
-static void handle_end(struct tracer *t, pid_t tid, int status)
-{
-	const struct task *task = hashmap_get(&t->tasks, tid);
-
-	if (task && task->tgid == tid && t->hooks->ended)
-		t->hooks->ended(t->arg, tid, status);
-	forget_dying(t, tid);
-	forget_task(t, tid);
-	settle_orphans(t);
-}
-
 static bool is_last(const struct tracer *t, const struct task *task)
 {
 	const struct task *other;
 	size_t cursor = 0;
 
 	while ((other = hashmap_next(&t->tasks, &cursor, NULL)))
-		if (other->tgid == task->tgid && !other->exiting)
+		if (other != task && other->tgid == task->tgid && !other->exiting)
 			return false;
 	return true;
 }
@@ -398,21 +390,103 @@ static const struct dying *add_dying(struct tracer *t, const struct task *task,
 	return vec_push(d, (struct launch_thread){task->tid, *registers}) ? NULL : d;
 }
 
-/* The stop at PTRACE_EVENT_EXIT. A thread that called exit(2) while others run on is done with its stack. */
-static void handle_exit(struct tracer *t, struct task *task)
+/* A thread at its end goes on. last: with it ends its process. A thread that called exit(2) while others run on is done with its stack. */
+static void finish(struct tracer *t, struct task *task, bool last)
 {
 	struct user_regs_struct registers;
 	const struct dying *d = NULL;
-	bool last;
 
-	task->exiting = true;
-	last = is_last(t, task);
+	task->held = false;
 	if (task->tgid && !ptrace(PTRACE_GETREGS, task->tid, NULL, &registers) &&
 	    (last || registers.orig_rax != SYS_exit))
 		d = add_dying(t, task, &registers);
 	if (d && last && t->hooks->ending)
 		t->hooks->ending(t->arg, task->tgid, d->items, d->n);
 	resume(t, task, 0);
+}
+
+static struct task *find_held(const struct tracer *t, pid_t pid)
+{
+	struct task *task;
+	size_t cursor = 0;
+
+	while ((task = hashmap_next(&t->tasks, &cursor, NULL)))
+		if (task->tgid == pid && task->held)
+			return task;
+	return NULL;
+}
+
+/* A thread of the process is at its end, or gone: those that wait for that go on when it was the last. */
+static void finish_held(struct tracer *t, pid_t pid)
+{
+	struct task *held = pid ? find_held(t, pid) : NULL, *next;
+
+	if (!held || !is_last(t, held))
+		return;
+	for (; held; held = next) {
+		held->held = false;
+		next = find_held(t, pid);
+		finish(t, held, !next);
+	}
+}
+
+static void handle_end(struct tracer *t, pid_t tid, int status)
+{
+	const struct task *task = hashmap_get(&t->tasks, tid);
+	pid_t pid = task ? task->tgid : 0;
+
+	if (task && pid == tid && t->hooks->ended)
+		t->hooks->ended(t->arg, tid, status);
+	forget_dying(t, tid);
+	forget_task(t, tid);
+	finish_held(t, pid);
+	settle_orphans(t);
+}
+
+/* Whether a thread of the process is in execve(2) or execveat(2), and may wait there for the others' end. */
+static bool is_executing(const struct tracer *t, pid_t pid)
+{
+	const struct task *task;
+	size_t cursor = 0;
+
+	while ((task = hashmap_next(&t->tasks, &cursor, NULL))) {
+		_cleanup_free_ char *text = NULL;
+		size_t n;
+		long nr;
+
+		if (task->tgid != pid || task->exiting)
+			continue;
+		if (procfs_read(task->tid, "syscall", SYSCALL_MAX_BYTES, &text, &n))
+			continue;
+		nr = n ? strtol(text, NULL, 10) : 0;
+		if (nr == SYS_execve || nr == SYS_execveat)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the thread ends its process, and is no thread that another one's exec has ended. Another thread that ends by itself at the same
+ * time is killed before it stops, so that the last stop may be this one. */
+static bool ends_process(const struct tracer *t, const struct task *task)
+{
+	struct user_regs_struct registers;
+
+	return !ptrace(PTRACE_GETREGS, task->tid, NULL, &registers) &&
+	       registers.orig_rax == SYS_exit_group && !is_executing(t, task->tgid);
+}
+
+/* The stop at PTRACE_EVENT_EXIT. */
+static void handle_exit(struct tracer *t, struct task *task)
+{
+	task->exiting = true;
+	if (is_last(t, task)) {
+		finish(t, task, !find_held(t, task->tgid));
+		finish_held(t, task->tgid);
+		return;
+	}
+	task->held = t->hooks->ending && task->tgid && ends_process(t, task);
+	if (!task->held)
+		finish(t, task, false);
 }
 
 static void handle_stop(struct tracer *t, struct task *task, int status)
@@ -470,14 +544,17 @@ int tracer_seize(struct tracer *t)
 
 void tracer_leave(struct tracer *t)
 {
-	const struct task *task;
+	struct task *task;
 	size_t cursor = 0;
 
 	t->leaving = true;
 	t->hooks = &no_hooks;
-	while ((task = hashmap_next(&t->tasks, &cursor, NULL)))
+	while ((task = hashmap_next(&t->tasks, &cursor, NULL))) {
 		if (task->starting)
 			ptrace(PTRACE_INTERRUPT, task->tid, NULL, NULL);
+		if (task->held)
+			finish(t, task, false);
+	}
 }
 
 bool tracer_may_end(const struct tracer *t)

@@ -28,6 +28,7 @@ struct reach_options {
 	bool interior;	    /* pointers into a block count, not only those to its start */
 	unsigned n_threads; /* at least 1 */
 	bool again; /* marks have been made a moment ago: blocks reached then are looked at once more, in the order of memory */
+	bool stands; /* the process does not run meanwhile */
 };
 
 /* How far it is; may be read at any time. */

@@ -27,7 +27,8 @@ int reach_pass(pid_t pid, const struct reach_blocks *blocks, const struct thread
 	if (err)
 		return err;
 	/* Of what has ended, the maps are empty before it is gone. */
-	err = maps.n ? reach_roots_find(&maps, threads, n_threads, reader, &roots) : -ESRCH;
+	err = maps.n ? reach_roots_find(&maps, threads, n_threads, reader, options->stands, &roots)
+		     : -ESRCH;
 	if (!err)
 		err = reach_mark(blocks, &roots, reader, options, progress, marks);
 	reach_roots_done(&roots);

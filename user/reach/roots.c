@@ -7,6 +7,7 @@
 
 #include "base/vec.h"
 #include "process/maps.h"
+#include "reach/ended_stack.h"
 
 #define WORD_BYTES sizeof(uint64_t)
 
@@ -77,8 +78,17 @@ static int add_pieces(struct reach_roots *r, const struct reach_reader *reader, 
 	return err;
 }
 
+/* Where what may be in use of a stack begins, if its thread has ended; else start. */
+static uint64_t ended_until(const struct mapping *m, const struct thread_state *threads,
+			    size_t n_threads, const struct reach_reader *reader, uint64_t start)
+{
+	uint64_t descriptor = reach_ended_stack(m, threads, n_threads, reader);
+
+	return descriptor > start ? descriptor : start;
+}
+
 int reach_roots_find(const struct maps *maps, const struct thread_state *threads, size_t n_threads,
-		     const struct reach_reader *reader, struct reach_roots *ret)
+		     const struct reach_reader *reader, bool stands, struct reach_roots *ret)
 {
 	struct reach_roots r = {0};
 	int err = 0;
@@ -87,11 +97,13 @@ int reach_roots_find(const struct maps *maps, const struct thread_state *threads
 		for (size_t j = 0; j < THREAD_REGISTERS && !err; j++)
 			err = vec_push(&r.registers, threads[i].registers[j]);
 	for (size_t i = 0; i < maps->n && !err; i++) {
+		const struct mapping *m = &maps->items[i], *before = i ? m - 1 : NULL;
 		uint64_t start, end;
 
-		reach_root_bounds(&maps->items[i], i ? &maps->items[i - 1] : NULL, threads,
-				  n_threads, &start, &end);
-		err = add_pieces(&r, reader, start, end, only_own(&maps->items[i]));
+		reach_root_bounds(m, before, threads, n_threads, &start, &end);
+		if (stands && is_stack(m, before))
+			start = ended_until(m, threads, n_threads, reader, start);
+		err = add_pieces(&r, reader, start, end, only_own(m));
 	}
 	if (err)
 		reach_roots_done(&r);

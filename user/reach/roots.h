@@ -3,6 +3,7 @@
 #define SEEP_REACH_ROOTS_H
 /* Where pointers count that are in no block: registers, stacks from their threads' stack pointers upward, data and bss of files,
  * thread-local storage, and all other memory that the process has mapped and touched. */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "model/threads.h"
@@ -22,9 +23,9 @@ void reach_root_bounds(const struct mapping *m, const struct mapping *before,
 		       const struct thread_state *threads, size_t n_threads, uint64_t *ret_start,
 		       uint64_t *ret_end);
 
-/* All roots of a process. Returns 0 or -ENOMEM. */
+/* All roots of a process. stands: nothing of it runs, so that stacks of threads that ended are known, and left out. Returns 0 or -ENOMEM. */
 int reach_roots_find(const struct maps *maps, const struct thread_state *threads, size_t n_threads,
-		     const struct reach_reader *reader, struct reach_roots *ret);
+		     const struct reach_reader *reader, bool stands, struct reach_roots *ret);
 /* Accepts an empty one. */
 void reach_roots_done(struct reach_roots *r);
 
