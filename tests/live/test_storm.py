@@ -4,7 +4,7 @@
 and processes that are killed in mid-call. Everything is traced (--all), but only a libc of our own is probed (-O); then by pid, and by name. While
 seep still runs, nothing of the dead is left in its maps.
 
-STORM_LIVES: how many, 3000 by default.
+STORM_LIVES: how many, 2000 by default.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from lib import SECONDS, Failure, Program, Seep, Target, start_tap, wait_until
 from test_lifecycle import Maps, finals
 from test_limits import Own, private_libc, tracing
 
-LIVES = int(os.environ.get("STORM_LIVES", "3000"))
+LIVES = int(os.environ.get("STORM_LIVES", "2000"))
 KEYED = ("live", "sites", "unknown_sites")
 
 
