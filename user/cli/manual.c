@@ -354,7 +354,7 @@ const struct manual_section manual_seep[] = {
 	 "namespace_pid (its pid in its own pid namespace, null where that is ours), container (the id), "
 	 "container_name, namespace, pod (what its runtime's files call it: Docker, containerd, CRI-O, "
 	 "Podman; null without them), pod_uid (of Kubernetes, from the cgroup's path), "
-	 "ended (exit, exec, released when it lives on untraced, or null), exit_status (as of wait(2)), "
+	 "ended (exit, exec, released when it lives on untraced or its end was not told, or null), exit_status (as of wait(2)), "
 	 "oom_killed (the kernel chose it to die for want of memory), "
 	 "limit_hits (times that its cgroups were at their memory limits since the trace began, so that the "
 	 "kernel had to take pages back), limit_hit_age_seconds (of the last of them, null when not known), "

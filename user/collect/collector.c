@@ -692,6 +692,17 @@ bool collector_oom_killed(const struct collector *c, instance_id instance)
 	return !bpf_map_lookup_elem(c->maps.instances, &instance, &process) && process.oom_killed;
 }
 
+void collector_end(struct collector *c, instance_id instance)
+{
+	struct wire_process process;
+
+	if (bpf_map_lookup_elem(c->maps.instances, &instance, &process) || process.ended)
+		return;
+	process.ended = WIRE_ENDED_RELEASED;
+	process.ended_ns = clock_monotonic_ns();
+	bpf_map_update_elem(c->maps.instances, &instance, &process, BPF_EXIST);
+}
+
 void collector_forget(struct collector *c, const struct snapshot *s, instance_id instance)
 {
 	bpf_map_delete_elem(c->maps.instances, &instance);

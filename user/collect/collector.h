@@ -73,6 +73,9 @@ size_t collector_stack(struct collector *c, uint64_t stack, const uint64_t **ret
 int collector_each_block(struct collector *c,
 			 int (*visit)(void *arg, const struct snapshot_block *block), void *arg);
 
+/* Ends an instance that no process is any more, and whose end was not seen: the next collector_read finds it released. */
+void collector_end(struct collector *c, instance_id instance);
+
 /* What reports call the i-th cause of what the kernel side counts as lost (model/losses.h has the texts), NULL past the last. Thread-safe. */
 const char *collector_loss_name(size_t i);
 

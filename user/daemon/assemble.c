@@ -453,6 +453,7 @@ void assembled_settle(struct assembly *a, struct assembled *r)
 		}
 	if (purge)
 		kernel_purge(a->tracing->kernel);
+	tracing_end_strays(a->tracing, &r->snapshot);
 	naming_trim(&a->names);
 	notes_done(&r->notes);
 	free(r->report.processes);

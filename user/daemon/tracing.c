@@ -3,6 +3,7 @@
 #include "daemon/tracing.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@
 #include "process/maps.h"
 #include "symbol/kernel_symbols.h"
 #include "symbol/symbolize.h"
+
+#define STRAY_NS NS_PER_SECOND
 
 /* The kernel walks the process by these from now on. The unwinder's callback. */
 static void on_published(void *arg, instance_id instance, const struct maps *maps, uint32_t version)
@@ -147,6 +150,7 @@ void tracing_close(struct tracing *t)
 	hashmap_done(&t->generating);
 	hashmap_done(&t->asking);
 	hashmap_done(&t->leaving);
+	hashmap_done(&t->strays);
 	symbolizer_destroy(t->symbolizer);
 	kernel_symbols_destroy(t->kernel_symbols);
 	collector_destroy(t->collector);
@@ -354,6 +358,41 @@ void tracing_refresh(struct tracing *t)
 		hashmap_put(&t->generating, p->pid, p);
 	}
 	pthread_mutex_unlock(&t->lock);
+}
+
+/* The kernel's tables name another instance for its pid, or none, or there is no process with it. Who lent its memory may live on
+ * in those that borrow. */
+static bool is_stray(const struct tracing *t, const struct snapshot_process *p)
+{
+	return !p->ended && p->pid && !p->n_borrowers &&
+	       (kernel_instance(t->kernel, p->pid, NULL) != p->instance ||
+		(kill(p->pid, 0) && errno == ESRCH));
+}
+
+static void end_stray(struct tracing *t, const struct snapshot_process *p)
+{
+	if (kernel_instance(t->kernel, p->pid, NULL) == p->instance)
+		tracing_release(t, p->pid);
+	collector_end(t->collector, p->instance);
+}
+
+void tracing_end_strays(struct tracing *t, const struct snapshot *s)
+{
+	struct hashmap strays = {0};
+
+	for (size_t i = 0; i < s->processes.n; i++) {
+		const struct snapshot_process *p = &s->processes.items[i];
+
+		/* One that begins, or is about to end, looks like that for a moment. */
+		if (s->time_ns - p->began_ns < STRAY_NS || !is_stray(t, p))
+			continue;
+		if (hashmap_get(&t->strays, p->instance))
+			end_stray(t, p);
+		else
+			hashmap_put(&strays, p->instance, t);
+	}
+	hashmap_done(&t->strays);
+	t->strays = strays;
 }
 
 struct traced *tracing_find(struct tracing *t, instance_id instance)

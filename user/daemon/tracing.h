@@ -65,6 +65,7 @@ struct tracing {
 	struct hashmap
 		leaving; /* pid -> struct traced: ended since the last drain, whose mappings may be told only now */
 	struct hashmap asking; /* instances whose mappings the kernel asked for */
+	struct hashmap strays; /* instances that were nobody at the last report */
 	uint64_t grown_ns;   /* when it was last seen who has lived for a while, CLOCK_MONOTONIC */
 	uint64_t drained_ns; /* CLOCK_MONOTONIC: what happened until then has been seen */
 	uint64_t n_lost_events, n_lost_mappings; /* as of the last drain */
@@ -113,6 +114,10 @@ void tracing_ended(struct tracing *t, pid_t pid);
 void tracing_drain(struct tracing *t);
 /* Reads /proc/PID/maps and RSS of all that live: for the report that comes. */
 void tracing_refresh(struct tracing *t);
+
+/* After a report: who was in it as alive, and was nobody then and at the report before, ends now, so that its next report is its last. The
+ * kernel side tells of all ends; this is for what it could not note, as of one that came while it was being attached to. */
+void tracing_end_strays(struct tracing *t, const struct snapshot *s);
 
 /* What is known of an instance, or NULL; valid until it is forgotten. */
 struct traced *tracing_find(struct tracing *t, instance_id instance);
