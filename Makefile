@@ -12,7 +12,7 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch triage scan report diff mark doctor help
+COMMANDS := trace watch triage scan report diff mark serve doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -45,7 +45,7 @@ BPF_OUT := build/bpf
 FUZZ_OUT := build/fuzz
 TARGETS_OUT := build/targets
 READY := build/.ready
-HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h
+HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h microhttpd.h
 # watch.bpf.c and threads.bpf.c stand alone: watching loads nothing of tracing, and only a scan reads registers.
 SKELETON := $(BPF_OUT)/seep.skel.h $(BPF_OUT)/watch.skel.h $(BPF_OUT)/threads.skel.h
 
@@ -57,7 +57,7 @@ SEEP_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP -Iuser -Ibpf -I$(BP
 	-DSEEP_VERSION='"$(VERSION)"'
 # The static library where it is there, so that the binary runs on hosts without the package.
 static = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
-LIBS = $(call static,bpf) $(call static,jansson) $(call static,iberty) -ldw -lelf -llzma -lz -lpthread -lm
+LIBS = -lmicrohttpd $(call static,bpf) $(call static,jansson) $(call static,iberty) -ldw -lelf -llzma -lz -lpthread -lm
 
 SOURCES := $(wildcard user/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
