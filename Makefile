@@ -19,6 +19,7 @@ BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man/man1
 BASH_COMPLETION_DIR = $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETION_DIR = $(PREFIX)/share/zsh/site-functions
+UNIT_DIR = $(PREFIX)/lib/systemd/system
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -282,10 +283,13 @@ install: all
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(MANDIR)
 	install -D -m 644 build/completion/seep.bash $(DESTDIR)$(BASH_COMPLETION_DIR)/seep
 	install -D -m 644 build/completion/_seep $(DESTDIR)$(ZSH_COMPLETION_DIR)/_seep
+	install -d $(DESTDIR)$(UNIT_DIR)
+	sed 's|@BINDIR@|$(BINDIR)|' tools/systemd/seep.service >$(DESTDIR)$(UNIT_DIR)/seep.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/seep $(patsubst build/man/%,$(DESTDIR)$(MANDIR)/%,$(MAN_PAGES)) \
-		$(DESTDIR)$(BASH_COMPLETION_DIR)/seep $(DESTDIR)$(ZSH_COMPLETION_DIR)/_seep
+		$(DESTDIR)$(BASH_COMPLETION_DIR)/seep $(DESTDIR)$(ZSH_COMPLETION_DIR)/_seep \
+		$(DESTDIR)$(UNIT_DIR)/seep.service
 
 clean:
 	rm -rf build build-asan build-ubsan build-asan-ubsan

@@ -13,8 +13,9 @@ import re
 import signal
 import socket
 import tempfile
+import threading
 
-from lib import Failure, Seep, Target, run_seep, start_tap, wait_until
+from lib import ROOT, Failure, Seep, Target, run_seep, start_tap, wait_until
 from pprof import Profile
 
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)+)\})? (\S+)$')
@@ -35,11 +36,11 @@ class UnixConnection(http.client.HTTPConnection):
 class Server:
     """seep serve with its sockets in a directory of its own."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, confined=(), **environment):
         self.folder = tempfile.TemporaryDirectory(prefix="seep-serve-")
-        env = {**os.environ, "SEEP_RUN_DIR": self.folder.name + "/run"}
+        env = {**os.environ, "SEEP_RUN_DIR": self.folder.name + "/run", **environment}
         self.socket = pathlib.Path(self.folder.name, "run", "serve.sock")
-        self.seep = Seep("serve", "--listen", "127.0.0.1:0", *arguments, env=env)
+        self.seep = Seep("serve", "--listen", "127.0.0.1:0", *arguments, prefix=confined, env=env)
 
     def __enter__(self):
         self.seep.__enter__()
@@ -295,9 +296,66 @@ def refused():
     return complaints
 
 
+class Manager:
+    """What systemd has of a service: the socket at which it reports."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="seep-manager-")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.path = self.folder.name + "/notify"
+        self.socket.bind(self.path)
+        self.states = []
+        self.thread = threading.Thread(target=self.listen)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.sendto(b"end", self.path)
+        self.thread.join()
+        self.socket.close()
+        self.folder.cleanup()
+
+    def listen(self):
+        while (state := self.socket.recv(100)) != b"end":
+            self.states.append(state.decode())
+
+    def wait(self, state):
+        wait_until(state, lambda: state in self.states)
+
+
+def capabilities():
+    """For setpriv(1): what the unit leaves the service."""
+    unit = (ROOT / "tools/systemd/seep.service").read_text()
+    names = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)[1].lower().split()
+    return ",".join(["-all"] + [name.replace("cap_", "+") for name in names])
+
+
+def as_a_service():
+    """With no more privileges than the unit gives it, it traces, and reports to who started it."""
+    complaints = []
+    with Manager() as manager, Target("evict_stacks") as target:
+        target.tell("go")
+        watchdog = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}
+        confined = ["setpriv", "--no-new-privs", "--bounding-set", capabilities()]
+        with Server("-p", str(target.pid), "0.2", confined=confined, **watchdog) as server:
+            manager.wait("READY=1")
+            target.tell("more")
+            want = figures(target)
+            allocations = lambda: total(server.metrics(), "seep_allocations_total")
+            wait_until("report", lambda: allocations() == want["allocations"])
+            server.seep.process.send_signal(signal.SIGHUP)
+            wait_until("answer to SIGHUP", lambda: "nothing to read again" in server.seep.stderr())
+            manager.wait("WATCHDOG=1")
+            if server.end() or server.socket.exists():
+                complaints.append("SIGTERM after SIGHUP does not end it in good order")
+            manager.wait("STOPPING=1")
+    return complaints
+
+
 if __name__ == "__main__":
     tap = start_tap()
     tap.run("metrics, records and profiles say what the program says", the_same_everywhere)
     tap.run("clients that mean ill", hostile)
     tap.run("addresses that would be open to the world", refused)
+    tap.run("as a service", as_a_service)
     tap.end()

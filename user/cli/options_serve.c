@@ -145,7 +145,7 @@ static const struct manual_section sections[] = {
 	 "of silence.\n"},
 	{"AS A SERVICE",
 	 "tools/systemd/seep.service, which make install installs: it tells systemd when it is ready and that it lives. "
-	 "SIGTERM and SIGINT end it in good order, with 0. SIGHUP does, too: there is nothing yet that it could read again.\n"},
+	 "SIGTERM and SIGINT end it in good order, with 0. SIGHUP reloads nothing yet, as all settings are of the command line; it says so, and goes on.\n"},
 	{0},
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ struct serve {
 	struct tracer *tracer;
 	struct marking *marking; /* NULL: there is no place for its socket */
 	int round_ms;
+	uint64_t watchdog_ns, told_ns; /* 0: no manager asks for it */
 	bool is_ending;
 };
 
@@ -116,6 +118,12 @@ static void on_signal(struct serve *s)
 
 	if (!why)
 		return;
+	/* A terminal that is gone ends it; somebody who sends the signal asks a daemon to read its settings again. */
+	if (s->signals.last == SIGHUP && s->signals.by_process) {
+		log_info("there is nothing to read again: all settings are of the command line");
+		s->signals.last = 0;
+		return;
+	}
 	notify_manager("STOPPING=1");
 	s->is_ending = true;
 	tracer_end(s->tracer, why, 0);
@@ -135,6 +143,17 @@ static int step(struct serve *s, bool *over, struct diag *d)
 	return err;
 }
 
+/* More often than the manager asks for, but not at every event. */
+static void tell_alive(struct serve *s)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if (!s->watchdog_ns || now_ns < s->told_ns + s->watchdog_ns / 3)
+		return;
+	s->told_ns = now_ns;
+	notify_manager("WATCHDOG=1");
+}
+
 static int run(struct serve *s, struct diag *d)
 {
 	struct pollfd fds[] = {
@@ -149,8 +168,7 @@ static int run(struct serve *s, struct diag *d)
 		if (poll(fds, ARRAY_SIZE(fds), s->round_ms) < 0 && errno != EINTR)
 			return diag_set(d, errno, "cannot wait for events: %s", strerror(errno));
 		board_touch(s->board);
-		if (s->round_ms < ROUND_MS || notify_watchdog_ns())
-			notify_manager("WATCHDOG=1");
+		tell_alive(s);
 		if (fds[1].revents)
 			on_signal(s);
 		if (fds[2].revents)
@@ -181,12 +199,12 @@ static int serve(const struct serve_options *o)
 {
 	struct serve s = {
 		.options = o, .signals = SIGNALS_INIT, .directory = -1, .round_ms = ROUND_MS};
-	uint64_t watchdog_ns = notify_watchdog_ns();
 	struct diag d = {0};
 	int err;
 
-	if (watchdog_ns && watchdog_ns / 2 / NS_PER_MS < ROUND_MS)
-		s.round_ms = watchdog_ns / 2 / NS_PER_MS;
+	s.watchdog_ns = notify_watchdog_ns();
+	if (s.watchdog_ns && s.watchdog_ns / 3 / NS_PER_MS < ROUND_MS)
+		s.round_ms = s.watchdog_ns / 3 / NS_PER_MS;
 	err = start(&s, &d);
 	if (!err) {
 		notify_manager("READY=1");
