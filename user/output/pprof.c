@@ -131,6 +131,10 @@ static uint64_t string_index(struct pprof *p, const char *text)
 		return 0;
 	}
 	while (*text) {
+		if (*text >= 0x20 && *text < 0x7f) {
+			shown[n++] = *text++;
+			continue;
+		}
 		escape_next(&text, unit);
 		n = stpcpy(shown + n, unit) - shown;
 	}
