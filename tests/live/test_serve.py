@@ -10,8 +10,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 
@@ -133,6 +135,16 @@ def judge_metrics(server, want):
     return complaints
 
 
+def judge_exposition(server):
+    """What Prometheus' own checker has to say, where it is installed."""
+    promtool = shutil.which("promtool")
+    if not promtool:
+        return []
+    text = server.get("/metrics")[2]
+    r = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
+    return [f"promtool: {(r.stdout + r.stderr).decode()}"] if r.returncode else []
+
+
 def judge_profile(server, path, want):
     status, headers, body = server.get(path)
     if (status, headers["Content-Type"]) != (200, "application/octet-stream"):
@@ -179,7 +191,7 @@ def the_same_everywhere():
                 return have == want["allocations"]
 
             wait_until("report of all allocations", reported)
-            complaints = judge_metrics(server, want)
+            complaints = judge_metrics(server, want) + judge_exposition(server)
             complaints += judge_records(server, target.pid, want, False)
             complaints += judge_profile(server, f"/debug/pprof/heap?pid={target.pid}", want)
             complaints += judge_profile(server, "/debug/pprof/allocs", want)

@@ -240,6 +240,7 @@ static void answers(void **state)
 	struct report_writer w;
 	struct board *b;
 	struct fixture x;
+	char *text;
 
 	(void)state;
 	assert_int_equal(board_create(&b), 0);
@@ -252,6 +253,13 @@ static void answers(void **state)
 	free(ask(b, HTTP_PROCESSES, false, 0, 200));
 	free(ask(b, HTTP_HEAP, false, 0, 200));
 	free(ask(b, HTTP_SITES, false, 4711, 404));
+	text = ask(b, HTTP_WATCH, false, 0, 200);
+	assert_string_equal(text, "{\"watch\":[]}\n");
+	free(text);
+	assert_int_equal(w.text(w.arg, "{}\n{}\nxx", 6), 0);
+	text = ask(b, HTTP_WATCH, false, 0, 200);
+	assert_string_equal(text, "{\"watch\":[{}\n,{}\n]}\n");
+	free(text);
 	assert_int_equal(w.report(w.arg, &x.session, &x.reports[0]), 0);
 	free(ask(b, HTTP_SITES, false, x.processes[0][0].pid, 200));
 	free(ask(b, HTTP_ALLOCS, false, x.processes[0][0].pid, 200));

@@ -125,6 +125,10 @@ static const struct manual_section sections[] = {
 	 "{\"processes\": [...]} and {\"sites\": [...]}: records of seep(1), with the same choices. Of processes also those "
 	 "that have ended (final is true); sites of these with ?pid=.\n"
 	 "\n"
+	 "= /api/v1/watch\n"
+	 "{\"watch\": [...]}: what grows on the host, as records of seep watch, but for those that are traced just now. Empty "
+	 "where there is no watching.\n"
+	 "\n"
 	 "= /healthz, /readyz\n"
 	 "200 while the trace goes round, and once it has begun; else 503.\n"},
 	{"METRICS",

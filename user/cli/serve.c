@@ -17,11 +17,13 @@
 #include "cli/signals.h"
 #include "daemon/board.h"
 #include "daemon/control_place.h"
+#include "daemon/escalate.h"
 #include "daemon/http.h"
 #include "daemon/listen.h"
 #include "daemon/marking.h"
 #include "daemon/notify.h"
 #include "daemon/tracer.h"
+#include "output/watch.h"
 
 #define SOCKET_NAME "serve.sock"
 /* The loop goes round so often at least, which /healthz and a service's watchdog rely on. */
@@ -91,9 +93,24 @@ static int open_tcp(struct serve *s, struct diag *d)
 	return http_create(fd, s->board, true, &s->by_tcp, d);
 }
 
+/* What the watch sees, for the board. */
+static int print_watch(void *arg, struct escalation *e, uint64_t time_ns, bool last, char **ret,
+		       size_t *ret_n)
+{
+	const struct watch_output_options output = {0};
+	FILE *f = open_memstream(ret, ret_n);
+	int err;
+
+	(void)arg;
+	if (!f)
+		return -errno;
+	err = escalation_report(e, f, true, &output, time_ns, last);
+	return fclose(f) && !err ? -ENOMEM : err;
+}
+
 static int start(struct serve *s, struct diag *d)
 {
-	struct tracer_options options = {.trace = &s->options->trace};
+	struct tracer_options options = {.trace = &s->options->trace, .preface = print_watch};
 	struct diag unmarked = {0};
 	int err = signals_open(&s->signals, d);
 

@@ -21,8 +21,9 @@ struct board_view_private {
 };
 
 struct board {
-	pthread_mutex_t lock; /* guards view */
+	pthread_mutex_t lock; /* guards the next two */
 	struct board_view *view;
+	char *watched;
 	_Atomic uint64_t touched_ns;
 	struct tally tally; /* like the next, the writer's alone */
 	struct session session;
@@ -45,6 +46,7 @@ void board_destroy(struct board *b)
 	if (!b)
 		return;
 	board_release(b->view);
+	free(b->watched);
 	tally_done(&b->tally);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
@@ -72,6 +74,16 @@ void board_release(struct board_view *v)
 	free(v->private_->group_of);
 	free(v->private_);
 	free(v);
+}
+
+char *board_take_watched(struct board *b)
+{
+	char *text;
+
+	pthread_mutex_lock(&b->lock);
+	text = b->watched ? strdup(b->watched) : NULL;
+	pthread_mutex_unlock(&b->lock);
+	return text;
 }
 
 void board_touch(struct board *b)
@@ -229,9 +241,16 @@ static int write_end(void *arg, const struct session *s, const struct session_en
 
 static int write_text(void *arg, const char *text, size_t n)
 {
-	(void)arg;
-	(void)text;
-	(void)n;
+	struct board *b = arg;
+	char *copy = strndup(text, n), *before;
+
+	if (!copy)
+		return -ENOMEM;
+	pthread_mutex_lock(&b->lock);
+	before = b->watched;
+	b->watched = copy;
+	pthread_mutex_unlock(&b->lock);
+	free(before);
 	return 0;
 }
 

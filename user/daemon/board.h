@@ -30,13 +30,16 @@ int board_create(struct board **ret);
 /* No reader holds a view, and no trace writes, by then. Accepts NULL. */
 void board_destroy(struct board *b);
 
-/* Takes reports, in one thread at a time. Texts are dropped. */
+/* Takes reports, in one thread at a time. A text is what the watch sees, as records. */
 struct report_writer board_writer(struct board *b);
 
 /* A reference to what is up now, or NULL: the trace has not begun yet. Any thread. */
 struct board_view *board_take(struct board *b);
 /* Accepts NULL. Any thread. */
 void board_release(struct board_view *v);
+
+/* What the watch sees: records, a line each; malloc'ed, NULL: nothing, or no memory. Any thread. */
+char *board_take_watched(struct board *b);
 
 /* The trace's loop says that it goes round, and how long ago it did so last; 0 if never. Any thread. */
 void board_touch(struct board *b);

@@ -24,17 +24,20 @@
 /* Its loop goes round more often. */
 #define HANGS_NS (60 * NS_PER_SECOND)
 
-static const char index_text[] = "seep serve\n"
-				 "\n"
-				 "/metrics               Prometheus, OpenMetrics\n"
-				 "/debug/pprof/heap      pprof: ?pid= ?container=\n"
-				 "/debug/pprof/allocs    the same, by what was allocated\n"
-				 "/api/v1/processes      JSON: ?pid= ?container=\n"
-				 "/api/v1/sites          JSON: ?pid= ?container=\n"
-				 "/healthz, /readyz\n";
+static const char index_text[] =
+	"seep serve\n"
+	"\n"
+	"/metrics               Prometheus, OpenMetrics\n"
+	"/debug/pprof/heap      pprof: ?pid= ?container=\n"
+	"/debug/pprof/allocs    the same, by what was allocated\n"
+	"/api/v1/processes      JSON: ?pid= ?container=\n"
+	"/api/v1/sites          JSON: ?pid= ?container=\n"
+	"/api/v1/watch          JSON: what the watch sees of the whole host\n"
+	"/healthz, /readyz\n";
 
 struct answering {
 	const struct http_request *request;
+	struct board *board;
 	struct board_view *view;
 	FILE *f;
 	size_t n;	/* processes that were asked for */
@@ -178,6 +181,24 @@ static int write_metrics(struct answering *a)
 	return openmetrics_write(a->f, a->request->openmetrics, &m);
 }
 
+/* Each line is a record. */
+static int write_watched(struct answering *a)
+{
+	char *text = board_take_watched(a->board), *rest = text, *line;
+
+	fputs("{\"watch\":[", a->f);
+	while ((line = strsep(&rest, "\n"))) {
+		if (!*line)
+			continue;
+		begin_item(a);
+		fputs(line, a->f);
+		putc('\n', a->f);
+	}
+	fputs("]}\n", a->f);
+	free(text);
+	return 0;
+}
+
 static int write_answer(struct answering *a, const char **ret_type)
 {
 	const bool sites = a->request->route == HTTP_SITES;
@@ -198,6 +219,9 @@ static int write_answer(struct answering *a, const char **ret_type)
 		err = each(a, !sites, sites ? put_sites : put_process);
 		fputs("]}\n", a->f);
 		return err;
+	case HTTP_WATCH:
+		*ret_type = TYPE_JSON;
+		return write_watched(a);
 	default:
 		*ret_type = TYPE_TEXT;
 		fputs(a->request->route == HTTP_INDEX ? index_text : "ok\n", a->f);
@@ -222,9 +246,10 @@ void http_answer_refuse(unsigned status, const char *why, struct http_answer *re
 }
 
 /* With a view. */
-static void answer(const struct http_request *r, struct board_view *v, struct http_answer *ret)
+static void answer(struct board *b, const struct http_request *r, struct board_view *v,
+		   struct http_answer *ret)
 {
-	struct answering a = {.request = r, .view = v};
+	struct answering a = {.request = r, .board = b, .view = v};
 	int err = -ENOMEM;
 
 	*ret = (struct http_answer){.status = 200};
@@ -252,6 +277,6 @@ void http_answer_make(struct board *b, const struct http_request *r, struct http
 	else if (!v && r->route != HTTP_HEALTHZ && r->route != HTTP_INDEX)
 		http_answer_refuse(503, "the trace has not begun yet", ret);
 	else
-		answer(r, v, ret);
+		answer(b, r, v, ret);
 	board_release(v);
 }

@@ -19,6 +19,7 @@ const char *const http_paths[HTTP_N_ROUTES] = {
 	[HTTP_ALLOCS] = "/debug/pprof/allocs",
 	[HTTP_PROCESSES] = "/api/v1/processes",
 	[HTTP_SITES] = "/api/v1/sites",
+	[HTTP_WATCH] = "/api/v1/watch",
 	[HTTP_HEALTHZ] = "/healthz",
 	[HTTP_READYZ] = "/readyz",
 };
