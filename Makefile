@@ -12,13 +12,14 @@
 
 VERSION := 0.1.0
 # One man page each; seep(1) besides.
-COMMANDS := trace watch triage scan report diff mark doctor help
+COMMANDS := trace watch triage scan report diff mark serve doctor help
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man/man1
 BASH_COMPLETION_DIR = $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETION_DIR = $(PREFIX)/share/zsh/site-functions
+UNIT_DIR = $(PREFIX)/lib/systemd/system
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -45,7 +46,7 @@ BPF_OUT := build/bpf
 FUZZ_OUT := build/fuzz
 TARGETS_OUT := build/targets
 READY := build/.ready
-HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h
+HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h microhttpd.h
 # watch.bpf.c and threads.bpf.c stand alone: watching loads nothing of tracing, and only a scan reads registers.
 SKELETON := $(BPF_OUT)/seep.skel.h $(BPF_OUT)/watch.skel.h $(BPF_OUT)/threads.skel.h
 
@@ -57,7 +58,7 @@ SEEP_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP -Iuser -Ibpf -I$(BP
 	-DSEEP_VERSION='"$(VERSION)"'
 # The static library where it is there, so that the binary runs on hosts without the package.
 static = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
-LIBS = $(call static,bpf) $(call static,jansson) $(call static,iberty) -ldw -lelf -llzma -lz -lpthread -lm
+LIBS = -lmicrohttpd $(call static,bpf) $(call static,jansson) $(call static,iberty) -ldw -lelf -llzma -lz -lpthread -lm
 
 SOURCES := $(wildcard user/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
@@ -282,10 +283,13 @@ install: all
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(MANDIR)
 	install -D -m 644 build/completion/seep.bash $(DESTDIR)$(BASH_COMPLETION_DIR)/seep
 	install -D -m 644 build/completion/_seep $(DESTDIR)$(ZSH_COMPLETION_DIR)/_seep
+	install -d $(DESTDIR)$(UNIT_DIR)
+	sed 's|@BINDIR@|$(BINDIR)|' tools/systemd/seep.service >$(DESTDIR)$(UNIT_DIR)/seep.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/seep $(patsubst build/man/%,$(DESTDIR)$(MANDIR)/%,$(MAN_PAGES)) \
-		$(DESTDIR)$(BASH_COMPLETION_DIR)/seep $(DESTDIR)$(ZSH_COMPLETION_DIR)/_seep
+		$(DESTDIR)$(BASH_COMPLETION_DIR)/seep $(DESTDIR)$(ZSH_COMPLETION_DIR)/_seep \
+		$(DESTDIR)$(UNIT_DIR)/seep.service
 
 clean:
 	rm -rf build build-asan build-ubsan build-asan-ubsan

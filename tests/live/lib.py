@@ -130,12 +130,12 @@ class Target(Program):
 class Seep(Program):
     """seep with its output in files, so that it never waits for us."""
 
-    def __init__(self, *arguments, **popen):
+    def __init__(self, *arguments, prefix=(), **popen):
         self.out = tempfile.NamedTemporaryFile(prefix="seep-out-")
         self.err = tempfile.NamedTemporaryFile(prefix="seep-err-")
         popen.setdefault("stdin", subprocess.DEVNULL)
         super().__init__(
-            [SEEP, *arguments], stdout=self.out.fileno(), stderr=self.err.fileno(), **popen
+            [*prefix, SEEP, *arguments], stdout=self.out.fileno(), stderr=self.err.fileno(), **popen
         )
 
     def __exit__(self, *exception):

@@ -370,7 +370,7 @@ USAGE = [
     (["scan"], "which process?"),
     (["triage"], "which process?"),
     (["triage", "-p", "1,2"], "one process at a time"),
-    (["serve"], "not in this version"),
+    (["top"], "not in this version"),
 ]
 
 

@@ -543,7 +543,7 @@ static void test_command_names(void **state)
 		{"rpeort", "seep: 'rpeort' is not a command; did you mean 'report'?"},
 		{"frobnicate", "seep: 'frobnicate' is not a command; 'seep --help' lists them"},
 		{"", "seep: '' is not a command; 'seep --help' lists them"},
-		{"serve", "seep serve: not in this version (see README, 'What is there')"},
+		{"top", "seep top: not in this version (see README, 'What is there')"},
 	};
 	struct diag d;
 	size_t i;

@@ -9,13 +9,13 @@
 #include "cli/option_spec.h"
 
 const struct command *const commands[] = {
-	&command_trace, &command_watch, &command_triage, &command_scan, &command_report,
-	&command_diff,	&command_mark,	&command_doctor, &command_help, NULL,
+	&command_trace, &command_watch, &command_triage, &command_scan,	  &command_report,
+	&command_diff,	&command_mark,	&command_serve,	 &command_doctor, &command_help,
+	NULL,
 };
 
 const struct later_command later_commands[] = {
 	{"top", "interactive, like top(1)"},
-	{"serve", "the daemon: web page, metrics, profiles"},
 	{0},
 };
 

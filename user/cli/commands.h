@@ -40,7 +40,7 @@ struct command {
 
 extern const struct command command_seep; /* not in commands[] */
 extern const struct command command_trace, command_watch, command_triage, command_scan,
-	command_report, command_diff, command_mark, command_doctor, command_help;
+	command_report, command_diff, command_mark, command_serve, command_doctor, command_help;
 
 /* All commands in the order of the help, ends with NULL. */
 extern const struct command *const commands[];
@@ -72,6 +72,7 @@ int cmd_scan(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_mark(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -122,6 +122,14 @@ struct mark_options {
 	uint64_t trace;	      /* the trace that is this process; 0: any */
 };
 
+/* `seep serve`. Strings are the caller's argv. */
+struct serve_options {
+	struct trace_options trace;
+	const char *listen; /* an address as given, NULL: none */
+	const char *socket; /* path, NULL: the usual one */
+	bool insecure;	    /* any address, open to all */
+};
+
 /* `seep doctor`. */
 struct doctor_options {
 	struct pid_list pids; /* may be empty: the host only */
@@ -159,6 +167,8 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 /* What --escalate makes of a watch. Strings are borrowed. Returns 0, or -EINVAL with a diag. */
 int trace_options_escalate(const struct watch_options *w, struct trace_options *ret,
 			   struct diag *d);
+/* The rules between options, and what follows of no target being given. Returns 0, or -EINVAL with a diag. */
+int trace_options_check(struct trace_options *o, struct diag *d);
 /* As without any option. */
 void trace_options_defaults(struct trace_options *ret);
 int triage_options_parse(int argc, char **argv, struct triage_options *ret, struct diag *d);
@@ -167,6 +177,7 @@ int watch_options_parse(int argc, char **argv, struct watch_options *ret, struct
 int report_options_parse(int argc, char **argv, struct report_options *ret, struct diag *d);
 int diff_options_parse(int argc, char **argv, struct diff_options *ret, struct diag *d);
 int mark_options_parse(int argc, char **argv, struct mark_options *ret, struct diag *d);
+int serve_options_parse(int argc, char **argv, struct serve_options *ret, struct diag *d);
 int doctor_options_parse(int argc, char **argv, struct doctor_options *ret, struct diag *d);
 int help_options_parse(int argc, char **argv, struct help_options *ret, struct diag *d);
 void trace_options_done(struct trace_options *o);
@@ -174,6 +185,7 @@ void watch_options_done(struct watch_options *o);
 void triage_options_done(struct triage_options *o);
 void scan_options_done(struct scan_options *o);
 void mark_options_done(struct mark_options *o);
+void serve_options_done(struct serve_options *o);
 void doctor_options_done(struct doctor_options *o);
 
 /* The name that output_find() knows. */

@@ -443,6 +443,13 @@ static int check(const struct trace_options *o, struct diag *d)
 	return o->check ? check_check(o, d) : 0;
 }
 
+int trace_options_check(struct trace_options *o, struct diag *d)
+{
+	int err = check_target(o, d);
+
+	return err ? err : check(o, d);
+}
+
 /* Pages come in powers of two, 4 KiB at least. */
 static uint64_t page_distance(uint64_t sample_bytes)
 {
@@ -481,9 +488,7 @@ int trace_options_parse(int argc, char **argv, struct trace_options *ret, struct
 	o.max_outstanding = o.max_sites = o.stack_storage_size = 0;
 	r = options_parse(&command_trace, argc, argv, &o, d);
 	if (!r)
-		r = check_target(&o, d);
-	if (!r)
-		r = check(&o, d);
+		r = trace_options_check(&o, d);
 	if (!r && o.growth)
 		o.sample_bytes = page_distance(o.sample_bytes ? o.sample_bytes : GROWTH_DISTANCE);
 	o.errors |= (o.command || o.argv) && !o.no_errors && can_tell_errors(&o);

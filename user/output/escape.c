@@ -46,8 +46,15 @@ size_t escape_next(const char **text, char unit[ESCAPE_UNIT_SIZE])
 {
 	static const char named[] = "abtnvfr"; /* from 0x07 */
 	uint32_t c;
-	size_t n = utf8_decode(*text, &c);
+	size_t n;
 
+	/* Nearly all: profiles of 10,000 call sites have millions. */
+	if (**text >= 0x20 && **text < 0x7f) {
+		unit[0] = *(*text)++;
+		unit[1] = '\0';
+		return 1;
+	}
+	n = utf8_decode(*text, &c);
 	if (c >= 0x07 && c <= 0x0d) {
 		snprintf(unit, ESCAPE_UNIT_SIZE, "\\%c", named[c - 0x07]);
 	} else if (c < 0x20 || (c >= 0x7f && c < 0xa0)) {

@@ -113,7 +113,7 @@ static void put_since_mark(struct json_line *j, const struct report *r, const st
 	json_put_u64(j, "since_mark_allocations", s->allocations);
 }
 
-static void put_process(FILE *f, const struct report *r, size_t i)
+void record_put_process(FILE *f, const struct report *r, size_t i)
 {
 	const struct process_report *p = &r->processes[i];
 	struct json_line j;
@@ -169,7 +169,7 @@ static void put_age(struct json_line *j, const char *key, double seconds)
 		json_put_double(j, key, seconds);
 }
 
-static void put_site(FILE *f, const struct report *r, const struct site *s)
+void record_put_site(FILE *f, const struct report *r, const struct site *s)
 {
 	const struct process_report *p = &r->processes[s->process];
 	struct json_line j;
@@ -262,9 +262,9 @@ static int ndjson_report(FILE *f, const struct output_options *o, const struct s
 	if (report_is_mark(r))
 		put_mark_set(f, r);
 	for (size_t i = 0; i < r->n_processes; i++)
-		put_process(f, r, i);
+		record_put_process(f, r, i);
 	for (size_t i = 0; i < r->n_sites; i++)
-		put_site(f, r, &r->sites[i]);
+		record_put_site(f, r, &r->sites[i]);
 	for (size_t i = 0; i < r->n_errors; i++)
 		put_error(f, r, &r->errors[i]);
 	return stream_result(f);

@@ -64,7 +64,7 @@ struct pprof {
 	size_t n_bytes, n_samples;   /* written so far */
 	uint64_t left_out[N_VALUES]; /* of processes for which there was no room */
 	uint64_t time_ns;
-	bool has_ended;
+	bool has_ended, prefers_allocated;
 };
 
 /* The number of these bytes, or 0 without memory. *ret_new: they have it since now. */
@@ -131,6 +131,10 @@ static uint64_t string_index(struct pprof *p, const char *text)
 		return 0;
 	}
 	while (*text) {
+		if (*text >= 0x20 && *text < 0x7f) {
+			shown[n++] = *text++;
+			continue;
+		}
 		escape_next(&text, unit);
 		n = stpcpy(shown + n, unit) - shown;
 	}
@@ -364,6 +368,11 @@ static void put_type(struct pprof *p, unsigned field, const char *type, const ch
 	put_piece(p, field, &p->entry);
 }
 
+void pprof_prefer_allocated(struct pprof *p)
+{
+	p->prefers_allocated = true;
+}
+
 int pprof_begin(struct pprof *p, FILE *f, const struct session *s)
 {
 	_cleanup_free_ char *comment = NULL;
@@ -376,7 +385,8 @@ int pprof_begin(struct pprof *p, FILE *f, const struct session *s)
 	put_type(p, PROFILE_PERIOD_TYPE, "space", "bytes");
 	protobuf_uint(&p->pieces, PROFILE_PERIOD,
 		      s->mode == REPORT_EXACT || !s->sample_interval ? 1 : s->sample_interval);
-	protobuf_uint(&p->pieces, PROFILE_DEFAULT_SAMPLE_TYPE, string_index(p, "inuse_space"));
+	protobuf_uint(&p->pieces, PROFILE_DEFAULT_SAMPLE_TYPE,
+		      string_index(p, p->prefers_allocated ? "alloc_space" : "inuse_space"));
 	if (asprintf(&comment, "seep %s, Linux %s, host %s", s->version ? s->version : "?",
 		     s->kernel ? s->kernel : "?", s->hostname ? s->hostname : "?") < 0) {
 		comment = NULL;

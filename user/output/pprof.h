@@ -21,6 +21,9 @@ struct pprof;
 int pprof_create(struct pprof **ret);
 void pprof_destroy(struct pprof *p);
 
+/* Before pprof_begin: what is shown first is what was allocated, not what is outstanding. */
+void pprof_prefer_allocated(struct pprof *p);
+
 /* Each returns 0, -ENOMEM or -errno of the stream. In this order: */
 int pprof_begin(struct pprof *p, FILE *f, const struct session *s);
 /* One process's sites [from, to) of a report. top: of them that are shown singly, 0: all; a process comes once. */

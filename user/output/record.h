@@ -12,6 +12,9 @@ struct json_line;
 void record_begin(struct json_line *j, FILE *f, const char *type, uint64_t time_ns);
 /* The member "frames". */
 void record_put_frames(struct json_line *j, const struct frame *frames, size_t n);
+/* The records `process`, by its number in the report, and `site`: a line each. */
+void record_put_process(FILE *f, const struct report *r, size_t i);
+void record_put_site(FILE *f, const struct report *r, const struct site *s);
 /* The value of "kind". */
 const char *record_kind(enum site_kind kind);
 
