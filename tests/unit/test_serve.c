@@ -210,11 +210,15 @@ static void series_are_bounded(void **state)
 	(void)state;
 	start(&x, &b, &w);
 	for (uint32_t i = 0; i < N; i++) {
-		processes[i] = (struct process_report){
-			.instance = i + 1, .pid = i + 1, .comm = "p", .outstanding_bytes = i};
+		processes[i] = (struct process_report){.instance = i + 1,
+						       .pid = i + 1,
+						       .comm = "p",
+						       .verdict = i % 3 ? "leak" : "steady",
+						       .outstanding_bytes = i};
 		sites[i] = (struct site){.process = i,
 					 .fingerprint = i,
 					 .kind = SITE_MALLOC,
+					 .growth_bytes_per_second = i % 2 ? NAN : 2,
 					 .outstanding_bytes = i,
 					 .outstanding_allocations = 1};
 	}
@@ -226,6 +230,10 @@ static void series_are_bounded(void **state)
 	assert_true(has_line(text,
 			     "seep_site_outstanding_bytes{site=\"[other]\",function=\"[other]\"}"
 			     " 19900"));
+	assert_true(has_line(text, "seep_leaking_processes{comm=\"p\"} 200"));
+	assert_true(has_line(
+		text, "seep_site_growth_bytes_per_second{site=\"[other]\",function=\"[other]\"}"
+		      " 200"));
 	for (const char *at = text; (at = strstr(at, "\nseep_site_outstanding_bytes{")); at++)
 		n++;
 	assert_int_equal(n, OPENMETRICS_SITES + 1);

@@ -134,7 +134,7 @@ static const struct manual_section sections[] = {
 	{"METRICS",
 	 "Labels are namespace, pod, container (its name, else its id) and comm: processes that have all of them in common are one series. "
 	 "There are 199 such; who comes later is part of comm=\"[other]\". Only seep_process_outstanding_bytes and "
-	 "seep_process_info, of the 50 processes that hold most, have a pid; only seep_site_outstanding_bytes and _allocations, of "
+	 "seep_process_info, of the 50 processes that hold most, have a pid; only seep_site_outstanding_bytes, _allocations and seep_site_growth_bytes_per_second, of "
 	 "the 100 call sites that hold most in all processes together, a site and a function. What these leave out is one "
 	 "series [other], so that sums are right. Stacks are no labels: the profiles have them.\n"
 	 "\n"

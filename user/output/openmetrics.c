@@ -19,7 +19,7 @@
 
 /* What the processes of one group have now. */
 struct now {
-	uint64_t n_processes, outstanding_bytes, outstanding_allocations;
+	uint64_t n_processes, n_leaking, outstanding_bytes, outstanding_allocations;
 	uint64_t resident_bytes, limit_bytes, limit_hits; /* limit: the lowest; 0: none */
 	double oldest_seconds;				  /* NAN: not known, like the next */
 	double growth, seconds_to_limit, overhead_ratio;
@@ -29,6 +29,7 @@ struct now {
 struct place {
 	const struct site *site; /* one of its sites, for the names */
 	uint64_t outstanding_bytes, outstanding_allocations;
+	double growth; /* NAN: of none it is known */
 };
 
 struct places {
@@ -71,6 +72,7 @@ static void keep_if(double *kept, double value, bool larger)
 static void add_process(struct now *g, const struct process_report *p)
 {
 	g->n_processes++;
+	g->n_leaking += p->verdict && !strcmp(p->verdict, "leak");
 	g->outstanding_bytes += p->outstanding_bytes;
 	g->outstanding_allocations += p->outstanding_allocations;
 	g->resident_bytes += p->rss_bytes;
@@ -95,11 +97,12 @@ static int add_site(struct places *all, const struct site *s)
 		return 0;
 	}
 	if (!number) {
-		if (vec_push(all, (struct place){.site = s}) ||
+		if (vec_push(all, (struct place){.site = s, .growth = NAN}) ||
 		    hashmap_put(&all->by_site, key, (void *)(uintptr_t)all->n))
 			return -ENOMEM;
 		number = all->n;
 	}
+	add_number(&all->items[number - 1].growth, s->growth_bytes_per_second);
 	all->items[number - 1].outstanding_bytes += s->outstanding_bytes;
 	all->items[number - 1].outstanding_allocations += s->outstanding_allocations;
 	return 0;
@@ -214,6 +217,8 @@ static void put_groups(struct writer *w)
 {
 	put_gauge(w, "seep_traced_processes", NULL, "Processes that are traced now.",
 		  offsetof(struct now, n_processes), false);
+	put_gauge(w, "seep_leaking_processes", NULL, "Of these, those whose verdict is leak.",
+		  offsetof(struct now, n_leaking), false);
 	put_gauge(w, "seep_outstanding_bytes", "bytes", "Memory allocated and not freed.",
 		  offsetof(struct now, outstanding_bytes), false);
 	put_gauge(w, "seep_outstanding_allocations", NULL, "Blocks allocated and not freed.",
@@ -314,7 +319,8 @@ static const char *function_of(const struct site *s, char *out, size_t n)
 	return out;
 }
 
-static void put_place(struct writer *w, const struct place *p, uint64_t value)
+/* value: of any type, as a double holds it: exact up to 2^53. */
+static void put_place(struct writer *w, const struct place *p, double value)
 {
 	char site[24], family[24], function[512];
 	struct exposition_label labels[] = {
@@ -326,12 +332,12 @@ static void put_place(struct writer *w, const struct place *p, uint64_t value)
 
 	snprintf(site, sizeof(site), "%016" PRIx64, p->site->fingerprint);
 	snprintf(family, sizeof(family), "%016" PRIx64, p->site->family);
-	exposition_count(&w->e, labels, ARRAY_SIZE(labels), value);
+	exposition_value(&w->e, labels, ARRAY_SIZE(labels), value);
 }
 
-static void put_other_places(struct writer *w, uint64_t value)
+static void put_other_places(struct writer *w, double value)
 {
-	exposition_count(&w->e,
+	exposition_value(&w->e,
 			 (struct exposition_label[]){{"site", OPENMETRICS_OTHER},
 						     {"function", OPENMETRICS_OTHER}},
 			 2, value);
@@ -342,7 +348,9 @@ static void put_places(struct writer *w)
 	struct places *all = &w->places;
 	size_t n = all->n < OPENMETRICS_SITES ? all->n : OPENMETRICS_SITES;
 
+	all->other.growth = NAN;
 	for (size_t i = n; i < all->n; i++) {
+		add_number(&all->other.growth, all->items[i].growth);
 		all->other.outstanding_bytes += all->items[i].outstanding_bytes;
 		all->other.outstanding_allocations += all->items[i].outstanding_allocations;
 	}
@@ -358,6 +366,13 @@ static void put_places(struct writer *w)
 		put_place(w, &all->items[i], all->items[i].outstanding_allocations);
 	if (all->other.outstanding_allocations)
 		put_other_places(w, all->other.outstanding_allocations);
+	exposition_family(&w->e, "seep_site_growth_bytes_per_second", EXPOSITION_GAUGE, NULL,
+			  "Growth of what is outstanding, of those of them of which it is known.");
+	for (size_t i = 0; i < n; i++)
+		if (!isnan(all->items[i].growth))
+			put_place(w, &all->items[i], all->items[i].growth);
+	if (!isnan(all->other.growth))
+		put_other_places(w, all->other.growth);
 }
 
 static void put_losses(struct writer *w, const char *name, const char *help, const char *label,
