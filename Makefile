@@ -45,6 +45,7 @@ OUT := build$(if $(ASAN),-asan)$(if $(UBSAN),-ubsan)
 BPF_OUT := build/bpf
 FUZZ_OUT := build/fuzz
 TARGETS_OUT := build/targets
+PAGE_OUT := build/page
 READY := build/.ready
 HEADERS := bpf/libbpf.h elfutils/libdwfl.h gelf.h zlib.h jansson.h libiberty/demangle.h microhttpd.h
 # watch.bpf.c and threads.bpf.c stand alone: watching loads nothing of tracing, and only a scan reads registers.
@@ -54,7 +55,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-missing-field-initializers
 SANITIZE := $(if $(ASAN),-fsanitize=address) \
 	$(if $(UBSAN),-fsanitize=undefined -fno-sanitize-recover=undefined)
-SEEP_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP -Iuser -Ibpf -I$(BPF_OUT) \
+SEEP_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP -Iuser -Ibpf -I$(BPF_OUT) -I$(PAGE_OUT) \
 	-DSEEP_VERSION='"$(VERSION)"'
 # The static library where it is there, so that the binary runs on hosts without the package.
 static = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
@@ -125,6 +126,14 @@ $(OUT)/%.o: %.c Makefile | $(READY)
 
 # The skeleton is generated: it must be there before the dependency files know who includes it.
 $(filter $(OUT)/user/attach/% $(OUT)/user/collect/%,$(OBJECTS)): | $(SKELETON)
+
+# The page of --format html: one file, in the binary as two arrays.
+PAGE := $(PAGE_OUT)/head.inc
+$(OUT)/user/output/html.o $(FUZZ_OUT)/user/output/html.o: $(PAGE)
+
+$(PAGE): user/page/build $(wildcard user/page/*.js user/page/*.css user/page/*.html)
+	$(call say,PAGE,$@)
+	$(Q)$< $(@D)
 
 $(LIBSEEP): $(filter-out $(MAIN),$(OBJECTS))
 	$(call say,AR,$@)

@@ -16,7 +16,7 @@ const struct option_choice options_sorts[] = {{"size"}, {"count"}, {0}};
 const struct option_choice options_colors[] = {{"auto"}, {"always"}, {"never"}, {0}};
 const struct option_choice options_links[] = {{"best"}, {"session"}, {"multi"}, {"perf"}, {0}};
 const struct option_choice options_formats[] = {
-	{"text"}, {"ndjson"}, {"folded"}, {"pprof"}, {"html", "comes with a later version"}, {0},
+	{"text"}, {"ndjson"}, {"folded"}, {"pprof"}, {"html"}, {0},
 };
 
 const char *options_format_name(enum options_format format)

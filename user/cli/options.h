@@ -18,6 +18,7 @@ enum options_format {
 	OPTIONS_FORMAT_NDJSON,
 	OPTIONS_FORMAT_FOLDED,
 	OPTIONS_FORMAT_PPROF,
+	OPTIONS_FORMAT_HTML,
 };
 
 enum options_color {

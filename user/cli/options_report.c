@@ -17,7 +17,7 @@ static const struct option_spec operands[] = {
 static const struct option_spec options[] = {
 	{"all-reports", 0, NULL, OPTION_INTO_FLAG(struct report_options, all_reports), SHOW,
 	 .help = "every report of the capture, not only each process's last",
-	 .man = "ndjson always holds every report; folded and pprof always hold the last."},
+	 .man = "ndjson always holds every report; folded and pprof always hold the last. html plots them all, and has each process's last whole."},
 	{"mark", 0, "NAME", OPTION_INTO_STRING(struct report_options, mark), SHOW,
 	 .help = "only the report of this mark, in any format",
 	 .man = "'seep mark' sets marks while the capture is taken."},
@@ -25,17 +25,17 @@ static const struct option_spec options[] = {
 	 .help = "also list every outstanding block, if the capture was taken with -a"},
 	{"top", 'T', "N", OPTION_INTO_COUNT(struct report_options, top), SHOW, .max = 1000000,
 	 .help = "only the N largest call sites of each process; 0 for all",
-	 .man = "For text, folded and pprof; ndjson holds all sites."},
+	 .man = "For text, folded and pprof; ndjson and html hold all sites."},
 	{"top-processes", 0, "N", OPTION_INTO_COUNT(struct report_options, top_processes), SHOW,
 	 .max = 1000000, .help = "only the N processes that hold most; 0 for all",
-	 .man = "For text; ndjson holds all."},
+	 .man = "For text; ndjson and html hold all."},
 	{"sort", 0, NULL, OPTION_INTO_CHOICE(struct report_options, sort), .choices = options_sorts,
 	 SHOW, .help = "order of the call sites: by outstanding bytes or by number of blocks"},
 	{"suppressions", 0, "FILE", OPTION_INTO_PATH(struct report_options, suppressions), SHOW,
 	 .help = "leave out call sites by rules, as for LeakSanitizer or valgrind",
 	 .man = "Lines leak:PATTERN, or valgrind's blocks of Memcheck:Leak. What is left out is counted: as a "
 		"line in text, as [suppressed] in folded and pprof; ndjson has all sites, with the rule as "
-		"\"suppressed\"."},
+		"\"suppressed\"; html leaves them out of its flame graph only."},
 	{"combined-only", 'C', NULL, OPTION_INTO_FLAG(struct report_options, combined_only), SHOW,
 	 .help = "only the totals of each process, no stacks"},
 	{"format", 0, NULL, OPTION_INTO_CHOICE(struct report_options, format),
@@ -57,6 +57,8 @@ static const struct example examples[] = {
 	{"seep report -T 0 --sort count run.seep", "every call site, most blocks first"},
 	{"seep report --format folded run.seep > run.folded", "for flamegraph.pl or speedscope"},
 	{"seep report --format pprof run.seep > heap.pprof", "for 'go tool pprof' or Pyroscope"},
+	{"seep report --format html --output run.html run.seep",
+	 "a page for a browser, in one file"},
 	{"seep report --format ndjson run.seep | jq .type", "for programs"},
 };
 

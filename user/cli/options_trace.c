@@ -183,7 +183,9 @@ static const struct option_spec options[] = {
 	 .choices = options_formats, OUTPUT, .help = "form of the report",
 	 .man = "text is for people. ndjson is one JSON object a line, see RECORDS in seep(1). "
 		"folded is one line a stack for flame graphs, pprof a profile for 'go tool pprof', "
-		"Pyroscope or speedscope (gzip), both of the last report only."},
+		"Pyroscope or speedscope (gzip), both of the last report only. "
+		"html is a page in one file, which opens anywhere and asks for nothing else; it is complete when the "
+		"trace ends."},
 	{"output", 0, "FILE", OPTION_INTO_PATH(struct trace_options, output), OUTPUT,
 	 .help = "write the report to FILE, not to stdout"},
 	{"write", 'w', "FILE", OPTION_INTO_PATH(struct trace_options, capture), OUTPUT,

@@ -68,7 +68,7 @@ static int print_watch(void *arg, struct escalation *e, uint64_t time_ns, bool l
 	FILE *f;
 	int err;
 
-	if (t->sink.format->last_only)
+	if (t->sink.format->last_only || t->options->format == OPTIONS_FORMAT_HTML)
 		return 0;
 	f = open_memstream(ret, ret_n);
 	if (!f)

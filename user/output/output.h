@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #ifndef SEEP_OUTPUT_OUTPUT_H
 #define SEEP_OUTPUT_OUTPUT_H
-/* Reports as text, ndjson, folded stacks or a pprof profile. An output takes const data and a stream: no globals, no clock. Every call
+/* Reports as text, ndjson, folded stacks, a pprof profile or a page. An output takes const data and a stream: no globals, no clock. Every call
  * returns 0 or -errno of the stream (-EPIPE when the reader is gone). */
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "model/report.h"
 
+struct html;
 struct pprof;
 
 struct output_options {
@@ -22,6 +23,7 @@ struct output_options {
 	bool is_last; /* folded and pprof: the report is the last of all its processes, marked or not */
 	struct pprof
 		*pprof; /* pprof only: what it keeps between its calls; output_prepare() makes it */
+	struct html *html; /* html only, as pprof */
 };
 
 /* One table of functions per format; calls come in this order: session, then for each report: report, blocks_begin ...
@@ -45,7 +47,8 @@ struct output_format {
 };
 
 /* In folded and pprof, what -T leaves out goes into one line or sample "[other]". */
-extern const struct output_format output_text, output_ndjson, output_folded, output_pprof;
+extern const struct output_format output_text, output_ndjson, output_folded, output_pprof,
+	output_html;
 
 /* Before a format's first call. Returns 0 or -ENOMEM. */
 int output_prepare(const struct output_format *format, struct output_options *o);
