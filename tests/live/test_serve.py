@@ -46,12 +46,16 @@ class Server:
 
     def __enter__(self):
         self.seep.__enter__()
-        self.port = int(wait_until("address", self.address))
-        wait_until("trace", lambda: self.get("/readyz")[0] == 200)
+        try:
+            self.port = int(wait_until("address", self.address))
+            wait_until("trace", lambda: self.get("/readyz")[0] == 200)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception):
-        self.seep.__exit__(*exception)
+        self.seep.__exit__(*(exception or (None, None, None)))
         self.folder.cleanup()
 
     def address(self):

@@ -95,7 +95,7 @@ _Static_assert(ARRAY_SIZE(options) <= OPTIONS_MAX, "make OPTIONS_MAX larger");
 
 static const char *const synopsis[] = {
 	"[OPTIONS] [INTERVAL]",
-	"[OPTIONS] {-p PID,...|--comm GLOB|--container ID|...} [INTERVAL]",
+	"[OPTIONS] {-p PID,...|--comm GLOB|...} [INTERVAL]",
 	NULL,
 };
 
