@@ -83,6 +83,7 @@ golden half_a_report half_a_report.seep
 golden cut -C cut.seep
 golden damaged --format folded damaged.ndjson
 golden later later.seep
+golden html_cut --format html --output page.html cut.seep
 golden not_a_capture trace_output.ndjson
 golden empty empty.seep
 golden missing no_such.seep
