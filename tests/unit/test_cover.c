@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -189,6 +190,33 @@ static void check_parts(struct fixture *f)
 	assert_int_equal(outstanding(f, &f->b), before);
 }
 
+#define DEATHS 300
+
+/* A process that ends while its files are looked at takes nobody else's probes with it. At random, but with so many one in the moment
+ * between its mappings and their files is among them. */
+static void check_deaths(struct fixture *f)
+{
+	uint64_t before;
+	struct diag d = {0};
+
+	assert_int_equal(cover_set_shared(f->cover, COVER_ALL, &d), 0);
+	before = outstanding(f, &f->b);
+	for (unsigned i = 0; i < DEATHS; i++) {
+		struct child c;
+
+		start_child(f, &c);
+		assert_true(cover_update(f->cover, c.pid, &d) >= 0);
+		kill(c.pid, SIGKILL);
+		for (unsigned j = 0; j < 20; j++)
+			cover_update(f->cover, c.pid, &d);
+		cover_forget(f->cover, c.pid);
+		close(c.socket);
+		waitpid(c.pid, NULL, 0);
+	}
+	tell(&f->b, 'm');
+	assert_int_equal(outstanding(f, &f->b), before + N_BLOCKS);
+}
+
 static void test_files(void **state)
 {
 	static const enum link_kind kinds[] = {LINK_SESSION, LINK_MULTI, LINK_PERF};
@@ -216,6 +244,7 @@ static void test_files(void **state)
 		start_child(&f, &f.b);
 		check_sharing(&f);
 		check_parts(&f);
+		check_deaths(&f);
 		end_child(&f.a);
 		end_child(&f.b);
 		cover_destroy(f.cover);

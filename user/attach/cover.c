@@ -253,7 +253,9 @@ static int cover_mapping(struct cover *c, struct covered *p, const struct mappin
 	if (!f)
 		return fd < 0 ? fd : -ENOMEM;
 	remember_note(p, f);
-	drop_changed(c, p, f);
+	/* Of a process that ends just now it cannot be opened, which says nothing of the file: others go on with it. */
+	if (fd >= 0)
+		drop_changed(c, p, f);
 	if (fd >= 0 && !has_file(p, f) && f->plan && f->plan->n)
 		err = add_item(c, p, f, d);
 	*ret_file = f;
