@@ -59,13 +59,15 @@ def shows_the_leak(folder):
     flame = re.findall(r"<button[^>]*title=[^>]*>([^<]*)</button>", opened)
     complaints += [f"no {f} in the flame graph: {flame}" for f in ("main", LEAK) if f not in flame]
     sites = re.findall(r'<td class="name"><a href="([^"]+)">([^<]*)', opened)
-    if not sites or sites[0][1] != LEAK:
+    # Not always the largest: what serves a request may hold more at the moment of a report.
+    of_leak = [address for address, name in sites if name == LEAK]
+    if not of_leak:
         return complaints + [f"sites: {sites}"]
-    detail, console = browse(page, folder, sites[0][0])
+    detail, console = browse(page, folder, of_leak[0])
     complaints += console
     stack = re.findall(r"<li><b>([^<]*)", detail.split('<section id="site">')[-1])
     if '<section id="site">' not in detail or LEAK not in stack or "main" not in stack:
-        complaints.append(f"{sites[0][0]}: no stack of the site: {stack}")
+        complaints.append(f"{of_leak[0]}: no stack of the site: {stack}")
     return complaints
 
 
@@ -119,7 +121,7 @@ if __name__ == "__main__":
         where = pathlib.Path(name)
         trace(where)
         tap.run("a capture's page is that of the trace", same_page_from_capture, where)
-        tap.run("the leak is first, in the flame graph, and at its address", shows_the_leak, where)
+        tap.run("the leak is in the flame graph, in the table, and at its address", shows_the_leak, where)
         tap.run("hostile names are text", hostile_names, where)
         tap.run("nothing but the page's script runs", nothing_else_runs, where)
     tap.end()
