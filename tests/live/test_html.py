@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 
-from lib import Failure, Program, Skip, run_seep, start_tap, target_path
+from lib import ROOT, Failure, Program, Skip, run_seep, start_tap, target_path
 
 LEAK = "session_parse_cookie"
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">"
@@ -59,13 +59,15 @@ def shows_the_leak(folder):
     flame = re.findall(r"<button[^>]*title=[^>]*>([^<]*)</button>", opened)
     complaints += [f"no {f} in the flame graph: {flame}" for f in ("main", LEAK) if f not in flame]
     sites = re.findall(r'<td class="name"><a href="([^"]+)">([^<]*)', opened)
-    if not sites or sites[0][1] != LEAK:
+    # Not always the largest: what serves a request may hold more at the moment of a report.
+    of_leak = [address for address, name in sites if name == LEAK]
+    if not of_leak:
         return complaints + [f"sites: {sites}"]
-    detail, console = browse(page, folder, sites[0][0])
+    detail, console = browse(page, folder, of_leak[0])
     complaints += console
     stack = re.findall(r"<li><b>([^<]*)", detail.split('<section id="site">')[-1])
     if '<section id="site">' not in detail or LEAK not in stack or "main" not in stack:
-        complaints.append(f"{sites[0][0]}: no stack of the site: {stack}")
+        complaints.append(f"{of_leak[0]}: no stack of the site: {stack}")
     return complaints
 
 
@@ -102,6 +104,30 @@ def hostile_names(folder):
     return complaints
 
 
+def leaks_come_first(folder):
+    """Of the same two processes the one that leaks is first, whichever the capture has first."""
+    text = (ROOT / "tests/golden/captures/verdicts.ndjson").read_text()
+    records = [json.loads(line) for line in text.splitlines()]
+    complaints = []
+    for leaking in (0, 1):
+        for record in records:
+            if record["type"] == "process":
+                record["verdict"] = "leak" if record["process"] == leaking else "steady"
+                record["comm"] = f"number-{record['process']}"
+                record["growth_bytes_per_second"] = None
+        capture, page = folder / "two", folder / "two.html"
+        capture.write_bytes(gzip.compress("".join(json.dumps(r) + "\n" for r in records).encode()))
+        code, _, err = run_seep("report", "--format", "html", "--output", page, capture)
+        if code:
+            return [f"exit code {code}: {err}"]
+        listed, console = browse(page, folder)
+        names = re.findall(r'<a href="#/p/[^"]+">([^<]*)', listed)
+        complaints += console
+        if not names or names[0] != f"number-{leaking}":
+            complaints.append(f"number-{leaking} leaks, but the order is {names}")
+    return complaints
+
+
 def nothing_else_runs(folder):
     """A script that got into the page all the same is refused, and the console says so."""
     text = (folder / "page.html").read_text()
@@ -119,7 +145,8 @@ if __name__ == "__main__":
         where = pathlib.Path(name)
         trace(where)
         tap.run("a capture's page is that of the trace", same_page_from_capture, where)
-        tap.run("the leak is first, in the flame graph, and at its address", shows_the_leak, where)
+        tap.run("the leak is in the flame graph, in the table, and at its address", shows_the_leak, where)
+        tap.run("what leaks comes first", leaks_come_first, where)
         tap.run("hostile names are text", hostile_names, where)
         tap.run("nothing but the page's script runs", nothing_else_runs, where)
     tap.end()

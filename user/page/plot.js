@@ -36,7 +36,7 @@ function stackedPlot(process) {
 		path.append(drawing("title", {}, row.name));
 		svg.append(path);
 	});
-	const legend = rows.map((row, k) => ({ row, k })).filter(({ row }) => row.site || row.values.some((v) => v)).map(({ row, k }) =>
+	const legend = rows.map((row, k) => ({ row, k })).filter(({ row }) => row.values.some((v) => v)).map(({ row, k }) =>
 		element("li", {}, drawing("svg", { viewBox: "0 0 1 1" }, drawing("rect", { class: "s" + k, width: 1, height: 1 })),
 			row.site ? element("a", { href: `#/p/${process.key}/site/${row.site.site}` }, row.name) : row.name,
 			" " + bytes(row.values.at(-1))));

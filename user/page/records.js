@@ -1,6 +1,6 @@
 /* The page's data: seep's ndjson records. Of reports that were followed by another there are only `moment` records, one a
  * process, for what changes over time; of each process's last report there is everything. */
-const VERDICTS = ["leak", "growing", "outside-malloc", "fragmentation", "unknown", "warming-up", "churn", "steady"];
+const RANKS = { leak: 0, growing: 1, "outside-malloc": 2, fragmentation: 2, unknown: 3, "warming-up": 3, churn: 4, steady: 5 };
 
 /* An exec begins another program under the same pid, and a pid may come again: the last one by that key takes what comes,
  * until its final record. */
@@ -53,7 +53,7 @@ function readRecords(text) {
 	}
 	if (model.end) model.lost = new Map(Object.entries(model.end.lost || {}));
 	model.processes = [...model.byKey.values()].filter((p) => p.closed);
-	const order = (p) => (VERDICTS.indexOf(p.record.verdict) + VERDICTS.length) % VERDICTS.length;
+	const order = (p) => RANKS[p.record.verdict] ?? RANKS.unknown;
 	model.processes.sort((a, b) => order(a) - order(b) ||
 		(b.record.growth_bytes_per_second || 0) - (a.record.growth_bytes_per_second || 0) ||
 		b.record.outstanding_bytes - a.record.outstanding_bytes);

@@ -11,6 +11,15 @@ function losses(entries, what) {
 	return element("p", { class: "notice" }, what + " lost: " + entries.map(([cause, n]) => `${count(n)} ${shown(cause)}`).join(", "));
 }
 
+/* A verdict's sentence; sites that it names by fingerprint are links with their function's name. */
+function evidence(process, text) {
+	const pieces = shown(text).split(/\b([0-9a-f]{16})\b/).map((piece, i) => {
+		const site = i % 2 && process.sites.find((s) => s.site === piece);
+		return site ? element("a", { href: `#/p/${process.key}/site/${piece}`, title: piece }, siteName(site)) : piece;
+	});
+	return element("p", { class: "evidence" }, pieces, ".");
+}
+
 /* columns: {title, value(row), cell(row), numeric, optional}. Sorted by the column at `by`, biggest first. */
 function sortedTable(columns, rows, { onpick, isPicked, by, id }) {
 	const body = element("tbody"), more = element("button", { class: "more", type: "button" });
@@ -105,7 +114,7 @@ function processView(model, process, siteId) {
 			table.show(process.sites.filter((s) => s.frames.some((f) => (frameName(f) + " " + framePlace(f)).toLowerCase().includes(text)) || siteName(s).toLowerCase().includes(text)));
 		} });
 	const nodes = [element("h2", {}, shown(r.comm || "?"), element("span", { class: "faint" }, " " + r.pid + " "), badge(r.verdict)),
-		r.evidence ? element("p", { class: "evidence" }, shown(r.evidence) + ".") : null,
+		r.evidence ? evidence(process, r.evidence) : null,
 		losses(Object.entries(r.lost || {}), "Of this process"), r.governed ? element("p", { class: "notice" }, shown(r.governed)) : null,
 		processFacts(r), (r.notes || []).map((n) => element("p", { class: "notice" }, shown(n))),
 		siteId && !site ? element("p", { class: "notice" }, "This report has no site " + shown(siteId)) : null,
