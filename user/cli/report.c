@@ -15,10 +15,8 @@
 #include "cli/terminal.h"
 #include "collect/capture.h"
 #include "daemon/suppressing.h"
-#include "model/free_error.h"
+#include "model/report_part.h"
 #include "output/output.h"
-
-#define NOT_SHOWN UINT32_MAX
 
 struct render {
 	const struct output_format *format;
@@ -30,60 +28,26 @@ struct render {
 	bool final_only;	       /* of each process its last report only */
 	bool in_blocks;		       /* of this report one was shown */
 	bool has_blocks, lacks_blocks; /* some report had, and one that should have had none */
-	/* What of the current report is shown; strings, frames and losses are the capture's. */
-	struct report shown;
-	struct free_error *shown_errors;
-	uint32_t *shown_index; /* by the process's index in the capture, or NOT_SHOWN */
+	struct report_part shown;      /* of the current report */
 };
 
-static void select_done(struct render *r)
+static bool is_shown(const void *render, const struct process_report *p)
 {
-	free(r->shown.processes);
-	free(r->shown.sites);
-	free(r->shown_errors);
-	free(r->shown_index);
-	r->shown = (struct report){0};
-	r->shown_index = NULL;
-	r->shown_errors = NULL;
+	const struct render *r = render;
+
+	return !r->final_only || p->final;
 }
 
 /* Fills r->shown with the processes of all that are to be shown, and their sites in the order asked for. */
 static int select_shown(struct render *r, const struct report *all)
 {
-	struct report *shown = &r->shown;
+	struct report *shown = &r->shown.report;
+	int err;
 
-	select_done(r);
-	*shown = *all;
-	shown->n_processes = shown->n_sites = shown->n_errors = 0;
-	shown->processes = calloc(all->n_processes + 1, sizeof(*shown->processes));
-	shown->sites = calloc(all->n_sites + 1, sizeof(*shown->sites));
-	r->shown_index = calloc(all->n_processes + 1, sizeof(*r->shown_index));
-	shown->errors = r->shown_errors = calloc(all->n_errors + 1, sizeof(*r->shown_errors));
-	if (!shown->processes || !shown->sites || !shown->errors || !r->shown_index)
-		return -ENOMEM;
-	for (size_t i = 0; i < all->n_processes; i++) {
-		r->shown_index[i] = NOT_SHOWN;
-		if (r->final_only && !all->processes[i].final)
-			continue;
-		r->shown_index[i] = shown->n_processes;
-		shown->processes[shown->n_processes++] = all->processes[i];
-	}
-	for (size_t i = 0; i < all->n_sites; i++) {
-		uint32_t index = r->shown_index[all->sites[i].process];
-
-		if (index == NOT_SHOWN)
-			continue;
-		shown->sites[shown->n_sites] = all->sites[i];
-		shown->sites[shown->n_sites++].process = index;
-	}
-	for (size_t i = 0; i < all->n_errors; i++) {
-		uint32_t index = r->shown_index[all->errors[i].process];
-
-		if (index == NOT_SHOWN)
-			continue;
-		r->shown_errors[shown->n_errors] = all->errors[i];
-		r->shown_errors[shown->n_errors++].process = index;
-	}
+	report_part_done(&r->shown);
+	err = report_part_take(all, is_shown, r, &r->shown);
+	if (err)
+		return err;
 	suppressing_apply(&r->suppressing, shown);
 	rank_sites(shown->sites, shown->n_sites, r->options.by_count);
 	return 0;
@@ -91,7 +55,7 @@ static int select_shown(struct render *r, const struct report *all)
 
 static bool is_skipped(const struct render *r)
 {
-	return r->mark ? !r->marked : r->final_only && !r->shown.n_processes;
+	return r->mark ? !r->marked : r->final_only && !r->shown.report.n_processes;
 }
 
 static int on_session(void *arg, const struct session *s)
@@ -113,7 +77,7 @@ static int on_report(void *arg, const struct session *s, const struct report *al
 	r->in_blocks = false;
 	if (err || is_skipped(r) || !r->format->report)
 		return err;
-	return r->format->report(r->out, &r->options, s, &r->shown);
+	return r->format->report(r->out, &r->options, s, &r->shown.report);
 }
 
 static int on_block(void *arg, const struct report *all, const struct block *b)
@@ -122,13 +86,14 @@ static int on_block(void *arg, const struct report *all, const struct block *b)
 	struct block shown = *b;
 
 	(void)all;
-	shown.process = r->shown_index[b->process];
-	if (is_skipped(r) || shown.process == NOT_SHOWN || !r->options.blocks || !r->format->block)
+	shown.process = r->shown.index[b->process];
+	if (is_skipped(r) || shown.process == REPORT_PART_WITHOUT || !r->options.blocks ||
+	    !r->format->block)
 		return 0;
 	if (!r->in_blocks && r->format->blocks_begin && r->format->blocks_begin(r->out))
 		return -errno;
 	r->in_blocks = r->has_blocks = true;
-	return r->format->block(r->out, &r->options, &r->shown, &shown);
+	return r->format->block(r->out, &r->options, &r->shown.report, &shown);
 }
 
 static int on_report_end(void *arg, const struct session *s, const struct report *all)
@@ -136,11 +101,11 @@ static int on_report_end(void *arg, const struct session *s, const struct report
 	struct render *r = arg;
 
 	(void)all;
-	for (size_t i = 0; i < r->shown.n_processes && !is_skipped(r) && !r->in_blocks; i++)
-		r->lacks_blocks |= r->shown.processes[i].outstanding_allocations > 0;
+	for (size_t i = 0; i < r->shown.report.n_processes && !is_skipped(r) && !r->in_blocks; i++)
+		r->lacks_blocks |= r->shown.report.processes[i].outstanding_allocations > 0;
 	if (is_skipped(r) || !r->format->report_end)
 		return 0;
-	return r->format->report_end(r->out, &r->options, s, &r->shown);
+	return r->format->report_end(r->out, &r->options, s, &r->shown.report);
 }
 
 static int on_end(void *arg, const struct session *s, const struct session_end *e)
@@ -190,7 +155,7 @@ static int render(struct render *r, const struct report_options *o)
 		err = diag_set(&d, ENODATA, "%s: has no mark %s", o->path, r->mark);
 	finish_err = output_finish(&r->options, r->out);
 	err = err ? err : finish_err;
-	select_done(r);
+	report_part_done(&r->shown);
 	suppressing_done(&r->suppressing);
 	if (err && d.text[0]) {
 		fflush(r->out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Which report is the last is known when no other comes, so each is kept, whole and thinned, until then. */
+#include "model/report_part.h"
 #include "output/html.h"
 
 #include <errno.h>
@@ -108,33 +109,24 @@ static void put_moment(FILE *f, const struct report *r, const struct process_rep
 	json_line_end(&j);
 }
 
+static bool is_final(const void *arg, const struct process_report *p)
+{
+	(void)arg;
+	return p->final;
+}
+
 /* The processes whose last report it is, whole. */
 static int put_ended(FILE *f, const struct session *s, const struct report *r)
 {
-	_cleanup_free_ struct process_report *processes =
-		calloc(r->n_processes + 1, sizeof(*processes));
-	_cleanup_free_ struct site *sites = calloc(r->n_sites + 1, sizeof(*sites));
-	_cleanup_free_ uint32_t *index = calloc(r->n_processes + 1, sizeof(*index));
 	const struct output_options options = {0};
-	struct report ended = *r;
+	struct report_part ended;
+	int err = report_part_take(r, is_final, NULL, &ended);
 
-	if (!processes || !sites || !index)
-		return -ENOMEM;
-	ended.processes = processes;
-	ended.sites = sites;
-	ended.n_processes = ended.n_sites = 0;
-	for (size_t i = 0; i < r->n_processes; i++) {
-		index[i] = ended.n_processes;
-		if (r->processes[i].final)
-			processes[ended.n_processes++] = r->processes[i];
-	}
-	for (size_t i = 0; i < r->n_sites; i++) {
-		if (!r->processes[r->sites[i].process].final)
-			continue;
-		sites[ended.n_sites] = r->sites[i];
-		sites[ended.n_sites++].process = index[r->sites[i].process];
-	}
-	return output_ndjson.report(f, &options, s, &ended);
+	if (err)
+		return err;
+	err = output_ndjson.report(f, &options, s, &ended.report);
+	report_part_done(&ended);
+	return err;
 }
 
 /* Sites are by process, but a process without any is in the report too. */

@@ -10,7 +10,7 @@ function processOf(model, record) {
 	for (let n = 2; model.byKey.get(key) && model.byKey.get(key).closed; n++) key = base + "-" + n;
 	let process = model.byKey.get(key);
 	if (!process) {
-		process = { key, record, series: [], sites: [], closed: false };
+		process = { key, record, series: [], sites: [], errors: [], closed: false };
 		model.byKey.set(key, process);
 	}
 	return process;
@@ -48,6 +48,8 @@ function readRecords(text) {
 			if (!process) continue;
 			process.sites.push(record);
 			process.series.at(-1).sites.set(record.site, record.outstanding_bytes);
+		} else if (record.type === "error") {
+			current.get(record.process)?.errors.push(record);
 		}
 		if (time > model.lastTime) model.lastTime = time;
 	}

@@ -71,6 +71,24 @@ function survival(site) {
 	return rows.length ? [element("h3", {}, "Survival"), ...rows] : [];
 }
 
+function stackList(stack) {
+	return element("ol", { class: "stack" }, stack.frames.map((f) => element("li", {}, element("b", {}, frameName(f)), " ", element("span", { class: "faint" }, framePlace(f)))),
+		stack.truncated ? element("li", { class: "warn" }, "The stack ends here: " + shown(stack.truncated)) : null);
+}
+
+/* An error at free: who frees, who had freed, who allocated. */
+function freeError(e) {
+	return element("details", {}, element("summary", {}, `${e.error.replace("-", " ")} of ${e.address}`, e.size_bytes ? ` (${bytes(e.size_bytes)})` : "",
+		e.count > 1 ? `, ${count(e.count)} times` : "", e.allocated_with ? `, of ${shown(e.allocated_with)}, freed as if of ${shown(e.freed_with)}` : ""),
+		[["Freed by", e], ["Freed before that by", e.freed], ["Allocated by", e.allocation]].filter(([, stack]) => stack)
+			.map(([title, stack]) => [element("h4", {}, title), stackList(stack)]).flat());
+}
+
+function freeErrors(process) {
+	const n = process.errors.length;
+	return n ? element("section", { id: "errors" }, element("h3", {}, `${count(n)} error${n > 1 ? "s" : ""} at free`), process.errors.map(freeError)) : null;
+}
+
 function siteDetail(process, site) {
 	return element("section", { id: "site" },
 		element("h3", {}, "Site ", element("span", { class: "mono" }, site.site), " ", badge(site.verdict)),
@@ -82,8 +100,7 @@ function siteDetail(process, site) {
 			["Median age", seconds(site.median_age_seconds)], ["Kind", site.kind], ["Confidence", percent(site.confidence || 0)]]),
 		survival(site),
 		element("h3", {}, "Stack"),
-		element("ol", { class: "stack" }, site.frames.map((f) => element("li", {}, element("b", {}, frameName(f)), " ", element("span", { class: "faint" }, framePlace(f)))),
-			site.truncated ? element("li", { class: "warn" }, "The stack ends here: " + shown(site.truncated)) : null));
+		stackList(site));
 }
 
 function processFacts(r) {
@@ -118,7 +135,7 @@ function processView(model, process, siteId) {
 		losses(Object.entries(r.lost || {}), "Of this process"), r.governed ? element("p", { class: "notice" }, shown(r.governed)) : null,
 		processFacts(r), (r.notes || []).map((n) => element("p", { class: "notice" }, shown(n))),
 		siteId && !site ? element("p", { class: "notice" }, "This report has no site " + shown(siteId)) : null,
-		site ? siteDetail(process, site) : null,
+		site ? siteDetail(process, site) : null, freeErrors(process),
 		element("h3", {}, "Outstanding over time, by site"), stackedPlot(process),
 		element("h3", {}, "Outstanding by stack"), flame.node,
 		element("h3", {}, "Sites"), element("div", { class: "tools" }, filter), table.node];
