@@ -14,7 +14,7 @@
 #include "process/maps.h"
 #include "reach/ended_stack.h"
 #include "reach/candidates.h"
-#include "reach/freed.h"
+#include "reach/heap_chunks.h"
 #include "reach/glibc_heap.h"
 #include "reach/leaks.h"
 #include "reach/mark.h"
@@ -580,6 +580,36 @@ static void freed_memory(void **state)
 	world_done(&w);
 }
 
+/* In use and nobody's: a block of the walk. What a traced block lies in is none, nor is what was freed. */
+static void walked_blocks(void **state)
+{
+	const uint64_t heap = BASE + 4 * PAGE;
+	struct heap_chunk chunks[] = {
+		{heap, 64, HEAP_USED},
+		{heap + 64, 64, HEAP_USED},
+		{heap + 128, 64, HEAP_TCACHED},
+		{heap + 192, 4096, HEAP_MAPPED},
+	};
+	const struct glibc_heap found = {.chunks = chunks, .n_chunks = ARRAY_SIZE(chunks)};
+	struct world w;
+	uint32_t i;
+
+	(void)state;
+	world_init(&w, 16 * PAGE);
+	assert_int_equal(reach_blocks_add(&w.blocks, heap + 64, 40, 7), 0);
+	assert_int_equal(reach_blocks_finish(&w.blocks), 0);
+	assert_int_equal(reach_walked_add(&w.blocks, &found), 0);
+	assert_int_equal(w.blocks.n, 3);
+	i = reach_blocks_at(&w.blocks, heap + 55);
+	assert_int_equal(i, 0);
+	assert_true(w.blocks.items[i].birth_ns == REACH_WALKED);
+	assert_int_equal(w.blocks.items[i].end, heap + heap_chunk_usable(&chunks[0]));
+	assert_int_equal(w.blocks.items[1].birth_ns, 7);
+	assert_int_equal(w.blocks.items[2].start, heap + 192);
+	assert_int_equal(reach_blocks_at(&w.blocks, heap + 140), REACH_NONE);
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -594,6 +624,7 @@ int main(void)
 		cmocka_unit_test(stacks_are_cut),
 		cmocka_unit_test(candidates),
 		cmocka_unit_test(freed_memory),
+		cmocka_unit_test(walked_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

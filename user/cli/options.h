@@ -57,6 +57,7 @@ struct scan_options {
 	uint64_t passes;	/* 1 with stop */
 	uint64_t pause_ns;	/* between passes */
 	bool stop;		/* the process, for one pass */
+	bool heap_walk;		/* blocks from before the trace, too */
 	int pointers;		/* enum options_pointers */
 	const char *paths;	/* an address as given, NULL: leaks */
 	uint64_t paths_address; /* the same */

@@ -44,6 +44,11 @@ static const struct option_spec options[] = {
 	 .help = "stop the process for one exact pass, and say for how long",
 	 .man = "All its threads stand meanwhile, by ptrace(2), as under a debugger. What glibc's malloc has back, and the "
 		"stacks of threads that ended, are then known and left out, so that pointers left there hide no leak."},
+	{"heap-walk", 0, NULL, OPTION_INTO_FLAG(struct scan_options, heap_walk), TARGET,
+	 .help = "also judge what glibc's malloc handed out before the trace, by its heap",
+	 .man = "The heap is read from outside, chunk by chunk. Such blocks have a size, but no stack, and are told by size; "
+		"what they point to is reachable only if they are. Without it they are roots, all of them. With --for 10ms "
+		"nothing else is judged."},
 	{"pointers", 0, NULL, OPTION_INTO_CHOICE(struct scan_options, pointers),
 	 .choices = pointers, TARGET,
 	 .help = "which count: those to any byte of a block, or to its start only",
@@ -93,6 +98,8 @@ static const struct example examples[] = {
 	{"seep scan -p 1234", "what process 1234 allocates within 15 seconds and loses"},
 	{"seep scan -p 1234 --for 10m -T 3", "slow leaks: ten minutes, the three worst"},
 	{"seep scan -p 1234 --stop", "one exact pass, with the process stopped meanwhile"},
+	{"seep scan -p 1234 --for 10ms --heap-walk --stop",
+	 "what it has lost since it began, by size, without a trace"},
 	{"seep scan -p 1234 --paths 0x55d0c0ffee10", "who still points to this block"},
 };
 

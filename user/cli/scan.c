@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "cli/scan_paths.h"
 #include "cli/scan_sums.h"
+#include "cli/scan_walked.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
 #include "daemon/assemble.h"
@@ -81,6 +82,13 @@ static int write_block(void *arg, const struct block *b)
 	return sink_block(&w->s->sink, w->report, &judged);
 }
 
+static int write_walked(void *arg, const struct block *b)
+{
+	const struct block_writing *w = arg;
+
+	return sink_block(&w->s->sink, w->report, b);
+}
+
 static int write_leaks(struct scan *s, struct assembled *r, uint32_t process)
 {
 	struct scan_report scanned = {0};
@@ -91,7 +99,7 @@ static int write_leaks(struct scan *s, struct assembled *r, uint32_t process)
 		err = scan_ndjson_report(s->sink.stream, &scanned);
 	else if (!err)
 		err = scan_text_report(s->sink.stream, &s->sink.options, &scanned);
-	free(scanned.leaks);
+	scan_report_done(&scanned);
 	return err;
 }
 
@@ -122,6 +130,8 @@ static int write_report(struct scan *s, struct assembled *r, bool complete)
 		err = s->options.paths ? write_path(s, r, process) : write_leaks(s, r, process);
 	if (!err && s->options.show_allocs)
 		err = blocks_each(&s->assembly, r, write_block, &w);
+	if (!err && s->options.show_allocs && complete)
+		err = scan_walked_each(&s->scanning, process, write_walked, &w);
 	/* What a scan prints ends with an empty line of its own. */
 	if (complete && !ndjson && !s->options.show_allocs)
 		return err ? err : sink_text(&s->sink, "", 0);
@@ -214,6 +224,7 @@ static int start(struct scan *s, struct diag *d)
 	if (err)
 		return err;
 	s->start_ns = clock_monotonic_ns();
+	s->scanning.heap_walk = s->options.heap_walk;
 	s->scanning.wanted = s->options.paths ? s->options.paths_address : 0;
 	if (!s->options.quiet)
 		log_info(

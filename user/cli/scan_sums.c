@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hashmap.h"
+#include "cli/scan_walked.h"
 #include "daemon/assemble.h"
 #include "daemon/blocks.h"
 #include "daemon/scanning.h"
@@ -103,7 +104,7 @@ static void sum_held(struct summing *s)
 		const struct reach_block *block = &scanning->blocks.items[i];
 		uint32_t root = scanning->roots[i];
 
-		if (s->sites[i] == NO_SITE || root == REACH_NONE || root == i ||
+		if (!scanning->leaks[i] || root == REACH_NONE || root == i ||
 		    s->sites[root] == NO_SITE)
 			continue;
 		count(&s->report->leaks[s->sites[root]].held, block->end - block->start);
@@ -157,6 +158,8 @@ int scan_sums(struct assembly *a, const struct assembled *r, uint32_t process,
 	err = prepare(&s, &r->report);
 	if (!err)
 		err = blocks_each(a, r, sum_block, &s);
+	if (!err)
+		err = scan_walked_sum(scanning, ret);
 	if (!err) {
 		sum_held(&s);
 		scan_report_order(ret);

@@ -224,7 +224,7 @@ static int write_report(struct triage *t, struct assembled *a, enum look look)
 		return 0;
 	}
 	err = show_report(t, a, &r, &shown);
-	free(shown.scan.leaks);
+	scan_report_done(&shown.scan);
 	triage_kept_done(&shown.kept);
 	return err;
 }

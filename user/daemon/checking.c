@@ -17,7 +17,7 @@
 #include "daemon/tracing.h"
 #include "process/launch.h"
 #include "process/robust_list.h"
-#include "reach/freed.h"
+#include "reach/heap_chunks.h"
 
 #define MOST_THREADS 4
 #define FEW_BLOCKS 10000 /* one thread has looked at them before others have begun */

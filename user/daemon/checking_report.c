@@ -139,7 +139,7 @@ static int report_one(struct checking *c, const struct assembled *r, uint32_t pr
 		add_sums(&c->sums, &s);
 		err = write(arg, &s);
 	}
-	free(s.leaks);
+	scan_report_done(&s);
 	return err;
 }
 

@@ -10,7 +10,7 @@
 #include "collect/threads.h"
 #include "process/freeze.h"
 #include "process/maps.h"
-#include "reach/freed.h"
+#include "reach/heap_chunks.h"
 #include "reach/glibc_heap.h"
 #include "reach/leaks.h"
 #include "reach/pass.h"
@@ -100,8 +100,9 @@ static int prepare_blocks(struct scanning *s, uint32_t instance, struct diag *d)
 		   : 0;
 }
 
-/* Of a process that stands: where it uses glibc's malloc. Another one's memory is all taken for the program's. */
-static int leave_out_freed(struct scanning *s)
+/* What glibc's heap says, where the process uses it; another one's memory is all taken for the program's. stands: what was freed is
+ * known, and is no root. */
+static int add_heap(struct scanning *s, bool stands)
 {
 	struct glibc_heap heap = {0};
 	struct maps maps = {0};
@@ -109,8 +110,15 @@ static int leave_out_freed(struct scanning *s)
 	uint8_t *marks;
 	int err = 0;
 
-	if (!maps_read(s->pid, &maps, &ignored) && !glibc_heap_read(s->pid, &maps, &heap, &ignored))
-		err = reach_freed_add(&s->blocks, &heap);
+	if (!maps_read(s->pid, &maps, &ignored) &&
+	    !glibc_heap_read(s->pid, &maps, &heap, &ignored)) {
+		s->n_arenas = heap.n_arenas;
+		s->unparsed_bytes = heap.unparsed_bytes;
+		if (s->heap_walk)
+			err = reach_walked_add(&s->blocks, &heap);
+		if (!err && stands)
+			err = reach_freed_add(&s->blocks, &heap);
+	}
 	glibc_heap_done(&heap);
 	maps_done(&maps);
 	marks = err ? NULL : calloc(s->blocks.n + 1, 1);
@@ -132,7 +140,7 @@ int scanning_prepare_stopped(struct scanning *s, uint32_t instance, struct threa
 	s->threads = threads;
 	s->n_threads = n_threads;
 	err = prepare_blocks(s, instance, d);
-	if (!err && leave_out_freed(s))
+	if (!err && add_heap(s, true))
 		err = diag_set(d, ENOMEM, "out of memory");
 	return err;
 }
@@ -146,7 +154,7 @@ int scanning_prepare(struct scanning *s, uint32_t instance, bool stop, struct di
 	err = stop ? freeze_create(s->pid, &s->freeze, d) : 0;
 	if (!err)
 		err = prepare_blocks(s, instance, d);
-	if (!err && stop && leave_out_freed(s))
+	if (!err && (stop || s->heap_walk) && add_heap(s, stop))
 		err = diag_set(d, ENOMEM, "out of memory");
 	if (err)
 		return err;

@@ -21,6 +21,7 @@ struct scanning {
 	pid_t pid;
 	struct collector *collector; /* borrowed */
 	struct reach_options options;
+	bool heap_walk; /* what glibc's malloc handed out before the trace are blocks, too, of birth REACH_WALKED */
 	uint64_t wanted; /* an address that counts as a block of one word if it lies in no other; 0: none */
 	struct thread_reader *threads_reader;
 	struct reach_memory memory;
@@ -31,7 +32,9 @@ struct scanning {
 	struct thread_state *threads;
 	size_t n_threads;
 	struct reach_blocks blocks;
-	uint8_t *marks; /* by block: 1 reached */
+	uint8_t *marks;		 /* by block: 1 reached */
+	unsigned n_arenas;	 /* of the heap that was walked; 0: none was */
+	uint64_t unparsed_bytes; /* of it */
 	uint64_t pass_bytes, pass_ns;
 	/* Of all passes. */
 	bool settled;
@@ -47,7 +50,7 @@ int scanning_open(struct scanning *s, pid_t pid, struct collector *collector,
 		  const struct reach_options *options, struct diag *d);
 void scanning_close(struct scanning *s);
 /* The same for a process that stands for good, whose threads are known: without a reader of threads, for one pass. pid: that of one of
- * its threads that still has its memory. What malloc keeps of freed memory is no root then (reach/freed.h). */
+ * its threads that still has its memory. What malloc keeps of freed memory is no root then (reach/heap_chunks.h). */
 int scanning_open_stopped(struct scanning *s, pid_t pid, struct collector *collector,
 			  const struct reach_options *options, struct diag *d);
 

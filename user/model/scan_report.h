@@ -23,6 +23,13 @@ struct scan_leak {
 	uint64_t example; /* address of one, a direct one if there is one */
 };
 
+/* Unreachable blocks from before the trace, of one size: nobody knows who allocated them. */
+struct scan_walked {
+	uint64_t size_bytes;
+	struct scan_count direct, cycle, indirect, held; /* as of a leak */
+	uint64_t example;
+};
+
 struct scan_report {
 	const struct report *report;
 	uint32_t process; /* index into report.processes */
@@ -34,7 +41,15 @@ struct scan_report {
 		suppressed; /* unreachable, and not in leaks: the user does not want to see them */
 	struct scan_count reachable;
 	struct scan_count
-		open; /* neither: allocated, freed or met by a pointer while the scan went on */
+		open;	/* neither: allocated, freed or met by a pointer while the scan went on */
+	bool heap_walk; /* blocks from before the trace were looked for, in glibc's heap */
+	unsigned n_arenas; /* that were found; 0: the process does not use glibc's malloc, or it could not be read */
+	uint64_t unparsed_bytes; /* of the heap; blocks in there are roots */
+	struct scan_count before,
+		before_unreachable; /* blocks from before the trace; none of the counts above has them */
+	struct scan_walked *
+		walked; /* those that are unreachable, by size, those with most to answer for first */
+	size_t n_walked;
 	unsigned n_passes;
 	uint64_t n_unsettled; /* blocks that the last pass reached though those before had not: some of the leaks may be in use */
 	uint64_t pass_bytes;	/* read in the last pass */
@@ -46,8 +61,10 @@ struct scan_report {
 	bool complete; /* else the other figures are zero: the process ended, or the scan was interrupted */
 };
 
-/* Takes the sites without unreachable blocks out of leaks, and puts the others in their order. */
+/* Takes the sites without unreachable blocks out of leaks, and puts the others, and walked, in their order. */
 void scan_report_order(struct scan_report *r);
+/* Frees leaks and walked. */
+void scan_report_done(struct scan_report *r);
 
 /* What --check says at last of all processes of a command. */
 struct check_sums {

@@ -284,7 +284,10 @@ static int ndjson_block(FILE *f, const struct output_options *o, const struct re
 	json_put_address(&j, "address", b->address);
 	json_put_u64(&j, "size_bytes", b->size_bytes);
 	put_age(&j, "age_seconds", b->age_seconds);
-	json_put_id(&j, "site", b->site);
+	if (b->walked)
+		json_put_null(&j, "site");
+	else
+		json_put_id(&j, "site", b->site);
 	if (b->reachable < 0)
 		json_put_null(&j, "reachable");
 	else

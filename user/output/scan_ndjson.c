@@ -42,6 +42,11 @@ static void put_scan(FILE *f, const struct scan_report *s)
 	put_count(&j, "suppressed_bytes", "suppressed_blocks", &s->suppressed);
 	put_count(&j, "reachable_bytes", "reachable_blocks", &s->reachable);
 	put_count(&j, "open_bytes", "open_blocks", &s->open);
+	json_put_bool(&j, "heap_walk", s->heap_walk);
+	put_count(&j, "before_bytes", "before_blocks", &s->before);
+	put_count(&j, "before_unreachable_bytes", "before_unreachable_blocks",
+		  &s->before_unreachable);
+	json_put_u64(&j, "unparsed_bytes", s->unparsed_bytes);
 	json_put_u64(&j, "pass_bytes", s->pass_bytes);
 	json_put_double(&j, "pass_seconds", s->pass_seconds);
 	json_put_double(&j, "stopped_seconds", s->stopped_seconds);
@@ -56,9 +61,24 @@ static void put_leak(FILE *f, const struct scan_report *s, const struct scan_lea
 
 	begin(&j, f, "leak", s);
 	json_put_id(&j, "site", s->report->sites[leak->site].fingerprint);
+	json_put_null(&j, "block_bytes");
 	put_kinds(&j, &leak->direct, &leak->cycle, &leak->indirect);
 	put_count(&j, "held_bytes", "held_blocks", &leak->held);
 	json_put_address(&j, "example", leak->example);
+	json_line_end(&j);
+}
+
+/* Of blocks from before the trace: by size, without a site. */
+static void put_walked(FILE *f, const struct scan_report *s, const struct scan_walked *w)
+{
+	struct json_line j;
+
+	begin(&j, f, "leak", s);
+	json_put_null(&j, "site");
+	json_put_u64(&j, "block_bytes", w->size_bytes);
+	put_kinds(&j, &w->direct, &w->cycle, &w->indirect);
+	put_count(&j, "held_bytes", "held_blocks", &w->held);
+	json_put_address(&j, "example", w->example);
 	json_line_end(&j);
 }
 
@@ -67,6 +87,8 @@ int scan_ndjson_report(FILE *f, const struct scan_report *s)
 	put_scan(f, s);
 	for (size_t i = 0; i < s->n_leaks; i++)
 		put_leak(f, s, &s->leaks[i]);
+	for (size_t i = 0; i < s->n_walked; i++)
+		put_walked(f, s, &s->walked[i]);
 	return stream_result(f);
 }
 

@@ -88,6 +88,34 @@ static void put_how(FILE *f, const struct scan_report *s)
 		fputs("  not counted  pointers into the middle of blocks\n", f);
 }
 
+/* Blocks that malloc's heap has from before the trace. */
+static void put_before(FILE *f, const struct output_options *o, const struct scan_report *s)
+{
+	char bytes[FORMAT_SIZE];
+
+	if (!s->heap_walk)
+		return;
+	if (!s->n_arenas) {
+		fputs("  not judged   what it allocated before: it has no heap of glibc's that can be read\n",
+		      f);
+		return;
+	}
+	fputs("  before       ", f);
+	put_count(f, &s->before);
+	fputs(" from before the trace", f);
+	if (s->before_unreachable.n) {
+		fprintf(f, ", of them %s", text_paint(o, TEXT_RED));
+		put_count(f, &s->before_unreachable);
+		fprintf(f, " unreachable%s", text_paint(o, TEXT_PLAIN));
+	}
+	fputs("\n", f);
+	format_bytes(s->unparsed_bytes, bytes);
+	if (s->unparsed_bytes)
+		fprintf(f,
+			"  not judged   %s of malloc's heap, which changed too fast or is damaged\n",
+			bytes);
+}
+
 static void put_summary(FILE *f, const struct output_options *o, const struct scan_report *s)
 {
 	const struct process_report *p = &s->report->processes[s->process];
@@ -97,7 +125,7 @@ static void put_summary(FILE *f, const struct output_options *o, const struct sc
 	fprintf(f, "  %sunreachable%s  ", text_paint(o, leaked.n ? TEXT_RED : TEXT_BOLD),
 		text_paint(o, TEXT_PLAIN));
 	put_count(f, &leaked);
-	fputs("\n", f);
+	fputs(s->heap_walk ? " of those traced\n" : "\n", f);
 	if (s->direct.n)
 		put_line(f, "  direct", &s->direct, "which nothing points to");
 	if (s->cycle.n)
@@ -109,8 +137,9 @@ static void put_summary(FILE *f, const struct output_options *o, const struct sc
 	put_line(f, "reachable", &s->reachable, "");
 	if (s->open.n)
 		put_line(f, "open", &s->open, "new, or changing while the scan went on");
+	put_before(f, o, s);
 	put_how(f, s);
-	if (p->seen_from_seconds > 0) {
+	if (p->seen_from_seconds > 0 && !s->heap_walk) {
 		format_seconds(p->seen_from_seconds, age);
 		fprintf(f, "  not judged   what it allocated in the %s before the trace began\n",
 			age);
@@ -151,7 +180,7 @@ static void put_leaks(FILE *f, const struct output_options *o, const struct scan
 	struct scan_count rest = {0};
 
 	if (!s->n_leaks) {
-		fputs("  no unreachable blocks\n", f);
+		fputs(s->n_walked ? "" : "  no unreachable blocks\n", f);
 		return;
 	}
 	fprintf(f, "  Top %zu of %zu stack%s with unreachable blocks:\n", shown, s->n_leaks,
@@ -172,12 +201,42 @@ static void put_leaks(FILE *f, const struct output_options *o, const struct scan
 	}
 }
 
+static void put_walked(FILE *f, const struct output_options *o, const struct scan_report *s)
+{
+	size_t shown = o->top && o->top < s->n_walked ? o->top : s->n_walked;
+	char size[FORMAT_SIZE];
+
+	if (!s->n_walked)
+		return;
+	fprintf(f, "  Top %zu of %zu size%s of unreachable blocks from before the trace:\n", shown,
+		s->n_walked, plural(s->n_walked));
+	for (size_t i = 0; i < shown; i++) {
+		const struct scan_walked *w = &s->walked[i];
+		struct scan_count roots = sum(w->direct, w->cycle);
+
+		fprintf(f, "    %s", text_paint(o, TEXT_BOLD));
+		put_count(f, roots.n ? &roots : &w->indirect);
+		fputs(text_paint(o, TEXT_PLAIN), f);
+		format_bytes(w->size_bytes, size);
+		fprintf(f, " of %s%s, such as 0x%" PRIx64, size, roots.n ? "" : ", held by others",
+			w->example);
+		if (w->held.n) {
+			fputs(", holding ", f);
+			put_count(f, &w->held);
+			fputs(" more", f);
+		}
+		fputs("\n", f);
+	}
+}
+
 int scan_text_report(FILE *f, const struct output_options *o, const struct scan_report *s)
 {
 	put_heading(f, o, s);
 	put_summary(f, o, s);
 	if (!o->combined_only)
 		put_leaks(f, o, s);
+	if (!o->combined_only)
+		put_walked(f, o, s);
 	fputs("\n", f);
 	return stream_result(f);
 }

@@ -531,13 +531,13 @@ static int text_block(FILE *f, const struct output_options *o, const struct repo
 
 	(void)o;
 	format_seconds(b->age_seconds, age);
-	fprintf(f,
-		"  0x%" PRIx64 " of process %u: %" PRIu64 " bytes, age %s, stack %016" PRIx64
-		"%s\n",
-		b->address, r->processes[b->process].pid, b->size_bytes, age, b->site,
-		b->reachable < 0 ? ""
-		: b->reachable	 ? ", reachable"
-				 : ", unreachable");
+	fprintf(f, "  0x%" PRIx64 " of process %u: %" PRIu64 " bytes, ", b->address,
+		r->processes[b->process].pid, b->size_bytes);
+	if (b->walked)
+		fputs("from before the trace", f);
+	else
+		fprintf(f, "age %s, stack %016" PRIx64, age, b->site);
+	fprintf(f, "%s\n", b->reachable < 0 ? "" : b->reachable ? ", reachable" : ", unreachable");
 	return stream_result(f);
 }
 
