@@ -10,9 +10,8 @@
 #include "base/cleanup.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
+#include "cli/marks_seen.h"
 #include "collect/capture.h"
-
-#define MARKS_SHOWN_BYTES 300 /* about, in a message */
 
 /* One process, as of its latest report. */
 struct moment_process {
@@ -29,8 +28,7 @@ struct reading {
 	const char *mark; /* NULL: by number */
 	uint64_t wanted;
 	bool found;
-	char *marks; /* the names of those that were met, for a message */
-	size_t n_marks_bytes;
+	struct marks_seen marks;
 };
 
 static const char *copy(struct moment *m, const char *text, int *err)
@@ -144,27 +142,12 @@ static int on_session(void *arg, const struct session *s)
 	return err;
 }
 
-static void remember_mark(struct reading *reading, const char *name)
-{
-	size_t n = strlen(name);
-	char *more;
-
-	if (reading->n_marks_bytes > MARKS_SHOWN_BYTES)
-		return;
-	more = realloc(reading->marks, reading->n_marks_bytes + n + 3);
-	if (!more)
-		return;
-	reading->marks = more;
-	reading->n_marks_bytes += sprintf(more + reading->n_marks_bytes, "%s%s",
-					  reading->n_marks_bytes ? ", " : "", name);
-}
-
 /* Of two marks of one name, which no trace makes, the first. */
 static bool is_wanted_mark(struct reading *reading, const struct report *r)
 {
 	if (!report_is_mark(r) || reading->found)
 		return false;
-	remember_mark(reading, r->mark->name);
+	marks_seen_add(&reading->marks, r->mark->name);
 	return !strcmp(r->mark->name, reading->mark);
 }
 
@@ -215,12 +198,8 @@ static int finish(struct moment *m)
 /* Says why what was asked for is not in it. */
 static int not_found(const struct reading *r, const char *path, struct diag *d)
 {
-	char hint[MARKS_SHOWN_BYTES + 128];
-
-	snprintf(hint, sizeof(hint), "its marks: %s", r->marks ? r->marks : "none");
 	if (r->mark)
-		return diag_set_hint(d, ENODATA, EXIT_RUNTIME, hint, "%s: has no mark %s", path,
-				     r->mark);
+		return marks_seen_missing(&r->marks, path, r->mark, d);
 	if (r->wanted && r->wanted != MOMENT_FIRST)
 		return diag_set_hint(d, ENODATA, EXIT_RUNTIME,
 				     "'seep report --all-reports FILE' lists them",
@@ -241,7 +220,7 @@ int moment_read(const char *path, const struct moment_choice *which, struct mome
 		diag_set(d, ENOMEM, "out of memory");
 	else if (!err && !reading.found)
 		err = not_found(&reading, path, d);
-	free(reading.marks);
+	marks_seen_done(&reading.marks);
 	if (err && (err == -ENOMEM || !reading.found))
 		return err;
 	if (err)

@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/marks_seen.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "collect/capture.h"
@@ -28,7 +29,8 @@ struct render {
 	bool final_only;	       /* of each process its last report only */
 	bool in_blocks;		       /* of this report one was shown */
 	bool has_blocks, lacks_blocks; /* some report had, and one that should have had none */
-	struct report_part shown;      /* of the current report */
+	struct marks_seen marks;
+	struct report_part shown; /* of the current report */
 };
 
 static bool is_shown(const void *render, const struct process_report *p)
@@ -73,6 +75,8 @@ static int on_report(void *arg, const struct session *s, const struct report *al
 	r->marked = r->mark && !r->found && report_is_mark(all) &&
 		    !strcmp(all->mark->name, r->mark);
 	r->found |= r->marked;
+	if (report_is_mark(all))
+		marks_seen_add(&r->marks, all->mark->name);
 	err = select_shown(r, all);
 	r->in_blocks = false;
 	if (err || is_skipped(r) || !r->format->report)
@@ -152,11 +156,12 @@ static int render(struct render *r, const struct report_options *o)
 	if (!err)
 		err = capture_read(o->path, &visitor, r, &d);
 	if (!err && r->mark && !r->found)
-		err = diag_set(&d, ENODATA, "%s: has no mark %s", o->path, r->mark);
+		err = marks_seen_missing(&r->marks, o->path, r->mark, &d);
 	finish_err = output_finish(&r->options, r->out);
 	err = err ? err : finish_err;
 	report_part_done(&r->shown);
 	suppressing_done(&r->suppressing);
+	marks_seen_done(&r->marks);
 	if (err && d.text[0]) {
 		fflush(r->out);
 		return log_diag(&d);
