@@ -180,6 +180,11 @@ def left_behind():
     return scan.judge() + compare_kinds(scan)
 
 
+def tagged():
+    scan = Scan("--stop", "--tagged", target="scan_left")
+    return scan.judge("tagged") + compare_kinds(scan, "tagged")
+
+
 def start_pointers():
     scan = Scan("--pointers", "start", "--threads", 3)
     return scan.judge("start")
@@ -401,6 +406,7 @@ def main():
     tap.run("while it runs: every block of the zoo", running)
     tap.run("--stop: every block of the zoo", stopped)
     tap.run("--stop: what only memory out of use points to", left_behind)
+    tap.run("--tagged", tagged)
     tap.run("--stop of what a debugger holds", debugged)
     tap.run("--pointers start", start_pointers)
     tap.run("lost roots answer for what they hold", held)

@@ -17,7 +17,7 @@
 struct entry {
 	uint64_t scrambled;
 	size_t size;
-	const char *function, *says;
+	const char *function, *says, *tagged;
 };
 
 static struct entry entries[64];
@@ -26,7 +26,7 @@ static int never[2];
 
 SITE static void *note(void *block, size_t size, const char *function, const char *says)
 {
-	entries[n_entries++] = (struct entry){(uintptr_t)block ^ KEY, size, function, says};
+	entries[n_entries++] = (struct entry){(uintptr_t)block ^ KEY, size, function, says, says};
 	return block;
 }
 
@@ -82,6 +82,19 @@ static void start(void *(*run)(void *), void *stack, int and_join)
 		usleep(100000);
 }
 
+static volatile uint64_t boxes[8];
+
+/* As a JavaScript engine's values, or with a counter and flags. */
+SITE static void held_by_tags(void)
+{
+	for (int i = 0; i < 8; i++) {
+		uint64_t tags = i % 2 ? 0xfffb000000000000 : (uint64_t)(i + 1) << 48 | 5;
+
+		boxes[i] = (uintptr_t)take(400 + i, "direct") | tags;
+		entries[n_entries - 1].tagged = "reachable";
+	}
+}
+
 SITE static void work(void)
 {
 	void *own =
@@ -92,6 +105,7 @@ SITE static void work(void)
 	start(wait_with_stack, NULL, 0);
 	start(wait_with_stack, own, 0);
 	start(lost_on_stack, NULL, 1);
+	held_by_tags();
 	lost_in_freed();
 }
 
@@ -115,9 +129,10 @@ int main(void)
 	clear_stack();
 	printf("{\"pid\":%d,\"blocks\":[", getpid());
 	for (int i = 0; i < n_entries; i++)
-		printf("%s{\"address\":\"0x%llx\",\"size\":%zu,\"function\":\"%s\",\"says\":\"%s\"}",
+		printf("%s{\"address\":\"0x%llx\",\"size\":%zu,\"function\":\"%s\",\"says\":\"%s\","
+		       "\"tagged\":\"%s\"}",
 		       i ? "," : "", (unsigned long long)(entries[i].scrambled ^ KEY),
-		       entries[i].size, entries[i].function, entries[i].says);
+		       entries[i].size, entries[i].function, entries[i].says, entries[i].tagged);
 	printf("]}\n");
 	fflush(stdout);
 	clear_stack();

@@ -102,7 +102,7 @@ static void add_root(struct world *w, uint64_t start, uint64_t end)
 
 static int judge(struct world *w, bool interior, unsigned n_threads)
 {
-	const struct reach_options options = {interior, n_threads};
+	const struct reach_options options = {{interior}, n_threads};
 	struct reach_progress progress = {0};
 	int err;
 
@@ -111,8 +111,8 @@ static int judge(struct world *w, bool interior, unsigned n_threads)
 	for (size_t i = 0; i < w->blocks.n; i++)
 		w->leaks[i] = !w->marks[i];
 	if (!err)
-		err = reach_leaks(&w->blocks, &w->reader, interior, w->leaks, &progress.stop,
-				  w->kinds, w->holders);
+		err = reach_leaks(&w->blocks, &w->reader, options.pointers, w->leaks,
+				  &progress.stop, w->kinds, w->holders);
 	return err;
 }
 
@@ -243,7 +243,7 @@ static void unreadable_memory(void **state)
 /* A pointer that has come into a block after it was looked at is found by looking again, and what lies behind it. */
 static void again(void **state)
 {
-	const struct reach_options once = {true, 2, false}, twice = {true, 2, true};
+	const struct reach_options once = {{true}, 2, false}, twice = {{true}, 2, true};
 	struct reach_progress progress = {0};
 	struct world w;
 
@@ -267,7 +267,7 @@ static void again(void **state)
 
 static void stopped(void **state)
 {
-	const struct reach_options options = {true, 2};
+	const struct reach_options options = {{true}, 2};
 	struct reach_progress progress = {.stop = true};
 	struct world w;
 
@@ -554,7 +554,7 @@ static void freed_memory(void **state)
 	uint64_t states[] = {arena};
 	const struct glibc_heap found = {
 		.chunks = chunks, .n_chunks = ARRAY_SIZE(chunks), .states = {states, 1, 1}};
-	const struct reach_options options = {.interior = true, .n_threads = 1};
+	const struct reach_options options = {.pointers.interior = true, .n_threads = 1};
 	struct reach_progress progress = {0};
 	struct world w;
 
@@ -577,6 +577,35 @@ static void freed_memory(void **state)
 	assert_false(w.marks[reach_blocks_at(&w.blocks, heap)]);
 	assert_false(w.marks[reach_blocks_at(&w.blocks, heap + 64)]);
 	assert_true(w.marks[reach_blocks_at(&w.blocks, heap + 528)]);
+	world_done(&w);
+}
+
+static void tagged_pointers(void **state)
+{
+	const uint64_t heap = BASE + 4 * PAGE;
+	const struct reach_options plain = {.pointers.interior = true, .n_threads = 1};
+	const struct reach_options starts = {.pointers.tagged = true, .n_threads = 1};
+	struct reach_progress progress = {0};
+	struct world w;
+
+	(void)state;
+	world_init(&w, 16 * PAGE);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(reach_blocks_add(&w.blocks, heap + 64 * i, 48, i + 1), 0);
+	put(&w.memory, BASE, heap | 0xfffb000000000000);
+	put(&w.memory, BASE + 8, heap + 64 + 5);
+	put(&w.memory, heap, (heap + 128) | 0x0042000000000003);
+	assert_int_equal(reach_blocks_finish(&w.blocks), 0);
+	add_root(&w, BASE, BASE + PAGE);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &plain, &progress, w.marks), 0);
+	assert_false(w.marks[0]);
+	assert_true(w.marks[1]);
+	assert_false(w.marks[2]);
+	memset(w.marks, 0, 3);
+	assert_int_equal(reach_mark(&w.blocks, &w.roots, &w.reader, &starts, &progress, w.marks),
+			 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(w.marks[i]);
 	world_done(&w);
 }
 
@@ -624,6 +653,7 @@ int main(void)
 		cmocka_unit_test(stacks_are_cut),
 		cmocka_unit_test(candidates),
 		cmocka_unit_test(freed_memory),
+		cmocka_unit_test(tagged_pointers),
 		cmocka_unit_test(walked_blocks),
 	};
 

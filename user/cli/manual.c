@@ -416,7 +416,7 @@ const struct manual_section manual_seep[] = {
 	 "\n"
 	 "= scan\n"
 	 "Of seep scan, one, and of trace --check for each process that was looked at: pid, complete, passes, unsettled_blocks (that the last pass met though those before had "
-	 "missed them: where it is not 0, some leaks may be in use), pointers (interior or start), and by kind of unreachable "
+	 "missed them: where it is not 0, some leaks may be in use), pointers (interior or start), tagged_pointers (whether --tagged was given), and by kind of unreachable "
 	 "blocks direct_bytes, direct_blocks, cycle_bytes, cycle_blocks, indirect_bytes, indirect_blocks; "
 	 "suppressed_bytes and suppressed_blocks (unreachable, and in none of these); reachable_bytes, "
 	 "reachable_blocks, open_bytes, open_blocks (neither); pass_bytes and "

@@ -59,6 +59,7 @@ struct scan_options {
 	bool stop;		/* the process, for one pass */
 	bool heap_walk;		/* blocks from before the trace, too */
 	int pointers;		/* enum options_pointers */
+	bool tagged;		/* pointers with other bits in them count */
 	const char *paths;	/* an address as given, NULL: leaks */
 	uint64_t paths_address; /* the same */
 	bool show_allocs;	/* -a: each outstanding block */

@@ -55,6 +55,11 @@ static const struct option_spec options[] = {
 	 .man = "start finds more leaks, and false ones where programs keep pointers into blocks "
 		"alone: C++ arrays and base classes, intrusive lists, libc's thread tables."},
 
+	{"tagged", 0, NULL, OPTION_INTO_FLAG(struct scan_options, tagged), TARGET,
+	 .help = "also count pointers that have tags in their upper 16 or lowest 3 bits",
+	 .man = "As JavaScript engines box them in NaNs, lock-free lists keep counters beside them, and memory tagging does. "
+		"What numbers look like by these bits then counts, too, so more leaks may be missed. Pointers that are "
+		"shifted, compressed to 32 bits or encrypted are not found by it."},
 	{"paths", 0, "ADDRESS", OPTION_INTO_STRING(struct scan_options, paths), SHOW,
 	 .help = "instead: why the block at ADDRESS is still reachable",
 	 .man = "A shortest chain of pointers from a global variable, a stack, a register or other "
@@ -113,7 +118,7 @@ static const struct manual_section sections[] = {
 	 "\n"
 	 "A number may look like a pointer, and what is out of use may still hold one: memory that was "
 	 "freed, a stack that a thread left behind. So a leak may be missed. The other way round, a "
-	 "program that hides its pointers (compressed, encrypted, kept in a file or in another "
+	 "program that hides its pointers (compressed, encrypted, tagged without --tagged, kept in a file or in another "
 	 "process, or unaligned) loses blocks in seep's eyes that it still has.\n"},
 	{"WITHOUT STOPPING",
 	 "Memory is read while the program goes on, so a pointer may move from what is yet to be read to "

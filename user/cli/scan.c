@@ -207,7 +207,8 @@ static int start_trace(struct scan *s, struct diag *d)
 static int start(struct scan *s, struct diag *d)
 {
 	const struct reach_options reach = {
-		.interior = s->options.pointers == OPTIONS_POINTERS_INTERIOR,
+		.pointers.interior = s->options.pointers == OPTIONS_POINTERS_INTERIOR,
+		.pointers.tagged = s->options.tagged,
 		.n_threads = n_threads(&s->options),
 	};
 	struct identity id;

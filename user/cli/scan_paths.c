@@ -38,7 +38,7 @@ int scan_paths_find(struct scanning *s, uint64_t address, struct found_path *ret
 		return err;
 	err = reach_roots_find(&maps, s->threads, s->n_threads, &reader, s->options.stands, &roots);
 	if (!err)
-		err = reach_path_find(&s->blocks, &roots, &reader, s->options.interior, ret->target,
+		err = reach_path_find(&s->blocks, &roots, &reader, s->options.pointers, ret->target,
 				      &s->progress, &ret->path);
 	if (!err && ret->path.n)
 		name_first(s, &maps, ret);

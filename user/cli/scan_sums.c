@@ -143,7 +143,8 @@ static void describe_pass(const struct scanning *s, struct scan_report *r)
 	r->n_threads = s->n_threads;
 	for (size_t i = 0; i < s->n_threads; i++)
 		r->n_running += s->threads[i].running;
-	r->interior = s->options.interior;
+	r->interior = s->options.pointers.interior;
+	r->tagged = s->options.pointers.tagged;
 	r->complete = true;
 }
 

@@ -371,7 +371,7 @@ static int start_trace(struct triage *t, struct diag *d)
 
 static int start(struct triage *t, struct diag *d)
 {
-	const struct reach_options reach = {.interior = true, .n_threads = SCAN_THREADS};
+	const struct reach_options reach = {.pointers.interior = true, .n_threads = SCAN_THREADS};
 	int err = attend_open(&t->attend, d);
 
 	t->sink.signals = &t->attend.signals;

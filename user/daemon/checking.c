@@ -191,7 +191,7 @@ static unsigned threads_for(size_t n_blocks)
 static int look(struct checking *c, instance_id instance, const struct launch_thread *threads,
 		size_t n, struct checked *to, struct diag *d)
 {
-	const struct reach_options options = {.interior = true, .n_threads = 1};
+	const struct reach_options options = {.pointers.interior = true, .n_threads = 1};
 	struct collector *collector = c->tracing->collector;
 	struct scanning s = {.memory.pagemap = -1};
 	struct thread_state *states;

@@ -179,7 +179,7 @@ static int find_leaks(struct scanning *s, const struct reach_reader *reader)
 	for (size_t i = 0; i < b->n; i++)
 		s->leaks[i] = reach_candidates_has(&s->candidates, b->items[i].start,
 						   b->items[i].birth_ns);
-	return reach_leaks(b, reader, s->options.interior, s->leaks, &s->progress.stop, s->kinds,
+	return reach_leaks(b, reader, s->options.pointers, s->leaks, &s->progress.stop, s->kinds,
 			   s->roots);
 }
 

@@ -58,6 +58,7 @@ struct scan_report {
 	size_t n_threads,
 		n_running; /* of the process, in the last pass; running: their registers were a moment old */
 	bool interior;
+	bool tagged; /* pointers with other bits in them counted, too */
 	bool complete; /* else the other figures are zero: the process ended, or the scan was interrupted */
 };
 

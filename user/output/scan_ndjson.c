@@ -38,6 +38,7 @@ static void put_scan(FILE *f, const struct scan_report *s)
 	json_put_u64(&j, "passes", s->n_passes);
 	json_put_u64(&j, "unsettled_blocks", s->n_unsettled);
 	json_put_string(&j, "pointers", s->interior ? "interior" : "start");
+	json_put_bool(&j, "tagged_pointers", s->tagged);
 	put_kinds(&j, &s->direct, &s->cycle, &s->indirect);
 	put_count(&j, "suppressed_bytes", "suppressed_blocks", &s->suppressed);
 	put_count(&j, "reachable_bytes", "reachable_blocks", &s->reachable);

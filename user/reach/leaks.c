@@ -154,8 +154,9 @@ static int find_holders(struct holding *h)
 	return err ? err : follow_cycles(h);
 }
 
-int reach_leaks(const struct reach_blocks *blocks, const struct reach_reader *reader, bool interior,
-		const uint8_t *is_leak, const _Atomic bool *stop, uint8_t *kinds, uint32_t *roots)
+int reach_leaks(const struct reach_blocks *blocks, const struct reach_reader *reader,
+		struct reach_pointers pointers, const uint8_t *is_leak, const _Atomic bool *stop,
+		uint8_t *kinds, uint32_t *roots)
 {
 	_cleanup_free_ uint8_t *visited = calloc(blocks->n + 1, 1);
 	struct holding h = {
@@ -166,7 +167,7 @@ int reach_leaks(const struct reach_blocks *blocks, const struct reach_reader *re
 		.roots = roots,
 		.scanner = {.blocks = blocks,
 			    .reader = reader,
-			    .interior = interior,
+			    .pointers = pointers,
 			    .hit = point,
 			    .arg = &h},
 		.visited = visited,

@@ -16,7 +16,8 @@ enum reach_leak {
 
 /* is_leak: by block, non-zero for those that nobody reaches. kinds: one a block. roots: by block, the direct or cycle one that holds
  * it, itself where it is one, REACH_NONE where it is no leak; of several that hold it, one. Returns 0, -ENOMEM, -ESRCH, or -ECANCELED. */
-int reach_leaks(const struct reach_blocks *blocks, const struct reach_reader *reader, bool interior,
-		const uint8_t *is_leak, const _Atomic bool *stop, uint8_t *kinds, uint32_t *roots);
+int reach_leaks(const struct reach_blocks *blocks, const struct reach_reader *reader,
+		struct reach_pointers pointers, const uint8_t *is_leak, const _Atomic bool *stop,
+		uint8_t *kinds, uint32_t *roots);
 
 #endif

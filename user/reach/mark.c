@@ -195,7 +195,7 @@ static int worker_init(struct worker *w, struct marking *m)
 		.m = m,
 		.scanner = {.blocks = m->blocks,
 			    .reader = m->reader,
-			    .interior = m->options->interior,
+			    .pointers = m->options->pointers,
 			    .hit = reached,
 			    .arg = w},
 	};

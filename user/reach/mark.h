@@ -25,7 +25,7 @@ struct reach_roots {
 };
 
 struct reach_options {
-	bool interior;	    /* pointers into a block count, not only those to its start */
+	struct reach_pointers pointers;
 	unsigned n_threads; /* at least 1 */
 	bool again; /* marks have been made a moment ago: blocks reached then are looked at once more, in the order of memory */
 	bool stands; /* the process does not run meanwhile */

@@ -89,8 +89,8 @@ static int walk_back(const struct search *s, uint32_t target, struct reach_path 
 }
 
 int reach_path_find(const struct reach_blocks *blocks, const struct reach_roots *roots,
-		    const struct reach_reader *reader, bool interior, uint32_t target,
-		    struct reach_progress *progress, struct reach_path *ret)
+		    const struct reach_reader *reader, struct reach_pointers pointers,
+		    uint32_t target, struct reach_progress *progress, struct reach_path *ret)
 {
 	_cleanup_free_ uint64_t *from = calloc(blocks->n + 1, sizeof(*from));
 	_cleanup_free_ uint32_t *queue = calloc(blocks->n + 1, sizeof(*queue));
@@ -100,7 +100,7 @@ int reach_path_find(const struct reach_blocks *blocks, const struct reach_roots 
 		.queue = queue,
 		.scanner = {.blocks = blocks,
 			    .reader = reader,
-			    .interior = interior,
+			    .pointers = pointers,
 			    .hit = reached,
 			    .arg = &s},
 	};

@@ -23,7 +23,7 @@ struct reach_path {
 
 /* The last step of ret is target's; no steps: it is not reachable. Takes 12 bytes a block. Returns 0, or the errors of reach_mark. */
 int reach_path_find(const struct reach_blocks *blocks, const struct reach_roots *roots,
-		    const struct reach_reader *reader, bool interior, uint32_t target,
-		    struct reach_progress *progress, struct reach_path *ret);
+		    const struct reach_reader *reader, struct reach_pointers pointers,
+		    uint32_t target, struct reach_progress *progress, struct reach_path *ret);
 
 #endif

@@ -43,13 +43,22 @@ void reach_scanner_renew(struct reach_scanner *s)
 		s->cached[i] = 1;
 }
 
+#define UNTAGGED_BITS 0x0000fffffffffff8ULL
+
+static uint64_t pointer_bits(const struct reach_scanner *s)
+{
+	return s->pointers.tagged ? UNTAGGED_BITS : ~0ULL;
+}
+
 void reach_scan_word(struct reach_scanner *s, uint64_t address, uint64_t word)
 {
-	uint32_t block = reach_blocks_at(s->blocks, word);
+	uint32_t block;
 
+	word &= pointer_bits(s);
+	block = reach_blocks_at(s->blocks, word);
 	if (block == REACH_NONE)
 		return;
-	if (s->interior || s->blocks->items[block].start == word)
+	if (s->pointers.interior || s->blocks->items[block].start == word)
 		s->hit(s->arg, address, block);
 }
 
@@ -58,11 +67,12 @@ static void scan_words(struct reach_scanner *s, const char *text, uint64_t start
 {
 	const uint64_t *words = (const uint64_t *)text;
 	size_t n = (end - start) / WORD_BYTES, n_waiting = 0;
+	const uint64_t bits = pointer_bits(s);
 	uint32_t waiting[BATCH];
 
 	s->n_bytes += end - start;
 	for (size_t i = 0; i < n; i++) {
-		if (!reach_blocks_near(s->blocks, words[i]))
+		if (!reach_blocks_near(s->blocks, words[i] & bits))
 			continue;
 		waiting[n_waiting++] = i;
 		if (n_waiting < BATCH)

@@ -24,10 +24,16 @@ struct reach_reader {
 /* The word at `address` points to a block. */
 typedef void (*reach_hit_fn)(void *arg, uint64_t address, uint32_t block);
 
+/* Which words are taken for pointers. */
+struct reach_pointers {
+	bool interior; /* those into a block, not only those to its start */
+	bool tagged; /* those with something else in bits 48 to 63 (NaN boxes, LAM, counters beside a pointer) or 0 to 2 */
+};
+
 struct reach_scanner {
 	const struct reach_blocks *blocks;
 	const struct reach_reader *reader;
-	bool interior; /* pointers into a block count, not only those to its start */
+	struct reach_pointers pointers;
 	reach_hit_fn hit;
 	void *arg;
 	uint64_t n_bytes; /* that were looked at so far */
