@@ -5,6 +5,7 @@
 # make check      all tests; lint check-unit check-golden check-fuzz check-live check-vm: one suite
 # make bench      what tracing costs; make stacks: which share of real programs' stacks is whole
 # make bench-verdicts  how many leaks of known programs are called leaks, and how much else
+# make bench-lsan leaks of real programs as LeakSanitizer and trace --check see them
 # make fit        the weights of the trend, fitted anew
 # make fmt install uninstall clean
 # V=1 shows commands. ASAN=1 and UBSAN=1 build with sanitizers, into build-asan/, build-ubsan/ or
@@ -77,7 +78,7 @@ DOCS := $(if $(wildcard user/cli/help.c),$(MAN_PAGES) $(COMPLETIONS))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench bench-verdicts stacks fmt lint \
+.PHONY: all deps demo check check-unit check-golden check-fuzz check-live check-vm bench bench-verdicts bench-lsan stacks fmt lint \
 	install uninstall clean targets unit fuzz fit
 
 all: $(BINARY) $(LIBSEEP) $(DOCS)
@@ -274,6 +275,9 @@ bench:
 bench-verdicts: all $(TARGETS_OUT)/verdict_zoo $(TARGETS_OUT)/verdict_unseen
 	$(Q)tools/bench/verdicts -v verdict_zoo
 	$(Q)tools/bench/verdicts -v verdict_unseen
+
+bench-lsan: build/seep
+	$(Q)tools/bench/lsan
 
 stacks: all
 	$(Q)tools/bench/stacks
