@@ -272,9 +272,10 @@ bench:
 	$(Q)tools/bench/run
 
 # BENCH_VERDICT_SECONDS=60 takes a minute instead of five.
-bench-verdicts: all $(TARGETS_OUT)/verdict_zoo $(TARGETS_OUT)/verdict_unseen
+bench-verdicts: all $(patsubst %,$(TARGETS_OUT)/verdict_%,zoo unseen third)
 	$(Q)tools/bench/verdicts -v verdict_zoo
 	$(Q)tools/bench/verdicts -v verdict_unseen
+	$(Q)tools/bench/verdicts -v verdict_third
 
 bench-lsan: build/seep
 	$(Q)tools/bench/lsan

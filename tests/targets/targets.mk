@@ -231,7 +231,7 @@ endif
 # The plugin and the exceptions of verdict_unseen come by dlopen.
 VERDICT_LIBS := $(patsubst %,$(TARGETS_OUT)/libverdict_%.so,plugin throws)
 TARGETS := $(filter-out $(TARGETS_OUT)/libverdict_%,$(TARGETS)) $(VERDICT_LIBS)
-$(TARGETS_OUT)/verdict_zoo $(TARGETS_OUT)/verdict_unseen: TARGETS_LIBS = -lm -lpthread
+$(TARGETS_OUT)/verdict_zoo $(TARGETS_OUT)/verdict_unseen $(TARGETS_OUT)/verdict_third: TARGETS_LIBS = -lm -lpthread
 $(TARGETS_OUT)/verdict_unseen: $(VERDICT_LIBS)
 $(TARGETS_OUT)/libverdict_throws.so: tests/targets/libverdict_throws.cc tests/targets/targets.mk
 	$(call say,TARGET,$@)
