@@ -11,10 +11,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
 from lib import SEEP, Failure, Program, Seep, Target, run_seep, start_tap, wait_until
+from pprof import Profile
 
 N = 3000
 ALLOCATOR = re.compile(
@@ -247,6 +249,56 @@ def saved():
         return complaints
 
 
+def full_map():
+    """Of more objects than there is room for those that find none are counted, and nothing is recorded beyond it."""
+    with holding("events") as target, trace(target, "--max-outstanding", "1000") as seep:
+        seep.wait_attached()
+        tell(target, f"events {N}")
+        records = Reports(seep).next()
+        code = seep.interrupt()
+    process = process_of(records)
+    kept, missed = process["outstanding_allocations"], process["lost"].get("live_map_full", 0)
+    complaints = [] if code == 4 else [f"exit code {code}, not 4"]
+    if not 900 <= kept <= 1000:
+        complaints.append(f"{kept} objects in a map for 1000")
+    # An eventfd takes four objects.
+    if kept + missed < 4 * N - SETTLES:
+        complaints.append(f"{kept} kept, {missed} lost, of {4 * N}")
+    return complaints
+
+
+def profile():
+    """As pprof: the last report, in which the objects are."""
+    with tempfile.NamedTemporaryFile() as out, holding("events") as target:
+        with Seep("trace", "--kernel", "-p", target.pid, "--format", "pprof", "--output", out.name, "3600") as seep:
+            wait_until("probes", lambda: "tracing" in seep.stderr() or seep.process.poll() is not None)
+            tell(target, f"events {N}")
+            code = seep.interrupt()
+        profile = Profile(pathlib.Path(out.name).read_bytes())
+    n = sum(s.values[2] for s in profile.samples if any(f.startswith("do_eventfd") for f in s.functions))
+    complaints = [] if code in (0, 4) else [f"exit code {code}"]
+    if not (N - SETTLES <= n or code == 4):
+        complaints.append(f"{n} objects by do_eventfd in the profile, not {N}")
+    if any(s.labels.get("pid") not in (0, None) for s in profile.samples):
+        complaints.append("a sample of another process than the kernel's 0")
+    return complaints
+
+
+def without_privileges():
+    """A copy, as nobody may not enter the checkout's folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        copy = shutil.copy(SEEP, folder)
+        os.chmod(copy, 0o755)
+        ended = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
+             copy, "trace", "--kernel", "1", "1"],
+            capture_output=True, text=True, timeout=60, cwd="/",
+        )
+    good = ended.returncode == 3 and "CAP_BPF" in ended.stderr and "root" in ended.stderr and not ended.stdout
+    return [] if good else [f"exit code {ended.returncode}: {ended.stdout} {ended.stderr}"]
+
+
 def whole_kernel():
     """Two seconds of the host, ourselves left out; nothing stays behind."""
     with holding("events") as target:
@@ -300,6 +352,9 @@ def main():
         "by size": (filtered,),
         "another process": (other_process,),
         "captures; blocks; folded stacks": (saved,),
+        "a full map": (full_map,),
+        "pprof": (profile,),
+        "without privileges": (without_privileges,),
         "the whole kernel": (whole_kernel,),
         "what it refuses": (refused,),
     }
