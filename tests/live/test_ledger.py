@@ -77,12 +77,11 @@ def started(link):
         ) as seep:
 
             def written():
-                if seep.process.poll() == 3:
+                code = seep.process.poll()
+                if code == 3:
                     raise Skip(f"no {link} links here: {seep.stderr().strip().splitlines()[0]}")
-                if seep.process.poll() is not None:
-                    raise Failure(
-                        f"seep ended with {seep.process.returncode}: {seep.stderr()[-600:]}"
-                    )
+                if code is not None:
+                    raise Failure(f"seep ended with {code}: {seep.stderr()[-600:]}")
                 return file.exists() and '"role":"main"' in file.read_text()
 
             wait_until("ledger", written, 120)

@@ -121,9 +121,9 @@ struct block {
 	uint64_t address, size_bytes;
 	double age_seconds;
 	uint64_t site;	   /* fingerprint of its site */
-	bool walked;	   /* found in malloc's heap, from before the trace: without age and site */
 	int reachable;	   /* -1 null, 0, 1 */
 	uint64_t birth_ns; /* CLOCK_MONOTONIC: with process and address its identity */
+	bool walked;	   /* found in malloc's heap, from before the trace: without age and site */
 };
 
 enum report_mode {
